@@ -1,0 +1,1 @@
+//! Every actor of the house, one room each.

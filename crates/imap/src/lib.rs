@@ -1,0 +1,1 @@
+//! IMAP as a machine without sockets: codec, session state, views, search.

@@ -1,0 +1,21 @@
+//! The words of mail: what every room means when it says address, envelope, reply or outcome.
+//!
+//! No I/O, no clock, no protocol: only values that can be made, compared and shown.
+
+mod address;
+mod domain;
+mod envelope;
+mod flags;
+mod ids;
+mod outcome;
+mod reply;
+mod time;
+
+pub use address::{Address, AddressError};
+pub use domain::{Domain, DomainError};
+pub use envelope::{BodyType, Envelope, Notify, Recipient, Ret, Target};
+pub use flags::{Flags, Keyword, KeywordError};
+pub use ids::{AccountId, IdError, MailboxId, MessageId, ModSeq, Uid, UidValidity};
+pub use outcome::Outcome;
+pub use reply::{Enhanced, Reply};
+pub use time::Time;

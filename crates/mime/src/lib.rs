@@ -1,0 +1,1 @@
+//! Messages: headers, structure, delivery status notifications, trace fields.

@@ -1,0 +1,1 @@
+//! Pure verdicts: whom to route to, whom to admit, when to retry.

@@ -1,0 +1,1 @@
+//! SMTP and LMTP as machines without sockets, server and client.

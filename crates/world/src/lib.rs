@@ -1,0 +1,1 @@
+//! The seams to the world: clock, random, connections, TLS, DNS.

@@ -1,0 +1,2 @@
+//! The heronry daemon.
+fn main() {}

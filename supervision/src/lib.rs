@@ -1,0 +1,1 @@
+//! Supervision trees on ractor: specs, strategies, families, seats, gates. Knows no mail.
