@@ -1,0 +1,187 @@
+//! The spool: messages that we have taken responsibility for and not yet passed on.
+
+use mail::{Domain, Envelope, MessageId, Outcome, Reply, Time};
+
+use super::{Body, BodyRef, BodyWriter, Draft, Fence, Pending};
+use crate::StoreError;
+
+/// The port to the spool. See `docs/states.md` for the states of a message.
+pub trait Spool: Send + Sync {
+    /// Begins a body. Nothing is kept until the draft is accepted.
+    fn draft(&self) -> BodyWriter;
+
+    /// Takes responsibility for a message: body, envelope and all recipients as open (S2), in one
+    /// durable step. With [`NewMail::answers`] the recipients that it answers for are closed in
+    /// the same step.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Fenced`], [`StoreError::Lost`].
+    fn accept(&self, fence: Fence, mail: NewMail) -> Pending<MessageId>;
+
+    /// The message with the state of each recipient; `None` once it is forgotten (S4).
+    ///
+    /// # Errors
+    /// [`StoreError::Damage`] for a message that is set aside (SX).
+    fn get(&self, id: MessageId) -> Result<Option<Spooled>, StoreError>;
+
+    /// The ids of messages with recipients that are not closed, ascending, after `after`, at most
+    /// `limit`: what a router reads again when it starts.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    fn open(&self, after: Option<MessageId>, limit: usize) -> Result<Vec<MessageId>, StoreError>;
+
+    /// The remote domains that open recipients wait for, with their number, ascending by name
+    /// after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    fn domains(
+        &self,
+        after: Option<&Domain>,
+        limit: usize,
+    ) -> Result<Vec<(Domain, u64)>, StoreError>;
+
+    /// The open recipients of a remote domain in the order in which they are due, from `from`
+    /// (inclusive), at most `limit`: the window of a domain queue.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    fn due(
+        &self,
+        domain: &Domain,
+        from: Option<(Time, MessageId, u32)>,
+        limit: usize,
+    ) -> Result<Vec<DueRow>, StoreError>;
+
+    /// Messages with recipients in [`State::Failed`], ascending after `after`, at most `limit`:
+    /// what the bounce actor reads again when it starts.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    fn failed(&self, after: Option<MessageId>, limit: usize) -> Result<Vec<MessageId>, StoreError>;
+
+    /// Records what became of recipients. Settling a closed recipient again changes nothing.
+    /// When the last one closes, the message is forgotten (S4).
+    fn settle(&self, fence: Fence, id: MessageId, what: Vec<(u32, Settle)>) -> Pending<()>;
+
+    /// The message's octets, trace header included.
+    ///
+    /// # Errors
+    /// [`StoreError::Damage`].
+    fn read(&self, body: &BodyRef) -> Result<Body, StoreError>;
+}
+
+/// A message that is about to be accepted.
+#[derive(Debug)]
+pub struct NewMail {
+    /// Who it is from and for.
+    pub envelope: Envelope,
+    /// Its octets, trace header included.
+    pub draft: Draft,
+    /// When the peer finished sending it.
+    pub arrived: Time,
+    /// For a bounce: the message whose failed recipients it reports.
+    pub answers: Option<Answer>,
+    /// Where it came from, for the operator: client address, HELO name, account, protocol.
+    pub origin: String,
+}
+
+/// The recipients that a bounce reports, closed with its acceptance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer {
+    /// The message that could not be delivered.
+    pub id: MessageId,
+    /// The numbers of the recipients reported.
+    pub recipients: Vec<u32>,
+}
+
+/// A message in the spool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spooled {
+    /// Its id.
+    pub id: MessageId,
+    /// Who it is from and for.
+    pub envelope: Envelope,
+    /// Its octets.
+    pub body: BodyRef,
+    /// When it was accepted.
+    pub arrived: Time,
+    /// Where it came from.
+    pub origin: String,
+    /// A state per recipient, in the envelope's order.
+    pub states: Vec<RecipientState>,
+}
+
+/// What is known about one recipient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecipientState {
+    /// Whether something remains to be done.
+    pub state: State,
+    /// How many attempts have ended.
+    pub attempts: u32,
+    /// When the next attempt is due; the arrival, before the first.
+    pub due: Time,
+    /// How the last attempt ended.
+    pub last: Option<Reply>,
+    /// Whether the sender has been told that it is late.
+    pub delay_told: bool,
+}
+
+/// Whether something remains to be done for a recipient.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// Delivered, returned, or dropped by an operator: nothing remains.
+    Closed,
+    /// For ever undeliverable; the sender is still to be told.
+    Failed,
+    /// To be delivered.
+    Open,
+}
+
+/// What became of a recipient.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Settle {
+    /// An attempt failed for now: try again at `due`.
+    Again {
+        /// When.
+        due: Time,
+        /// What the peer said.
+        reply: Reply,
+    },
+    /// Nothing remains to be done (delivered, or dropped by an operator).
+    Close(Reply),
+    /// The sender has been told that it is late.
+    DelayTold,
+    /// An attempt failed for ever: the sender must be told.
+    Fail(Reply),
+    /// An operator wants it tried now: due at that time, nothing else changes.
+    Hasten(Time),
+}
+
+/// One open recipient of a remote domain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DueRow {
+    /// When the next attempt is due.
+    pub due: Time,
+    /// The message.
+    pub id: MessageId,
+    /// The recipient's number in its envelope.
+    pub recipient: u32,
+    /// How many attempts have ended.
+    pub attempts: u32,
+    /// When the message was accepted: its age decides when it expires.
+    pub arrived: Time,
+}
+
+impl Settle {
+    /// What an attempt's outcome means for the recipient, if a deferral is tried again at `due`.
+    #[must_use]
+    pub fn from_outcome(outcome: Outcome, due: Time) -> Self {
+        match outcome {
+            Outcome::Defer(reply) => Self::Again { due, reply },
+            Outcome::Deliver(reply) => Self::Close(reply),
+            Outcome::Fail(reply) => Self::Fail(reply),
+        }
+    }
+}
