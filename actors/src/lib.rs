@@ -1,1 +1,14 @@
 //! Every actor of the house, one room each.
+//!
+//! Rooms know [`contract`] and never each other; `tests/house.rs` says so, with file and line.
+
+pub mod bounce;
+pub mod contract;
+pub mod delivery;
+pub mod listener;
+pub mod mailbox;
+pub mod metrics;
+pub mod queue;
+pub mod resolver;
+pub mod router;
+pub mod session;

@@ -1,0 +1,24 @@
+//! What actors say to each other: one file per listener. Ids travel, bodies do not.
+//!
+//! Rooms know the contract and never each other, so that no circle can arise. A message is a
+//! hint: it may be lost, repeated or late, because the store has the fact; whoever says the same
+//! thing twice does no harm. Calls carry a reply port and are always made with a time limit.
+
+mod bounce;
+mod delivery;
+mod mailbox;
+mod queue;
+mod resolver;
+mod router;
+mod session;
+
+pub use bounce::BounceMsg;
+pub use delivery::{Attempt, DeliveryMsg, DeliveryReport};
+pub use mailbox::{
+    AppendRequest, CopyRequest, ExpungeRequest, FlagRequest, Landed, MailboxFailure, MailboxMsg,
+    MailboxReport, Watcher,
+};
+pub use queue::{QueueMsg, QueueReport};
+pub use resolver::*;
+pub use router::{RouterMsg, RouterReport};
+pub use session::SessionMsg;

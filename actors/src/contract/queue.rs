@@ -1,0 +1,79 @@
+//! What a domain queue hears.
+
+use mail::{Domain, MessageId, Outcome, Time};
+use ractor::RpcReplyPort;
+use serde::Serialize;
+
+/// Everything the queue of one outbound domain can be told. Ids only: bodies stay in the spool.
+#[derive(Debug)]
+pub enum QueueMsg {
+    /// From the router: `recipient` of the message `id` is to go to this domain. A hint: the
+    /// spool's due rows are the truth.
+    Enqueue {
+        /// The message in the spool.
+        id: MessageId,
+        /// The recipient's number in its envelope.
+        recipient: u32,
+        /// When it was accepted.
+        arrived: Time,
+        /// When it is due.
+        due: Time,
+        /// How many attempts have ended.
+        attempts: u32,
+    },
+    /// From an operator: try everything (or this message) now.
+    Flush(Option<MessageId>),
+    /// From a delivery: it is gone, whatever it had not settled is free again.
+    Gone {
+        /// The attempt's number.
+        attempt: u64,
+    },
+    /// From an operator: how are you?
+    Inspect(RpcReplyPort<QueueReport>),
+    /// From a delivery whose connection stands: is there more to carry? Yields nothing if not.
+    More {
+        /// The attempt's number.
+        attempt: u64,
+        /// The next message with its recipients.
+        reply: RpcReplyPort<Option<(MessageId, Vec<u32>)>>,
+    },
+    /// From itself: the store has recorded a settlement.
+    Recorded {
+        /// The message.
+        id: MessageId,
+        /// The recipients settled.
+        recipients: Vec<u32>,
+        /// Whether the store took it.
+        stored: bool,
+    },
+    /// From a delivery: attempts at recipients of `id` have ended.
+    Settle {
+        /// The attempt's number.
+        attempt: u64,
+        /// The message.
+        id: MessageId,
+        /// How each recipient's attempt ended.
+        outcomes: Vec<(u32, Outcome)>,
+    },
+    /// From the clock: something may be due.
+    Wake,
+}
+
+/// How a domain queue is: the answer to "why does it not move?".
+#[derive(Clone, Debug, Serialize)]
+pub struct QueueReport {
+    /// The domain.
+    pub domain: Domain,
+    /// Recipients that wait for their time or for a connection, in memory.
+    pub waiting: usize,
+    /// Recipients that are being tried.
+    pub in_flight: usize,
+    /// Deliveries at work.
+    pub deliveries: usize,
+    /// When the next attempt is due.
+    pub next_due: Option<Time>,
+    /// How the last attempt ended, in words.
+    pub last: Option<String>,
+    /// Why nothing is being tried, if nothing is.
+    pub held: Option<String>,
+}

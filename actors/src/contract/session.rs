@@ -1,0 +1,15 @@
+//! What a session hears: an actor per connection of a client.
+
+use mail::{MailboxId, ModSeq};
+use world::connection::Event;
+
+/// Everything a session can be told.
+#[derive(Debug)]
+pub enum SessionMsg {
+    /// From a mailbox: that mailbox has changed up to that MODSEQ.
+    Changed(MailboxId, ModSeq),
+    /// From the tree: the house is closing; say goodbye at the next good moment.
+    Closing,
+    /// From the connection: something happened on the socket.
+    Connection(Event),
+}

@@ -1,0 +1,1 @@
+//! Carries messages to other systems: one actor per outbound connection.

@@ -1,0 +1,1 @@
+//! Accepts sockets under a gate and hands them to a session family.

@@ -1,0 +1,1 @@
+//! One actor per account: the only writer of its mailboxes.

@@ -1,0 +1,1 @@
+//! The census: gathers what each room measures.

@@ -1,0 +1,1 @@
+//! Answers from the DNS, kept as long as they are true.

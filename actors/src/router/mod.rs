@@ -1,0 +1,1 @@
+//! From an accepted message to local mailboxes and remote domain queues.

@@ -1,0 +1,1 @@
+//! One actor per connection of a client: thin shells over the protocol machines.
