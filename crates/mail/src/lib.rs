@@ -3,6 +3,7 @@
 //! No I/O, no clock, no protocol: only values that can be made, compared and shown.
 
 mod address;
+mod credentials;
 mod domain;
 mod envelope;
 mod flags;
@@ -12,6 +13,7 @@ mod reply;
 mod time;
 
 pub use address::{Address, AddressError};
+pub use credentials::{Credentials, Secret};
 pub use domain::{Domain, DomainError};
 pub use envelope::{BodyType, Envelope, Notify, Recipient, Ret, Target};
 pub use flags::{Flags, Keyword, KeywordError};

@@ -87,16 +87,28 @@ impl Reply {
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
             let separator = if lines.peek().is_some() { '-' } else { ' ' };
-            out.extend_from_slice(self.code.to_string().as_bytes());
+            push_number(out, self.code);
             out.push(separator as u8);
-            if let Some(enhanced) = self.enhanced {
-                out.extend_from_slice(enhanced.to_string().as_bytes());
+            if let Some(Enhanced(class, subject, detail)) = self.enhanced {
+                push_number(out, class.into());
+                out.push(b'.');
+                push_number(out, subject);
+                out.push(b'.');
+                push_number(out, detail);
                 out.push(b' ');
             }
             out.extend_from_slice(line.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
     }
+}
+
+/// Replies are written for every command of every session: no detour through a `String`.
+fn push_number(out: &mut Vec<u8>, number: u16) {
+    if number >= 10 {
+        push_number(out, number / 10);
+    }
+    out.push(b'0' + (number % 10) as u8);
 }
 
 impl fmt::Display for Enhanced {
