@@ -6,6 +6,7 @@ pub mod bounce;
 pub mod contract;
 pub mod delivery;
 pub mod listener;
+pub mod login;
 pub mod mailbox;
 pub mod metrics;
 pub mod queue;

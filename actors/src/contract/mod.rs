@@ -6,6 +6,7 @@
 
 mod bounce;
 mod delivery;
+mod login;
 mod mailbox;
 mod queue;
 mod resolver;
@@ -14,6 +15,9 @@ mod session;
 
 pub use bounce::BounceMsg;
 pub use delivery::{Attempt, DeliveryMsg, DeliveryReport};
+pub use login::{
+    Checked, Identity, LoginMsg, LoginReport, LoginRequest, LoginVerdict, Password,
+};
 pub use mailbox::{
     AppendRequest, CopyRequest, ExpungeRequest, FlagRequest, Landed, MailboxFailure, MailboxMsg,
     MailboxReport, Watcher,

@@ -1,0 +1,1 @@
+//! Says whether a password is right, without letting anybody guess.
