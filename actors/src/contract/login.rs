@@ -1,11 +1,10 @@
 //! What the login room hears: it says whether a password is right.
 
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
-use mail::{AccountId, Address};
+use mail::{AccountId, Address, Credentials};
 use ractor::RpcReplyPort;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 /// Everything the login room can be told.
 #[derive(Debug)]
@@ -21,20 +20,15 @@ pub enum LoginMsg {
     Verify(LoginRequest, RpcReplyPort<LoginVerdict>),
 }
 
-/// A name, a password, and where they come from.
+/// Who wants in, and from where.
 #[derive(Debug)]
 pub struct LoginRequest {
-    /// An address, or a local part alone, which is looked for in the first domain of the house.
-    pub user: String,
-    /// What the client says the password is.
-    pub password: Password,
+    /// The user is an address, or a local part alone, which is looked for in the first domain
+    /// of the house. Nobody may act as somebody else: a differing `authzid` is refused.
+    pub credentials: Credentials,
     /// The client's address: failures slow its network down.
     pub client: IpAddr,
 }
-
-/// A password in clear: erased when dropped, never shown.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Password(Zeroizing<Vec<u8>>);
 
 /// What a session may tell its client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,24 +77,4 @@ pub struct LoginReport {
 impl LoginMsg {
     /// Longest time after which [`LoginMsg::Verify`] is answered, in seconds.
     pub const ANSWER_SECONDS_MAX: u64 = 30;
-}
-
-impl Password {
-    /// Takes the octets over; the caller's copy, if there is one, is the caller's to erase.
-    #[must_use]
-    pub fn new(octets: Vec<u8>) -> Self {
-        Self(Zeroizing::new(octets))
-    }
-
-    /// The octets, for whoever computes with them.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(…)")
-    }
 }
