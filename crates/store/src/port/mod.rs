@@ -25,5 +25,5 @@ pub use mail_store::{
     Appended, Arrival, Changes, Copied, FlagChange, FlagsHow, MailStore, MailboxRow, MessageRow,
     NewMailbox, SpecialUse, UidRange,
 };
-pub use pending::Pending;
+pub use pending::{Pending, Promise};
 pub use spool::{Answer, DueRow, NewMail, RecipientState, Settle, Spool, Spooled, State};

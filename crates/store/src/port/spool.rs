@@ -31,6 +31,17 @@ pub trait Spool: Send + Sync {
     /// When the directory cannot be read.
     fn open(&self, after: Option<MessageId>, limit: usize) -> Result<Vec<MessageId>, StoreError>;
 
+    /// Like [`Spool::open`], but only messages with an open local recipient: what the router must
+    /// find quickly among a million remote ones.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    fn open_local(
+        &self,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<MessageId>, StoreError>;
+
     /// The remote domains that open recipients wait for, with their number, ascending by name
     /// after `after`, at most `limit`.
     ///
