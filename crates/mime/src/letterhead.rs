@@ -1,0 +1,103 @@
+//! The head of a letter: when, what about, from whom, to whom. IMAP calls it ENVELOPE.
+
+use std::borrow::Cow;
+
+use crate::{
+    addresses::{self, Entry},
+    date::Date,
+    header::Header,
+};
+
+/// The fields of IMAP's ENVELOPE, unfolded and still encoded (RFC 3501 §7.4.2). Not to be mixed up
+/// with [`mail::Envelope`], which says where a message really goes.
+///
+/// Of a field that is there twice the last one counts, as in Dovecot.
+#[derive(Clone, Debug, Default)]
+pub struct Letterhead<'a> {
+    /// `Date`
+    pub date: Option<Cow<'a, [u8]>>,
+    /// `Subject`
+    pub subject: Option<Cow<'a, [u8]>>,
+    /// `From`
+    pub from: Vec<Entry<'a>>,
+    /// `Bcc`
+    pub bcc: Vec<Entry<'a>>,
+    /// `Cc`
+    pub cc: Vec<Entry<'a>>,
+    /// `To`
+    pub to: Vec<Entry<'a>>,
+    /// `In-Reply-To`
+    pub in_reply_to: Option<Cow<'a, [u8]>>,
+    /// `Message-ID`
+    pub message_id: Option<Cow<'a, [u8]>>,
+    sender: Vec<Entry<'a>>,
+    reply_to: Vec<Entry<'a>>,
+}
+
+impl<'a> Letterhead<'a> {
+    /// Reads the head from a message's header.
+    #[must_use]
+    pub fn of(header: Header<'a>) -> Self {
+        let mut head = Self::default();
+        for field in header.fields() {
+            let list = || addresses::read(field.value);
+            let text = || Some(field.unfolded());
+            // By length first: most fields are none of these.
+            match field.name.len() {
+                2 if field.is("To") => head.to = list(),
+                2 if field.is("Cc") => head.cc = list(),
+                3 if field.is("Bcc") => head.bcc = list(),
+                4 if field.is("Date") => head.date = text(),
+                4 if field.is("From") => head.from = list(),
+                6 if field.is("Sender") => head.sender = list(),
+                7 if field.is("Subject") => head.subject = text(),
+                8 if field.is("Reply-To") => head.reply_to = list(),
+                10 if field.is("Message-ID") => head.message_id = text(),
+                11 if field.is("In-Reply-To") => head.in_reply_to = text(),
+                _ => {}
+            }
+        }
+        head
+    }
+
+    /// `Sender`; without one, who it is from.
+    #[must_use]
+    pub fn sender(&self) -> &[Entry<'a>] {
+        if self.sender.is_empty() {
+            &self.from
+        } else {
+            &self.sender
+        }
+    }
+
+    /// `Reply-To`; without one, who it is from.
+    #[must_use]
+    pub fn reply_to(&self) -> &[Entry<'a>] {
+        if self.reply_to.is_empty() {
+            &self.from
+        } else {
+            &self.reply_to
+        }
+    }
+
+    /// When it says it was written.
+    #[must_use]
+    pub fn date(&self) -> Option<Date> {
+        Date::from_rfc5322(self.date.as_deref()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sender_and_reply_to_are_from_unless_they_say_otherwise() {
+        let header = Header::new(b"From: A <a@x.test>\r\nSender:\r\nReply-To: b@x.test\r\nSubject: =?utf-8?q?a?=\r\n b\r\n");
+        let head = Letterhead::of(header);
+        assert_eq!(head.sender(), head.from);
+        assert_eq!(head.reply_to()[0].mailbox.as_deref(), Some(&b"b"[..]));
+        assert_eq!(head.subject.as_deref(), Some(&b"=?utf-8?q?a?= b"[..]));
+        assert_eq!(head.date(), None);
+    }
+}
