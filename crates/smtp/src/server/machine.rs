@@ -1,0 +1,677 @@
+//! The server's machine: which command means what, when.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::{Credentials, Reply};
+
+use crate::{
+    Family, Mail, Mechanism, Rcpt,
+    command::{self, Command},
+    extensions::{self, Offer},
+    lines::{Found, Lines},
+    path::{self, Path, PathError},
+};
+
+use super::{
+    body::{Limits, Piece, Scanner},
+    config::Config,
+    exchange::{Exchange, Next},
+    replies,
+    session::{Hello, Session, Transaction},
+};
+
+/// What the owner of the socket must do next.
+#[must_use = "a step that is not carried out stalls the session"]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Close the connection. Everything has been sent.
+    Close,
+    /// Forget what was stored of this message: it cannot be taken. No [`Step::Store`] and no
+    /// [`Question::Take`] follows for it; the client is told at its end.
+    Discard,
+    /// Decide, then call [`Server::verdict`], [`Server::verdicts`] or [`Server::yes`]. Nothing
+    /// else happens until then.
+    Judge(Question),
+    /// Wait for the client, then call [`Server::feed`].
+    Read,
+    /// Send these octets.
+    Send(Bytes),
+    /// Shake hands (RFC 3207 §4), then call [`Server::tls_started`]; close the connection if that
+    /// fails.
+    StartTls,
+    /// Append this piece to the message. Slices of what was fed, dot-stuffing undone.
+    Store(Bytes),
+}
+
+/// A question that only policy or storage can answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Question {
+    /// Is this who it says it is? Yes is 235, no is `535 5.7.8` or `454 4.7.0`.
+    Auth(Mechanism, Credentials),
+    /// Is there room for a message? Asked before 354, so that memory can be taken for it. The
+    /// length is what the client declared.
+    BeginBody {
+        /// Declared length in octets (RFC 1870).
+        size: Option<u64>,
+    },
+    /// May this reverse-path send?
+    Mail(Mail),
+    /// Do we take mail for this forward-path?
+    Rcpt(Rcpt),
+    /// The message has ended, whole. Is it safe on disk? Answer 250 only once it is
+    /// (RFC 5321 §6.1). In LMTP each recipient has its own answer: [`Server::verdicts`].
+    Take {
+        /// Its length in octets.
+        octets: u64,
+    },
+    /// Does this user or mailbox exist? [`Server::yes`] is a 252 that says nothing
+    /// (RFC 5321 §3.5.3).
+    Vrfy(String),
+}
+
+/// One session; its owner has the socket.
+#[derive(Clone, Debug)]
+pub struct Server {
+    config: Arc<Config>,
+    lines: Lines,
+    out: Vec<u8>,
+    phase: Phase,
+    session: Session,
+}
+
+/// What the machine is waiting for.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// For an answer to a challenge.
+    Auth(Exchange),
+    /// For the end of a message.
+    Body(Body),
+    /// For nothing: the connection is to be closed.
+    Closing,
+    /// For a command.
+    Commands,
+    /// For the handshake.
+    Handshake,
+    /// For the owner's verdict.
+    Judging(Question),
+}
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+struct Body {
+    scanner: Scanner,
+    /// What its owner wants to be told at its end, whatever it is.
+    refusal: Option<Reply>,
+    /// Whether the owner knows that it cannot be taken.
+    discarded: bool,
+}
+
+impl Server {
+    /// A session that begins: the first step sends the greeting.
+    #[must_use]
+    pub fn new(config: Arc<Config>) -> Self {
+        let dialect = match config.family {
+            Family::Lmtp => "LMTP",
+            Family::Smtp | Family::Submission => "ESMTP",
+        };
+        let out = format!("220 {} {dialect}\r\n", config.hostname).into_bytes();
+        let session = Session {
+            tls: config.tls_active,
+            ..Session::default()
+        };
+        Self {
+            config,
+            lines: Lines::default(),
+            out,
+            phase: Phase::Commands,
+            session,
+        }
+    }
+
+    /// Hears what arrived. Nothing is copied if it is called as [`Step::Read`] asks; what is fed
+    /// at other times is kept, and it is the owner who bounds it.
+    pub fn feed(&mut self, octets: Bytes) {
+        match self.phase {
+            Phase::Closing => {}
+            // In the clear, when the handshake was due: somebody else's words (RFC 3207 §5).
+            Phase::Handshake => self.phase = Phase::Closing,
+            _ => self.lines.push(octets),
+        }
+    }
+
+    /// What must happen next.
+    pub fn step(&mut self) -> Step {
+        loop {
+            if self.out.len() >= OUTPUT_OCTETS_HIGH {
+                return self.send_or(Step::Read);
+            }
+            match &self.phase {
+                Phase::Auth(_) | Phase::Commands => match self.lines.next() {
+                    Found::BareLf => self.bad_line(replies::bare_lf()),
+                    Found::Line(line) => self.line(&line),
+                    Found::Nothing => return self.send_or(Step::Read),
+                    Found::Overlong => self.overlong(),
+                },
+                Phase::Body(_) => {
+                    if let Some(step) = self.body() {
+                        return step;
+                    }
+                }
+                Phase::Closing => return self.send_or(Step::Close),
+                Phase::Handshake => return self.send_or(Step::StartTls),
+                Phase::Judging(question) => return Step::Judge(question.clone()),
+            }
+        }
+    }
+
+    /// Answers the open question; a positive reply means yes. A 421 closes the connection. In
+    /// LMTP the answer to [`Question::Take`] holds for each recipient. Without an open question
+    /// nothing happens.
+    pub fn verdict(&mut self, reply: Reply) {
+        let Phase::Judging(question) = std::mem::replace(&mut self.phase, Phase::Commands) else {
+            return;
+        };
+        let yes = reply.is_positive();
+        match question {
+            Question::Auth(_, credentials) => self.settle_auth(&credentials, yes),
+            Question::BeginBody { .. } if yes => self.phase = Phase::Body(self.begin_body()),
+            Question::BeginBody { .. } | Question::Vrfy(_) => {}
+            Question::Mail(mail) if yes => {
+                self.session.transaction = Some(Transaction {
+                    mail,
+                    recipients: Vec::new(),
+                });
+            }
+            Question::Mail(_) => {}
+            Question::Rcpt(rcpt) if yes => {
+                if let Some(transaction) = &mut self.session.transaction {
+                    transaction.recipients.push(rcpt);
+                }
+            }
+            Question::Rcpt(_) => {}
+            Question::Take { .. } => return self.end_body(&reply),
+        }
+        self.say(&reply);
+        if self.session.auth_failures >= self.config.auth_failures_max {
+            self.phase = Phase::Closing;
+            self.lines.clear();
+        }
+    }
+
+    /// Answers [`Question::Take`] for each recipient of an LMTP transaction, in the order of
+    /// [`Server::recipients`] (RFC 2033 §4.2). Elsewhere the first answer holds for all.
+    ///
+    /// # Panics
+    /// If there is not an answer for each recipient.
+    pub fn verdicts(&mut self, replies: &[Reply]) {
+        assert_eq!(
+            replies.len(),
+            self.recipients().len(),
+            "an answer for each recipient"
+        );
+        if self.config.family != Family::Lmtp {
+            return self.verdict(replies[0].clone());
+        }
+        if matches!(self.phase, Phase::Judging(Question::Take { .. })) {
+            self.phase = Phase::Commands;
+            self.session.transaction = None;
+            for reply in replies {
+                self.say(reply);
+            }
+        }
+    }
+
+    /// Answers the open question with yes, in the words that are always right.
+    pub fn yes(&mut self) {
+        let Phase::Judging(question) = &self.phase else {
+            return;
+        };
+        self.verdict(match question {
+            Question::Auth(..) => replies::authenticated(),
+            Question::BeginBody { .. } => replies::go_on(),
+            Question::Mail(_) => replies::sender_ok(),
+            Question::Rcpt(_) => replies::recipient_ok(),
+            Question::Take { .. } => replies::taken(),
+            Question::Vrfy(_) => replies::not_verified(),
+        });
+    }
+
+    /// The message that is on its way cannot be stored: reads it to its end and then says
+    /// `reply`. No [`Step::Store`], [`Step::Discard`] or [`Question::Take`] follows for it.
+    pub fn refuse_body(&mut self, reply: Reply) {
+        if let Phase::Body(body) = &mut self.phase {
+            body.refusal.get_or_insert(reply);
+            body.discarded = true;
+        }
+    }
+
+    /// The handshake is done: forgets everything that was heard before (RFC 3207 §4.2).
+    pub fn tls_started(&mut self) {
+        if matches!(self.phase, Phase::Handshake) {
+            self.lines.clear();
+            self.session = self.session.in_private();
+            self.phase = Phase::Commands;
+        }
+    }
+
+    /// Ends the session from our side: says `reply` (a 421, RFC 5321 §3.8), then closes. For
+    /// time-outs and for the end of the house.
+    pub fn close(&mut self, reply: Reply) {
+        if !matches!(self.phase, Phase::Closing) {
+            self.say(&reply);
+            self.phase = Phase::Closing;
+        }
+        self.lines.clear();
+    }
+
+    /// The name by which the client introduced itself.
+    #[must_use]
+    pub fn hello(&self) -> Option<&str> {
+        self.session.hello.as_ref().map(|hello| &*hello.name)
+    }
+
+    /// The user name with which the client logged in.
+    #[must_use]
+    pub fn identity(&self) -> Option<&str> {
+        self.session.identity.as_deref()
+    }
+
+    /// What MAIL said, while a transaction is open.
+    #[must_use]
+    pub fn mail(&self) -> Option<&Mail> {
+        Some(&self.session.transaction.as_ref()?.mail)
+    }
+
+    /// The recipients accepted so far.
+    #[must_use]
+    pub fn recipients(&self) -> &[Rcpt] {
+        let transaction = self.session.transaction.as_ref();
+        transaction.map_or(&[], |transaction| &transaction.recipients)
+    }
+
+    /// Whether TLS is active.
+    #[must_use]
+    pub const fn tls_active(&self) -> bool {
+        self.session.tls
+    }
+
+    /// Whether the client has begun a message and not ended it.
+    #[must_use]
+    pub const fn is_in_body(&self) -> bool {
+        matches!(self.phase, Phase::Body(_))
+    }
+
+    /// The transmission type for the `with` of a Received field (RFC 3848).
+    #[must_use]
+    pub fn protocol(&self) -> &'static str {
+        self.session.protocol(self.config.family)
+    }
+
+    /// The settings of the listener.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// See [`Server::resume`].
+    pub(super) fn answer_for_the_crash(&mut self, trouble: Reply) {
+        match &self.phase {
+            Phase::Body(_) => self.refuse_body(trouble),
+            Phase::Closing => {}
+            // Nobody knows how far the handshake came.
+            Phase::Handshake => self.phase = Phase::Closing,
+            Phase::Judging(_) => self.verdict(trouble),
+            Phase::Auth(_) | Phase::Commands => match self.lines.next() {
+                Found::Nothing => {}
+                Found::BareLf | Found::Line(_) | Found::Overlong => {
+                    self.phase = Phase::Commands;
+                    self.say(&trouble);
+                }
+            },
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        if let Phase::Auth(exchange) = &mut self.phase {
+            if line == b"*" {
+                return self.bad_line(replies::auth_cancelled());
+            }
+            let next = exchange.hear(line);
+            return self.go_on(next);
+        }
+        let command = command::read(line);
+        // RFC 4954 §4: only the lines of AUTH may be longer.
+        if line.len() + 2 > COMMAND_OCTETS_MAX && !matches!(command, Command::Auth(_)) {
+            return self.error(replies::overlong());
+        }
+        if self.config.tls_required && !self.session.tls && !may_go_before_tls(&command) {
+            return self.error(replies::tls_first());
+        }
+        match command {
+            Command::Auth(rest) => self.auth(rest),
+            Command::Data(rest) => self.without_argument(rest, Self::data),
+            Command::Ehlo(name) if self.config.family != Family::Lmtp => self.ehlo(name),
+            Command::Foreign => self.close(replies::foreign()),
+            Command::Helo(name) if self.config.family != Family::Lmtp => self.helo(name),
+            Command::Help => self.say(&replies::help()),
+            Command::Lhlo(name) if self.config.family == Family::Lmtp => self.ehlo(name),
+            // RFC 2033 §4.1: the hellos are how the two dialogues are told apart.
+            Command::Ehlo(_) | Command::Helo(_) | Command::Lhlo(_) | Command::Unknown => {
+                self.error(replies::unknown());
+            }
+            Command::Mail(rest) => self.mail_from(rest),
+            Command::Noop => self.say(&replies::ok()),
+            Command::Quit(rest) => self.without_argument(rest, |s| s.close(replies::bye())),
+            Command::Rcpt(rest) => self.rcpt_to(rest),
+            Command::Rset(rest) => self.without_argument(rest, Self::reset),
+            Command::StartTls(rest) => self.without_argument(rest, Self::start_tls),
+            Command::Syntax => self.error(replies::syntax()),
+            Command::Unspoken => self.error(replies::unspoken()),
+            Command::Vrfy(b"") => self.error(replies::argument()),
+            Command::Vrfy(who) => {
+                let who = String::from_utf8_lossy(who).into_owned();
+                self.phase = Phase::Judging(Question::Vrfy(who));
+            }
+        }
+    }
+
+    /// RFC 5321 §4.1.1.1: clears all buffers.
+    fn ehlo(&mut self, name: &[u8]) {
+        if self.greet(name, true) {
+            let offer = offer(&self.config, &self.session);
+            replies::write_hello(&offer, &mut self.out);
+        }
+    }
+
+    fn helo(&mut self, name: &[u8]) {
+        if self.greet(name, false) {
+            let text = self.config.hostname.as_str().to_owned();
+            self.say(&Reply::new(250, None, text));
+        }
+    }
+
+    /// Departs from RFC 5321 §4.1.2: any printable word is a name, because nothing is decided by
+    /// it and many honest clients do not know theirs.
+    fn greet(&mut self, name: &[u8], extended: bool) -> bool {
+        let sound = name.iter().all(u8::is_ascii_graphic) && name.len() <= HELLO_OCTETS_MAX;
+        let name = std::str::from_utf8(name)
+            .ok()
+            .filter(|name| sound && !name.is_empty());
+        let Some(name) = name else {
+            self.error(replies::hello_name());
+            return false;
+        };
+        self.session.hello = Some(Hello {
+            name: name.into(),
+            extended,
+        });
+        self.session.transaction = None;
+        true
+    }
+
+    fn mail_from(&mut self, rest: &[u8]) {
+        if self.session.hello.is_none() {
+            return self.error(replies::hello_first());
+        }
+        if self.session.transaction.is_some() {
+            return self.error(replies::sequence());
+        }
+        if self.config.auth_required && self.session.identity.is_none() {
+            return self.error(replies::auth_first());
+        }
+        let (from, rest) = match path::read(rest) {
+            Ok((Path::Mailbox(from), rest)) => (Some(from), rest),
+            Ok((Path::Null, rest)) => (None, rest),
+            Err(PathError::Utf8) => return self.error(replies::sender_utf8()),
+            Ok((Path::Postmaster, _)) | Err(_) => return self.error(replies::sender_syntax()),
+        };
+        let mut mail = Mail::new(from);
+        let offer = offer(&self.config, &self.session);
+        match extensions::read_mail(&mut mail, rest, &offer) {
+            Ok(()) => self.phase = Phase::Judging(Question::Mail(mail)),
+            // RFC 1870 §6.1: too big is no mistake.
+            Err(reply) if reply.code() == 552 => self.say(&reply),
+            Err(reply) => self.error(reply),
+        }
+    }
+
+    fn rcpt_to(&mut self, rest: &[u8]) {
+        let Some(transaction) = &self.session.transaction else {
+            return self.error(replies::sequence());
+        };
+        if transaction.recipients.len() >= self.config.recipients_max {
+            return self.say(&replies::recipients());
+        }
+        let (to, rest) = match (path::read(rest), &self.config.postmaster) {
+            (Ok((Path::Mailbox(to), rest)), _) => (to, rest),
+            (Ok((Path::Postmaster, rest)), Some(postmaster)) => (postmaster.clone(), rest),
+            (Err(PathError::Utf8), _) => return self.error(replies::sender_utf8()),
+            (Ok(_) | Err(_), _) => return self.error(replies::recipient_syntax()),
+        };
+        let mut rcpt = Rcpt::new(to);
+        let offer = offer(&self.config, &self.session);
+        match extensions::read_rcpt(&mut rcpt, rest, &offer) {
+            Ok(()) => self.phase = Phase::Judging(Question::Rcpt(rcpt)),
+            Err(reply) => self.error(reply),
+        }
+    }
+
+    fn data(&mut self) {
+        match &self.session.transaction {
+            None => self.error(replies::sequence()),
+            // RFC 5321 §4.1.4, RFC 2033 §4.2.
+            Some(transaction) if transaction.recipients.is_empty() => {
+                self.error(replies::no_recipients());
+            }
+            Some(transaction) => {
+                let size = transaction.mail.size;
+                self.phase = Phase::Judging(Question::BeginBody { size });
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        self.session.transaction = None;
+        self.say(&replies::ok());
+    }
+
+    fn start_tls(&mut self) {
+        if self.session.tls {
+            self.error(replies::sequence());
+        } else if !self.config.tls_offered {
+            self.error(replies::unspoken());
+        } else if !self.lines.is_empty() {
+            // Commands that somebody put in before the handshake (RFC 3207 §5).
+            self.close(replies::tls_injection());
+        } else {
+            self.say(&replies::start_tls());
+            self.phase = Phase::Handshake;
+        }
+    }
+
+    fn auth(&mut self, rest: &[u8]) {
+        if self.config.mechanisms.is_empty() {
+            return self.error(replies::unspoken());
+        }
+        if self.session.hello.is_none() {
+            return self.error(replies::hello_first());
+        }
+        // RFC 4954 §4: once a session, and not within a transaction.
+        if self.session.identity.is_some() || self.session.transaction.is_some() {
+            return self.error(replies::sequence());
+        }
+        let space = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+        let (name, initial) = (&rest[..space], rest[space..].trim_ascii_start());
+        let named = |m: &&Mechanism| m.name().as_bytes().eq_ignore_ascii_case(name);
+        let Some(&mechanism) = self.config.mechanisms.iter().find(named) else {
+            return self.error(replies::auth_mechanism());
+        };
+        if !extensions::auth::is_offered(&offer(&self.config, &self.session)) {
+            return self.error(replies::auth_in_clear());
+        }
+        let mut exchange = Exchange::begin(mechanism);
+        let next = if initial.is_empty() {
+            Next::Ask(exchange.challenge())
+        } else {
+            exchange.hear(initial)
+        };
+        self.phase = Phase::Auth(exchange);
+        self.go_on(next);
+    }
+
+    fn go_on(&mut self, next: Next) {
+        let mechanism = match &self.phase {
+            Phase::Auth(Exchange::Plain) => Mechanism::Plain,
+            _ => Mechanism::Login,
+        };
+        match next {
+            Next::Ask(challenge) => self.say(&Reply::new(334, None, challenge)),
+            Next::Judge(credentials) => {
+                self.phase = Phase::Judging(Question::Auth(mechanism, credentials));
+            }
+            Next::Malformed => self.bad_line(replies::auth_malformed()),
+        }
+    }
+
+    fn settle_auth(&mut self, credentials: &Credentials, yes: bool) {
+        if yes {
+            self.session.identity = Some(credentials.authcid.as_str().into());
+        } else {
+            self.session.auth_failures += 1;
+        }
+    }
+
+    fn begin_body(&self) -> Body {
+        Body {
+            scanner: Scanner::new(Limits {
+                octets_max: self.config.size_max,
+                line_octets_max: self.config.line_octets_max,
+                received_max: self.config.received_max,
+            }),
+            refusal: None,
+            discarded: false,
+        }
+    }
+
+    /// Goes through what has arrived of a message.
+    fn body(&mut self) -> Option<Step> {
+        let Phase::Body(body) = &mut self.phase else {
+            return None;
+        };
+        let piece = body.scanner.scan(self.lines.rest());
+        let defect = body.scanner.defect();
+        let discard = defect.is_some() && !body.discarded;
+        body.discarded |= discard;
+        match piece {
+            Piece::Chunk(chunk) if !body.discarded => return Some(Step::Store(chunk)),
+            Piece::Chunk(_) => {}
+            Piece::End => {
+                let octets = body.scanner.octets();
+                let size_max = self.config.size_max;
+                let refusal = body.refusal.take();
+                match refusal.or_else(|| defect.map(|defect| replies::defect(defect, size_max))) {
+                    None => self.phase = Phase::Judging(Question::Take { octets }),
+                    Some(reply) => self.end_body(&reply),
+                }
+            }
+            Piece::Hungry if discard => {}
+            Piece::Hungry => return Some(self.send_or(Step::Read)),
+        }
+        discard.then_some(Step::Discard)
+    }
+
+    /// One answer for the message, or in LMTP one for each recipient (RFC 2033 §4.2).
+    fn end_body(&mut self, reply: &Reply) {
+        self.phase = Phase::Commands;
+        let answers = match self.config.family {
+            Family::Lmtp => self.recipients().len(),
+            Family::Smtp | Family::Submission => 1,
+        };
+        for _ in 0..answers {
+            self.say(reply);
+        }
+        self.session.transaction = None;
+    }
+
+    fn without_argument(&mut self, rest: &[u8], act: fn(&mut Self)) {
+        if rest.is_empty() {
+            act(self);
+        } else {
+            self.error(replies::no_arguments());
+        }
+    }
+
+    fn overlong(&mut self) {
+        match self.phase {
+            Phase::Auth(_) => self.bad_line(replies::auth_overlong()),
+            _ => self.bad_line(replies::overlong()),
+        }
+    }
+
+    /// A line that cannot be read; it also ends an exchange.
+    fn bad_line(&mut self, reply: Reply) {
+        self.phase = Phase::Commands;
+        self.error(reply);
+    }
+
+    /// Says that the client is wrong; says goodbye when it is wrong too often.
+    fn error(&mut self, reply: Reply) {
+        self.session.errors += 1;
+        if self.session.errors >= self.config.errors_max {
+            return self.close(replies::too_many_errors());
+        }
+        self.say(&reply);
+    }
+
+    /// 421 means that the connection is closed (RFC 5321 §3.8).
+    fn say(&mut self, reply: &Reply) {
+        reply.write_to(&mut self.out);
+        if reply.code() == 421 {
+            self.phase = Phase::Closing;
+            self.lines.clear();
+        }
+    }
+
+    fn send_or(&mut self, step: Step) -> Step {
+        if self.out.is_empty() {
+            return step;
+        }
+        Step::Send(std::mem::take(&mut self.out).into())
+    }
+}
+
+const fn offer<'a>(config: &'a Config, session: &Session) -> Offer<'a> {
+    Offer {
+        config,
+        tls: session.tls,
+        authenticated: session.identity.is_some(),
+    }
+}
+
+/// RFC 3207 §4.
+const fn may_go_before_tls(command: &Command<'_>) -> bool {
+    matches!(
+        command,
+        Command::Ehlo(_)
+            | Command::Foreign
+            | Command::Helo(_)
+            | Command::Lhlo(_)
+            | Command::Noop
+            | Command::Quit(_)
+            | Command::StartTls(_)
+            | Command::Syntax
+            | Command::Unknown
+            | Command::Unspoken
+    )
+}
+
+/// Longest command but AUTH, CRLF included, in octets: 512 (RFC 5321 §4.5.3.1.4) and what SIZE,
+/// 8BITMIME, AUTH and DSN add (RFC 1870 §4, RFC 6152 §2, RFC 4954 §3, RFC 3461 §4), rounded up.
+const COMMAND_OCTETS_MAX: usize = 2048;
+
+/// RFC 5321 §4.5.3.1.2.
+const HELLO_OCTETS_MAX: usize = 255;
+
+/// Replies to a client that pipelines without reading are sent in portions of about this size.
+const OUTPUT_OCTETS_HIGH: usize = 16 * 1024;
