@@ -161,7 +161,7 @@ pub fn finish(command: &mut Command, input: &[u8]) -> Finished {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("{name}: {error}"),
         _ => {} // a process may leave its input unread
     }
-    let text = [out.rest(), err.to_the_end()].join("\n");
+    let text = [out.rest(), err.rest()].join("\n");
     Finished { status, text }
 }
 
