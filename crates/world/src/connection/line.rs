@@ -1,0 +1,631 @@
+//! The state of one connection: socket, TLS, queue and clocks, and what comes next.
+//!
+//! ```text
+//!           start_tls          handshake done
+//!    ┌─ Open ────────▶ Securing ────────▶ Open ─┐ close_after, or the peer's end
+//!    │                    │                     ▼
+//!    │                    │                  Closing ──all is written──▶ Lingering ──▶ over
+//!    └────────────────────┴───── reset, time-out ────────────────────────────────────▶ over
+//! ```
+//!
+//! It is behind a lock that is held for as long as a system call takes: the pump steps it, and
+//! orders of the session change it.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    cipher::{Cipher, Opened},
+    event::{Event, Gone, Limit, Refused, Why},
+    options::Options,
+    socket::Io,
+};
+use crate::{
+    metrics::OCTETS,
+    tls::{ServerTls, TlsInfo},
+};
+
+/// One connection's state.
+pub(super) struct Line {
+    cipher: Option<Box<Cipher>>,
+    /// Whether the session waits for octets.
+    credit: bool,
+    /// When the connection's lifetime is over.
+    end: Option<Instant>,
+    /// Octets that came before they were asked for: with the end of a handshake.
+    early: Bytes,
+    /// When the peer's silence began: its last octets, or our last question.
+    heard: Instant,
+    idle: Duration,
+    info: Option<TlsInfo>,
+    /// `None` once it is over.
+    io: Option<Io>,
+    out: VecDeque<Bytes>,
+    out_octets: usize,
+    /// Whether the pump will be woken when the socket is readable.
+    parked: bool,
+    phase: Phase,
+    /// How many pieces of `out` go out before TLS begins.
+    plain_left: usize,
+    /// When the peer last took something.
+    progress: Instant,
+    /// Whether somebody was told that the queue is full.
+    refused: bool,
+    upgrade: Option<ServerTls>,
+    /// Whether a writer waits for room.
+    waited_for: bool,
+    waker: Option<Waker>,
+    /// The limit that the session was told of, and when its time to say goodbye is over.
+    warned: Option<(Limit, Instant)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// Writes what is left, then ends for this reason.
+    Closing(Why),
+    /// Everything is said; what the peer still sends is thrown away, so that the kernel does not
+    /// answer it with a reset that destroys our last words on their way (RFC 1122 §4.2.2.13).
+    Lingering {
+        discarded: usize,
+    },
+    Open,
+    Over(Why),
+    Securing,
+}
+
+/// What the pump must do next.
+pub(super) enum Step {
+    /// It is over.
+    End,
+    /// Tell the session.
+    Say(Event),
+    /// Wait for the socket, an order, or this moment.
+    Wait(Instant),
+}
+
+impl Line {
+    pub(super) fn new(io: Io, options: &Options) -> Self {
+        let now = Instant::now();
+        Self {
+            cipher: None,
+            credit: false,
+            early: Bytes::new(),
+            end: options.lifetime.map(|lifetime| now + lifetime),
+            heard: now,
+            idle: options.idle,
+            info: None,
+            io: Some(io),
+            out: VecDeque::new(),
+            out_octets: 0,
+            parked: false,
+            phase: Phase::Open,
+            plain_left: 0,
+            progress: now,
+            refused: false,
+            upgrade: options.tls.clone(),
+            waited_for: false,
+            waker: None,
+            warned: None,
+        }
+    }
+
+    // Orders of the session.
+
+    /// Takes octets to write, and hands them to the kernel if nothing is before them.
+    pub(super) fn write(&mut self, pieces: impl IntoIterator<Item = Bytes>) -> Result<(), Gone> {
+        if !self.is_open() {
+            return Err(Gone);
+        }
+        let was_empty = self.out.is_empty();
+        self.queue(pieces);
+        if was_empty {
+            self.write_now();
+        }
+        Ok(())
+    }
+
+    /// As [`write`](Self::write), unless the queue is full.
+    pub(super) fn try_write(&mut self, octets: Bytes, octets_max: usize) -> Result<(), Refused> {
+        if !self.is_open() {
+            return Err(Refused::Gone);
+        }
+        if self.out_octets > 0 && self.out_octets + octets.len() > octets_max {
+            return Err(Refused::Full(octets));
+        }
+        self.write([octets]).map_err(|Gone| Refused::Gone)
+    }
+
+    /// Somebody was refused and wants [`Event::Room`].
+    pub(super) fn promise_room(&mut self) {
+        self.refused = true;
+    }
+
+    /// Somebody was refused and waits for the bell.
+    pub(super) fn wait_for_room(&mut self) {
+        self.waited_for = true;
+    }
+
+    pub(super) fn read_on(&mut self) {
+        self.credit = true;
+        self.heard = Instant::now();
+        if !self.parked {
+            self.wake();
+        }
+    }
+
+    pub(super) fn start_tls(&mut self, tls: ServerTls) -> Result<(), Gone> {
+        if !self.is_open() || self.cipher.is_some() || self.upgrade.is_some() {
+            return Err(Gone);
+        }
+        self.plain_left = self.out.len();
+        self.upgrade = Some(tls);
+        self.wake();
+        Ok(())
+    }
+
+    pub(super) fn close_after(&mut self, last_words: Bytes) {
+        if self.write([last_words]).is_ok() {
+            self.phase = Phase::Closing(Why::Ended);
+            self.wake();
+        }
+    }
+
+    pub(super) fn abort(&mut self) {
+        if self.is_open() {
+            self.phase = Phase::Over(Why::Ended);
+            self.wake();
+        }
+    }
+
+    pub(super) fn set_idle(&mut self, idle: Duration) {
+        self.idle = idle;
+        self.wake();
+    }
+
+    pub(super) const fn queued(&self) -> usize {
+        self.out_octets
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Securing)
+    }
+
+    pub(super) fn tls(&self) -> Option<TlsInfo> {
+        self.info.clone()
+    }
+
+    pub(super) fn export(&self, label: &[u8]) -> Option<[u8; 32]> {
+        self.cipher.as_ref()?.export(label)
+    }
+
+    /// Gives everything back; whatever is ordered from now on is refused.
+    pub(super) fn let_go(&mut self) {
+        self.phase = Phase::Over(Why::Ended);
+        self.io = None;
+        self.cipher = None;
+        self.out = VecDeque::new();
+        self.out_octets = 0;
+        self.waker = None;
+    }
+
+    // Steps of the pump.
+
+    /// Does what can be done now.
+    pub(super) fn step(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        options: &Options,
+        room: &Notify,
+    ) -> Step {
+        match &mut self.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            other => *other = Some(cx.waker().clone()),
+        }
+        self.parked = false;
+        let now = Instant::now();
+        match self.advance(cx, scratch, options, room, now) {
+            Ok(Some(event)) => Step::Say(event),
+            Ok(None) => self.look_at_the_clock(options, now),
+            Err(why) => self.over(why),
+        }
+    }
+
+    fn over(&mut self, why: Why) -> Step {
+        let was_told = matches!(self.phase, Phase::Lingering { .. });
+        self.let_go();
+        if was_told {
+            Step::End
+        } else {
+            Step::Say(Event::Closed(why))
+        }
+    }
+
+    fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        options: &Options,
+        room: &Notify,
+        now: Instant,
+    ) -> Result<Option<Event>, Why> {
+        if let Phase::Over(why) = self.phase {
+            return Err(why);
+        }
+        self.poll_out(cx, now)?;
+        if self.out_octets <= options.queue_octets / 2 {
+            if std::mem::take(&mut self.waited_for) {
+                room.notify_waiters();
+            }
+            if std::mem::take(&mut self.refused) {
+                return Ok(Some(Event::Room));
+            }
+        }
+        if self.plain_left == 0
+            && let Some(tls) = self.upgrade.take()
+        {
+            self.cipher = Some(Cipher::new(&tls).map_err(|_| Why::Tls)?);
+            self.heard = now;
+            if self.phase == Phase::Open {
+                self.phase = Phase::Securing;
+            }
+        }
+        match self.phase {
+            Phase::Closing(why) => self.close(cx, why, now),
+            Phase::Lingering { discarded } => self.linger(cx, scratch, discarded),
+            Phase::Open if self.upgrade.is_some() => Ok(None),
+            Phase::Open if self.credit => self.listen(cx, scratch, now),
+            Phase::Open => {
+                self.parked = self.io()?.poll_readable(cx).is_pending();
+                Ok(None)
+            }
+            Phase::Over(why) => Err(why),
+            Phase::Securing => self.secure(cx, scratch, now),
+        }
+    }
+
+    /// Reads for the session, which asked for it.
+    fn listen(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        now: Instant,
+    ) -> Result<Option<Event>, Why> {
+        let octets = if self.early.is_empty() {
+            match self.read(cx, scratch)? {
+                Poll::Pending => {
+                    self.parked = true;
+                    return Ok(None);
+                }
+                Poll::Ready(octets) => octets,
+            }
+        } else {
+            std::mem::take(&mut self.early)
+        };
+        if octets.is_empty() {
+            // The peer has sent its last; it may still read what we owe it.
+            self.phase = Phase::Closing(Why::Peer);
+            return self.close(cx, Why::Peer, now);
+        }
+        OCTETS.add(octets.len() as u64, &["in"]);
+        self.credit = false;
+        self.heard = now;
+        if matches!(self.warned, Some((Limit::Idle, _))) {
+            self.warned = None;
+        }
+        Ok(Some(Event::Octets(octets)))
+    }
+
+    /// Goes on with the handshake.
+    fn secure(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        now: Instant,
+    ) -> Result<Option<Event>, Why> {
+        loop {
+            let Some(cipher) = &self.cipher else {
+                return Err(Why::Tls);
+            };
+            if !cipher.is_handshaking() {
+                let info = cipher.info();
+                self.info = Some(info.clone());
+                self.phase = Phase::Open;
+                self.heard = now;
+                return Ok(Some(Event::Secured(info)));
+            }
+            let n = match self.io()?.poll_read(cx, scratch) {
+                Poll::Pending => return Ok(None),
+                Poll::Ready(Ok(0) | Err(_)) => return Err(Why::Tls),
+                Poll::Ready(Ok(n)) => n,
+            };
+            let opened = self.open(cx, &scratch[..n])?;
+            self.early = opened.octets.into();
+            self.poll_out(cx, now)?;
+        }
+    }
+
+    /// Ends the stream once everything is written.
+    fn close(
+        &mut self,
+        cx: &mut Context<'_>,
+        why: Why,
+        now: Instant,
+    ) -> Result<Option<Event>, Why> {
+        if self
+            .cipher
+            .as_ref()
+            .is_some_and(|cipher| cipher.is_handshaking())
+        {
+            return Err(why); // what is to be said must not be said in the clear
+        }
+        if self.owes() {
+            return Ok(None);
+        }
+        if let Some(cipher) = &mut self.cipher {
+            cipher.say_end();
+            // A peer that does not even take this alert shall not hold us up.
+            self.poll_out(cx, now)?;
+        }
+        let _ = self.io()?.poll_shutdown(cx);
+        if why != Why::Ended {
+            return Err(why);
+        }
+        self.cipher = None;
+        self.phase = Phase::Lingering { discarded: 0 };
+        self.heard = now;
+        Ok(Some(Event::Closed(why)))
+    }
+
+    fn linger(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        mut discarded: usize,
+    ) -> Result<Option<Event>, Why> {
+        while discarded < LINGER_OCTETS_MAX {
+            match self.io()?.poll_read(cx, scratch) {
+                Poll::Pending => {
+                    self.phase = Phase::Lingering { discarded };
+                    return Ok(None);
+                }
+                Poll::Ready(Ok(0) | Err(_)) => break,
+                Poll::Ready(Ok(n)) => discarded += n,
+            }
+        }
+        Err(Why::Ended)
+    }
+
+    /// Reads once, through TLS if there is; empty is the end of the stream.
+    fn read(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Result<Poll<Bytes>, Why> {
+        loop {
+            let n = match self.io()?.poll_read(cx, scratch) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Ok(n)) => n,
+                Poll::Ready(Err(_)) => return Err(Why::Reset),
+            };
+            if self.cipher.is_none() || n == 0 {
+                return Ok(Poll::Ready(Bytes::copy_from_slice(&scratch[..n])));
+            }
+            let opened = self.open(cx, &scratch[..n])?;
+            // What rustls has to say by itself: new keys, an alert.
+            if self
+                .cipher
+                .as_ref()
+                .is_some_and(|cipher| cipher.wants_write())
+            {
+                self.poll_out(cx, Instant::now())?;
+            }
+            if !opened.octets.is_empty() || opened.ended {
+                return Ok(Poll::Ready(opened.octets.into()));
+            }
+        }
+    }
+
+    /// Decrypts; tells the peer if that fails.
+    fn open(&mut self, cx: &mut Context<'_>, records: &[u8]) -> Result<Opened, Why> {
+        let (Some(cipher), Some(io)) = (&mut self.cipher, &mut self.io) else {
+            return Err(Why::Tls);
+        };
+        cipher.open(records).map_err(|error| {
+            tracing::debug!(%error, "the peer's TLS is not understood");
+            let _ = cipher.poll_flush(cx, io); // the alert, if it can be sent at once
+            Why::Tls
+        })
+    }
+
+    /// Writes what the kernel takes.
+    fn poll_out(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Why> {
+        let written = match &self.cipher {
+            None => self.poll_out_plain(cx, now),
+            Some(_) => self.poll_out_sealed(cx, now),
+        };
+        written.map_err(|_| Why::Reset)
+    }
+
+    fn poll_out_plain(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<()> {
+        loop {
+            let left = match self.upgrade {
+                Some(_) => self.plain_left,
+                None => self.out.len(),
+            };
+            let (Some(io), true) = (&mut self.io, left > 0) else {
+                return Ok(());
+            };
+            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+            let mut count = 0;
+            for (piece, octets) in pieces.iter_mut().zip(self.out.iter().take(left)) {
+                *piece = IoSlice::new(octets);
+                count += 1;
+            }
+            match io.poll_write(cx, &pieces[..count]) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(n)) => {
+                    self.progress = now;
+                    self.taken(n);
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn poll_out_sealed(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<()> {
+        loop {
+            let Some(cipher) = &mut self.cipher else {
+                return Ok(());
+            };
+            if !cipher.is_handshaking() {
+                let mut sealed = 0;
+                for octets in &self.out {
+                    let n = cipher.seal(octets);
+                    sealed += n;
+                    if n < octets.len() {
+                        break;
+                    }
+                }
+                self.taken(sealed);
+            }
+            let (Some(cipher), Some(io)) = (&mut self.cipher, &mut self.io) else {
+                return Ok(());
+            };
+            if !cipher.wants_write() {
+                return Ok(());
+            }
+            let before = cipher.written();
+            let flushed = cipher.poll_flush(cx, io);
+            if cipher.written() != before {
+                self.progress = now;
+            }
+            match flushed {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(())) if self.out.is_empty() => return Ok(()),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Removes what has been written from the queue.
+    fn taken(&mut self, mut n: usize) {
+        OCTETS.add(n as u64, &["out"]);
+        self.out_octets -= n;
+        while let Some(octets) = self.out.front_mut() {
+            if n < octets.len() {
+                octets.advance(n);
+                return;
+            }
+            n -= octets.len();
+            self.out.pop_front();
+            self.plain_left = self.plain_left.saturating_sub(1);
+        }
+    }
+
+    fn queue(&mut self, pieces: impl IntoIterator<Item = Bytes>) {
+        for octets in pieces {
+            if !octets.is_empty() {
+                self.out_octets += octets.len();
+                self.out.push_back(octets);
+            }
+        }
+    }
+
+    /// Writes on the session's own thread; the pump gets what is left.
+    fn write_now(&mut self) {
+        if self.phase != Phase::Open || self.upgrade.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        self.progress = now;
+        if let Err(why) = self.poll_out(&mut Context::from_waker(Waker::noop()), now) {
+            self.phase = Phase::Over(why);
+            self.wake();
+        } else if self.owes() {
+            self.wake();
+        }
+    }
+
+    /// Whether something is not written yet.
+    fn owes(&self) -> bool {
+        !self.out.is_empty()
+            || self
+                .cipher
+                .as_ref()
+                .is_some_and(|cipher| cipher.wants_write())
+    }
+
+    fn io(&mut self) -> Result<&mut Io, Why> {
+        self.io.as_mut().ok_or(Why::Ended)
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// What is due by now, or when to look again.
+    ///
+    /// A credit may be given without waking the pump, and silence counts from then on: so the
+    /// pump never sleeps longer than silence may last.
+    fn look_at_the_clock(&mut self, options: &Options, now: Instant) -> Step {
+        let mut next = now + self.idle;
+        let mut passed = |at: Instant| {
+            next = next.min(at);
+            at <= now
+        };
+        match self.phase {
+            Phase::Securing if passed(self.heard + options.handshake) => {
+                return self.over(Why::Tls);
+            }
+            Phase::Lingering { .. } if passed(self.heard + LINGER) => {
+                return self.over(Why::Ended);
+            }
+            _ => {}
+        }
+        if !matches!(self.phase, Phase::Lingering { .. })
+            && self.owes()
+            && passed(self.progress + options.write)
+        {
+            return self.over(Why::Write);
+        }
+        if self.phase == Phase::Open {
+            if let Some((limit, until)) = self.warned {
+                if passed(until) {
+                    return self.over(match limit {
+                        Limit::Idle => Why::Idle,
+                        Limit::Lifetime => Why::Lifetime,
+                    });
+                }
+            } else {
+                let silent = self.credit && passed(self.heard + self.idle);
+                let limit = match self.end {
+                    Some(end) if passed(end) => Some(Limit::Lifetime),
+                    _ if silent => Some(Limit::Idle),
+                    _ => None,
+                };
+                if let Some(limit) = limit {
+                    self.warned = Some((limit, now + options.grace));
+                    return Step::Say(Event::TimedOut(limit));
+                }
+            }
+        }
+        Step::Wait(next)
+    }
+}
+
+/// Pieces that go into one system call.
+const PIECES_MAX: usize = 16;
+
+/// How long we wait for the peer's end after ours.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How much of what the peer says after our end is thrown away before we stop listening.
+const LINGER_OCTETS_MAX: usize = 1024 * 1024;
