@@ -1,0 +1,460 @@
+//! The client's machine: what is said, when, and what the peer's answers mean.
+
+use std::collections::VecDeque;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use mail::{Credentials, Enhanced, Outcome, Reply};
+
+use crate::{Family, Mail, Rcpt};
+
+use super::{
+    body::Writer,
+    capabilities::Capabilities,
+    config::{Config, Tls},
+    reader::Reader,
+    report::{Report, Settled, Stage},
+    transaction::{Next, Transaction, is_yes, outcome},
+};
+
+/// What the owner of the socket must do next.
+#[must_use = "a step that is not carried out stalls the session"]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Give the next piece of the message to [`Client::body`], or call [`Client::end_body`].
+    Body,
+    /// Close the connection. If the session ended before its time, this is how: it holds for
+    /// whatever else was to be sent over it.
+    Close(Option<Settled>),
+    /// Wait for the peer, [`Stage::time_limit`] at most, then call [`Client::feed`].
+    Read,
+    /// Nothing is under way: call [`Client::begin`] or [`Client::quit`].
+    Ready,
+    /// The transaction has ended.
+    Report(Report),
+    /// Send these octets.
+    Send(Bytes),
+    /// Shake hands (RFC 3207 §4), then call [`Client::tls_started`]; if that fails,
+    /// [`Client::lost`], and try again with [`Tls::Never`] if the policy allows it.
+    StartTls,
+}
+
+/// One connection to a peer; its owner has the socket.
+#[derive(Clone, Debug)]
+pub struct Client {
+    config: Config,
+    capabilities: Capabilities,
+    reader: Reader,
+    /// What is to be sent before [`Client::out`].
+    ready: VecDeque<Bytes>,
+    out: Vec<u8>,
+    phase: Phase,
+    report: Option<Report>,
+    tls: bool,
+    /// Whether the peer still holds a transaction that went nowhere.
+    stale: bool,
+}
+
+/// What the machine is waiting for.
+#[derive(Clone, Debug)]
+enum Phase {
+    Auth,
+    Banner,
+    Body(Transaction, Writer),
+    Closing(Option<Settled>),
+    /// The end of an empty message that nobody will get (RFC 2920 §3.1).
+    Emptied,
+    /// The replies to the whole message.
+    End(Transaction),
+    Envelope(Transaction),
+    Handshake,
+    Hello {
+        extended: bool,
+    },
+    Quit,
+    Ready,
+    StartTls,
+}
+
+impl Client {
+    /// A connection that has just been made; the peer speaks first.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            tls: config.tls_active,
+            config,
+            capabilities: Capabilities::default(),
+            reader: Reader::default(),
+            ready: VecDeque::new(),
+            out: Vec::new(),
+            phase: Phase::Banner,
+            report: None,
+            stale: false,
+        }
+    }
+
+    /// Hears what arrived.
+    pub fn feed(&mut self, octets: Bytes) {
+        match self.phase {
+            Phase::Closing(_) => {}
+            Phase::Handshake => self.fail(Stage::StartTls, injected()),
+            _ => self.reader.push(octets),
+        }
+    }
+
+    /// What must happen next.
+    pub fn step(&mut self) -> Step {
+        loop {
+            if let Some(octets) = self.ready.pop_front() {
+                return Step::Send(octets);
+            }
+            if matches!(self.phase, Phase::Body(..)) && self.out.len() < OUTPUT_OCTETS_HIGH {
+                return Step::Body;
+            }
+            if !self.out.is_empty() {
+                return Step::Send(std::mem::take(&mut self.out).into());
+            }
+            if let Some(report) = self.report.take() {
+                return Step::Report(report);
+            }
+            match &self.phase {
+                Phase::Closing(settled) => return Step::Close(settled.clone()),
+                Phase::Handshake => return Step::StartTls,
+                _ => {}
+            }
+            match self.reader.next() {
+                Ok(Some(reply)) => self.hear(reply),
+                Ok(None) if matches!(self.phase, Phase::Ready) => return Step::Ready,
+                Ok(None) => return Step::Read,
+                Err(error) => {
+                    let reply = Reply::new(451, Enhanced(4, 5, 0), error.to_string());
+                    self.fail(self.stage(), Outcome::Defer(reply));
+                }
+            }
+        }
+    }
+
+    /// Begins a transaction. A message that the peer has declared too long is not sent at all.
+    ///
+    /// # Panics
+    /// If the last step was not [`Step::Ready`], or there are no recipients.
+    pub fn begin(&mut self, mail: Mail, recipients: Vec<Rcpt>) {
+        assert!(
+            matches!(self.phase, Phase::Ready),
+            "a transaction begins when the last has ended"
+        );
+        assert!(!recipients.is_empty(), "a message is for somebody");
+        let mut transaction = Transaction::new(mail, recipients, self.stale);
+        let size_max = self.capabilities.size_max.unwrap_or(u64::MAX);
+        if transaction.mail.size.is_some_and(|size| size > size_max) {
+            // RFC 1870 §6.2.
+            let text = format!("the peer takes no message longer than {size_max} octets");
+            let reply = Reply::new(552, Enhanced(5, 3, 4), text);
+            transaction.settle_all(Stage::Mail, &Outcome::Fail(reply.clone()));
+            self.report = Some(transaction.report(Stage::Mail, &reply));
+            return;
+        }
+        self.stale = false;
+        transaction.write_group(&self.capabilities, &mut self.out);
+        self.phase = Phase::Envelope(transaction);
+    }
+
+    /// Sends a piece of the message, as [`Step::Body`] asked. A large piece that needs no change
+    /// is not copied.
+    pub fn body(&mut self, piece: Bytes) {
+        let Phase::Body(_, writer) = &mut self.phase else {
+            return;
+        };
+        if piece.len() >= PIECE_OCTETS_LARGE && writer.passes(&piece) {
+            if !self.out.is_empty() {
+                self.ready.push_back(std::mem::take(&mut self.out).into());
+            }
+            self.ready.push_back(piece);
+        } else {
+            self.out.reserve(piece.len());
+            writer.write(&piece, &mut self.out);
+        }
+    }
+
+    /// Ends the message.
+    pub fn end_body(&mut self) {
+        match std::mem::replace(&mut self.phase, Phase::Ready) {
+            Phase::Body(transaction, writer) => {
+                writer.end(&mut self.out);
+                self.phase = Phase::End(transaction);
+            }
+            phase => self.phase = phase,
+        }
+    }
+
+    /// The handshake is done: forgets what the peer offered before it (RFC 3207 §4.2).
+    pub fn tls_started(&mut self) {
+        if matches!(self.phase, Phase::Handshake) {
+            self.tls = true;
+            self.capabilities = Capabilities::default();
+            self.reader = Reader::default();
+            self.say_hello(true);
+        }
+    }
+
+    /// Takes leave. At any other time than [`Step::Ready`] the transaction is given up first, as
+    /// by [`Client::lost`].
+    pub fn quit(&mut self) {
+        match self.phase {
+            Phase::Ready => {
+                self.out.extend_from_slice(b"QUIT\r\n");
+                self.phase = Phase::Quit;
+            }
+            Phase::Closing(_) | Phase::Quit => {}
+            _ => self.lost(Reply::new(451, Enhanced(4, 3, 2), "given up")),
+        }
+    }
+
+    /// The connection is gone, or the peer has been silent for too long, or the message cannot be
+    /// read on: whoever is not settled is deferred with `reply`. Nothing more is sent.
+    ///
+    /// A refusal that came while the message was being sent, before the connection broke, counts
+    /// instead.
+    pub fn lost(&mut self, reply: Reply) {
+        let sending = matches!(self.phase, Phase::Body(..) | Phase::End(_));
+        let said = self.reader.next().ok().flatten();
+        match (said, &self.phase) {
+            (_, Phase::Closing(_)) => {}
+            (Some(said), _) if sending && !said.is_positive() => {
+                self.fail(self.stage(), outcome(said));
+            }
+            _ => self.fail(self.stage(), Outcome::Defer(reply)),
+        }
+    }
+
+    /// How far the session has come: what a time-out or a loss would belong to.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match &self.phase {
+            Phase::Auth => Stage::Auth,
+            Phase::Banner => Stage::Banner,
+            Phase::Body(..) => Stage::Body,
+            Phase::Closing(_) | Phase::Quit => Stage::Quit,
+            Phase::Emptied | Phase::Ready => Stage::Idle,
+            Phase::End(_) => Stage::End,
+            Phase::Envelope(transaction) => match transaction.awaited() {
+                Next::Rcpt(_) => Stage::Rcpt,
+                Next::Data => Stage::Data,
+                Next::Mail | Next::Nothing | Next::Reset => Stage::Mail,
+            },
+            Phase::Handshake | Phase::StartTls => Stage::StartTls,
+            Phase::Hello { .. } => Stage::Hello,
+        }
+    }
+
+    /// Whether TLS is active.
+    #[must_use]
+    pub const fn tls_active(&self) -> bool {
+        self.tls
+    }
+
+    /// Whether the peer offers DSN: if not, it is on us to send the reports (RFC 3461 §6.2.1).
+    #[must_use]
+    pub const fn offers_dsn(&self) -> bool {
+        self.capabilities.dsn
+    }
+
+    fn hear(&mut self, reply: Reply) {
+        let stage = self.stage();
+        // RFC 5321 §3.8: the peer is about to close, whatever was asked.
+        if reply.code() == 421 {
+            return self.fail(stage, Outcome::Defer(reply));
+        }
+        match std::mem::replace(&mut self.phase, Phase::Ready) {
+            Phase::Auth if is_yes(&reply) => {}
+            // A wrong password is our operator's mistake: mail waits until it is mended.
+            Phase::Auth => self.fail(stage, Outcome::Defer(reply)),
+            Phase::Banner if reply.code() == 220 => self.say_hello(true),
+            Phase::Banner => self.fail(stage, refused(reply)),
+            Phase::Emptied => {}
+            Phase::End(transaction) => self.hear_end(transaction, reply),
+            Phase::Envelope(transaction) => self.hear_envelope(transaction, reply),
+            Phase::Hello { extended } => self.hear_hello(extended, reply),
+            Phase::Quit => self.close(None),
+            Phase::StartTls => self.hear_start_tls(&reply),
+            Phase::Ready => {
+                let text = format!("the peer said {reply} and was not asked");
+                let reply = Reply::new(451, Enhanced(4, 5, 0), text);
+                self.fail(stage, Outcome::Defer(reply));
+            }
+            phase @ (Phase::Body(..) | Phase::Closing(_) | Phase::Handshake) => self.phase = phase,
+        }
+    }
+
+    fn say_hello(&mut self, extended: bool) {
+        let verb = match (self.config.family, extended) {
+            (Family::Lmtp, _) => "LHLO",
+            (_, true) => "EHLO",
+            (_, false) => "HELO",
+        };
+        let line = format!("{verb} {}\r\n", self.config.hostname);
+        self.out.extend_from_slice(line.as_bytes());
+        self.phase = Phase::Hello { extended };
+    }
+
+    /// RFC 5321 §3.2: a peer that does not know EHLO gets HELO.
+    fn hear_hello(&mut self, extended: bool, reply: Reply) {
+        if is_yes(&reply) {
+            if extended {
+                self.capabilities = Capabilities::read(&reply);
+            }
+            return self.begin_tls();
+        }
+        if extended && reply.is_permanent() && self.config.family != Family::Lmtp && !self.tls {
+            return self.say_hello(false);
+        }
+        self.fail(Stage::Hello, refused(reply));
+    }
+
+    fn begin_tls(&mut self) {
+        match self.config.tls {
+            _ if self.tls => self.begin_auth(),
+            Tls::Opportunistic | Tls::Required if self.capabilities.starttls => {
+                self.out.extend_from_slice(b"STARTTLS\r\n");
+                self.phase = Phase::StartTls;
+            }
+            Tls::Never | Tls::Opportunistic => self.begin_auth(),
+            Tls::Required => self.fail(Stage::StartTls, no_tls()),
+        }
+    }
+
+    fn hear_start_tls(&mut self, reply: &Reply) {
+        match self.config.tls {
+            _ if reply.code() == 220 && !self.reader.is_empty() => {
+                self.fail(Stage::StartTls, injected());
+            }
+            _ if reply.code() == 220 => self.phase = Phase::Handshake,
+            // RFC 7435 §3: something is better than nothing.
+            Tls::Never | Tls::Opportunistic => self.begin_auth(),
+            Tls::Required => self.fail(Stage::StartTls, no_tls()),
+        }
+    }
+
+    fn begin_auth(&mut self) {
+        self.phase = Phase::Ready;
+        let Some(credentials) = self.config.credentials.clone() else {
+            return;
+        };
+        let private = self.tls || self.config.plaintext_auth_allowed;
+        if !private || !self.capabilities.auth_plain {
+            let text = "the peer offers no login that is safe to use";
+            let reply = Reply::new(451, Enhanced(4, 7, 0), text);
+            return self.fail(Stage::Auth, Outcome::Defer(reply));
+        }
+        self.out.extend_from_slice(b"AUTH PLAIN ");
+        self.out.extend_from_slice(plain(&credentials).as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+        self.phase = Phase::Auth;
+    }
+
+    fn hear_envelope(&mut self, mut transaction: Transaction, reply: Reply) {
+        let command = transaction.awaited();
+        let goes_on = command == Next::Data && reply.code() == 354;
+        transaction.hear(reply);
+        if goes_on {
+            return self.begin_body(transaction);
+        }
+        if transaction.awaited() == Next::Nothing && command != Next::Data {
+            transaction.write_group(&self.capabilities, &mut self.out);
+        }
+        if transaction.awaited() == Next::Nothing {
+            // The peer may hold a sender or recipients of a message that does not come.
+            self.stale = true;
+            return self.finish(transaction);
+        }
+        self.phase = Phase::Envelope(transaction);
+    }
+
+    fn begin_body(&mut self, transaction: Transaction) {
+        if transaction.accepted() > 0 {
+            self.phase = Phase::Body(transaction, Writer::new());
+            return;
+        }
+        // RFC 2920 §3.1: DATA was on its way when the last recipient was refused.
+        self.finish(transaction);
+        if self.config.family == Family::Lmtp {
+            // No recipients, no replies: nobody knows where this dialogue is.
+            return self.close(None);
+        }
+        self.out.extend_from_slice(b".\r\n");
+        self.phase = Phase::Emptied;
+    }
+
+    fn hear_end(&mut self, mut transaction: Transaction, reply: Reply) {
+        if self.config.family == Family::Lmtp {
+            transaction.settle_next(reply);
+            if transaction.accepted() > 0 {
+                self.phase = Phase::End(transaction);
+                return;
+            }
+        } else {
+            transaction.settle_all(Stage::End, &outcome(reply));
+        }
+        self.finish(transaction);
+    }
+
+    fn finish(&mut self, transaction: Transaction) {
+        let reply = Reply::new(451, Enhanced(4, 5, 0), "the peer did not answer");
+        self.report = Some(transaction.report(Stage::End, &reply));
+        self.phase = Phase::Ready;
+    }
+
+    /// The session is over before its time.
+    fn fail(&mut self, stage: Stage, outcome: Outcome) {
+        match std::mem::replace(&mut self.phase, Phase::Ready) {
+            Phase::Quit => return self.close(None),
+            Phase::Body(mut transaction, _)
+            | Phase::End(mut transaction)
+            | Phase::Envelope(mut transaction) => {
+                transaction.settle_all(stage, &outcome);
+                self.report = Some(transaction.report(stage, outcome.reply()));
+            }
+            _ => {}
+        }
+        self.close(Some(Settled { outcome, stage }));
+    }
+
+    fn close(&mut self, settled: Option<Settled>) {
+        self.ready.clear();
+        self.out.clear();
+        self.reader = Reader::default();
+        self.phase = Phase::Closing(settled);
+    }
+}
+
+/// A refusal of the greeting or of EHLO; a 2xx or 3xx where none belongs is confusion.
+fn refused(reply: Reply) -> Outcome {
+    if reply.is_permanent() {
+        Outcome::Fail(reply)
+    } else {
+        Outcome::Defer(reply)
+    }
+}
+
+fn no_tls() -> Outcome {
+    let text = "TLS is required here, and the peer does not offer it";
+    Outcome::Defer(Reply::new(451, Enhanced(4, 7, 4), text))
+}
+
+fn injected() -> Outcome {
+    let text = "something was said in the clear after STARTTLS";
+    Outcome::Defer(Reply::new(451, Enhanced(4, 7, 0), text))
+}
+
+/// The message of PLAIN, in base64 (RFC 4616 §2).
+fn plain(credentials: &Credentials) -> String {
+    let authzid = credentials.authzid.as_deref().unwrap_or_default();
+    let password = credentials.password.expose();
+    BASE64_STANDARD.encode(format!("{authzid}\0{}\0{password}", credentials.authcid))
+}
+
+/// What is sent in one go, more or less.
+const OUTPUT_OCTETS_HIGH: usize = 16 * 1024;
+
+/// From this length on, a piece is worth a write of its own.
+const PIECE_OCTETS_LARGE: usize = 8 * 1024;
