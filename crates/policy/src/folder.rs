@@ -2,12 +2,6 @@
 
 /// The mailbox for mail to `user+detail`: the one of that name, else the one that differs only in
 /// case, else INBOX. Nobody outside can make a mailbox by writing to it.
-///
-/// ```
-/// let mailboxes = ["INBOX", "Lists", "Lists/rust"];
-/// assert_eq!(policy::folder::of(Some("lists"), mailboxes), "Lists");
-/// assert_eq!(policy::folder::of(Some("shop"), mailboxes), "INBOX");
-/// ```
 pub fn of<'a>(detail: Option<&str>, mailboxes: impl IntoIterator<Item = &'a str>) -> &'a str {
     let Some(detail) = detail else { return INBOX };
     let mut similar = None;

@@ -90,6 +90,13 @@ const ADDRESSES_MAX: usize = 16;
 mod tests {
     use super::*;
 
+    /// Records, own names, what is tried.
+    type Case = (
+        &'static [(u16, &'static str)],
+        &'static [&'static str],
+        Result<&'static str, &'static str>,
+    );
+
     fn domain(text: &str) -> Domain {
         text.parse().unwrap()
     }
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn hosts_are_tried_by_preference_and_never_ourselves() {
-        let cases: [(&[(u16, &str)], &[&str], Result<&str, &str>); 9] = [
+        let cases: [Case; 9] = [
             (&[(20, "b.test"), (10, "a.test")], &[], Ok("a.test b.test")),
             (&[], &[], Ok("d.test")),
             (&[], &["d.test"], Err("554 5.4.6")),
