@@ -1,10 +1,12 @@
 //! Every actor of the house, one room each.
 //!
-//! Rooms know [`contract`] and never each other; `tests/house.rs` says so, with file and line.
+//! Rooms know [`contract`] (what is said) and [`facts`] (what the policy asks), and never each
+//! other; `tests/house.rs` says so, with file and line.
 
 pub mod bounce;
 pub mod contract;
 pub mod delivery;
+pub mod facts;
 pub mod listener;
 pub mod login;
 pub mod mailbox;

@@ -18,7 +18,7 @@ pub enum DeliveryMsg {
 /// What a delivery is to carry first; it asks its queue for more while its connection stands.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The attempt's number, unique in this process.
+    /// The attempt's number, unique in its domain.
     pub attempt: u64,
     /// The domain whose queue it works for.
     pub domain: Domain,

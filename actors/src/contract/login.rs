@@ -1,15 +1,15 @@
-//! What the login room hears: it says whether a password is right.
+//! What the login room hears: it says whether a password is right, and its workers compute.
 
 use std::net::IpAddr;
 
-use mail::{AccountId, Address, Credentials};
+use mail::{AccountId, Address, Credentials, Secret};
 use ractor::RpcReplyPort;
 use serde::Serialize;
 
 /// Everything the login room can be told.
 #[derive(Debug)]
 pub enum LoginMsg {
-    /// From its workers: a hash has been computed.
+    /// From a worker: a hash has been computed.
     Checked(Checked),
     /// From an operator: how are you?
     Inspect(RpcReplyPort<LoginReport>),
@@ -18,6 +18,20 @@ pub enum LoginMsg {
     /// From a session: is that the password of that account? Call it with a limit of
     /// [`LoginMsg::ANSWER_SECONDS_MAX`]; an answer that does not come is [`LoginVerdict::Busy`].
     Verify(LoginRequest, RpcReplyPort<LoginVerdict>),
+}
+
+/// Everything a worker of the login room can be told. It does one thing at a time.
+#[derive(Debug)]
+pub enum HashMsg {
+    /// From the login room: is this the password? Answered by [`LoginMsg::Checked`].
+    Check {
+        /// The request that it belongs to.
+        request: u64,
+        /// What the store has.
+        hash: String,
+        /// What the client gave.
+        password: Secret,
+    },
 }
 
 /// Who wants in, and from where.
@@ -53,8 +67,10 @@ pub struct Identity {
 }
 
 /// A hash that a worker has computed.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Checked {
+    /// The worker's number.
+    pub worker: usize,
     /// Which request it belongs to.
     pub request: u64,
     /// Whether the password was right.

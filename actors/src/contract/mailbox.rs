@@ -143,8 +143,8 @@ pub struct MailboxReport {
     pub locked: bool,
     /// Writes that are on their way to the disk.
     pub writes_pending: usize,
-    /// Messages delivered since this incarnation began.
-    pub delivered: u64,
+    /// Changes made since this incarnation began.
+    pub changed: u64,
 }
 
 /// A write of the mailbox's own that has ended: what its watchers must be told.
@@ -154,6 +154,17 @@ pub struct Landed {
     pub changed: Option<(MailboxId, ModSeq)>,
     /// The same for the other mailbox of a COPY or MOVE.
     pub also: Option<(MailboxId, ModSeq)>,
+}
+
+impl Landed {
+    /// Nothing has changed.
+    pub const NOTHING: Self = Self { changed: None, also: None };
+
+    /// That mailbox has changed up to that MODSEQ.
+    #[must_use]
+    pub const fn at(mailbox: MailboxId, modseq: ModSeq) -> Self {
+        Self { changed: Some((mailbox, modseq)), also: None }
+    }
 }
 
 impl fmt::Debug for Watcher {

@@ -15,7 +15,9 @@ mod session;
 
 pub use bounce::BounceMsg;
 pub use delivery::{Attempt, DeliveryMsg, DeliveryReport};
-pub use login::{Checked, Identity, LoginMsg, LoginReport, LoginRequest, LoginVerdict};
+pub use login::{
+    Checked, HashMsg, Identity, LoginMsg, LoginReport, LoginRequest, LoginVerdict,
+};
 pub use mailbox::{
     AppendRequest, CopyRequest, ExpungeRequest, FlagRequest, Landed, MailboxFailure, MailboxMsg,
     MailboxReport, Watcher,

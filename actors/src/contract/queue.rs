@@ -1,6 +1,6 @@
 //! What a domain queue hears.
 
-use mail::{Domain, MessageId, Outcome, Time};
+use mail::{Domain, MessageId, Outcome, Reply, Time};
 use ractor::RpcReplyPort;
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ pub enum QueueMsg {
     Gone {
         /// The attempt's number.
         attempt: u64,
+        /// Why it never had a connection, if it never had one.
+        unreachable: Option<Reply>,
     },
     /// From an operator: how are you?
     Inspect(RpcReplyPort<QueueReport>),

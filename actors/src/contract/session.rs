@@ -6,6 +6,9 @@ use world::connection::Event;
 /// Everything a session can be told.
 #[derive(Debug)]
 pub enum SessionMsg {
+    /// From the listener, or from itself when it goes on after a crash: say what is to be said
+    /// first.
+    Begin,
     /// From a mailbox: that mailbox has changed up to that MODSEQ.
     Changed(MailboxId, ModSeq),
     /// From the tree: the house is closing; say goodbye at the next good moment.

@@ -1,1 +1,8 @@
 //! One actor per account: the only writer of its mailboxes.
+
+mod actor;
+mod metrics;
+mod watchers;
+
+pub use actor::{Mailbox, MailboxArgs};
+pub use metrics::METRICS;

@@ -1,0 +1,326 @@
+//! The mailboxes of one account, as an actor.
+//!
+//! # Owns
+//! The right to write to the account's mailboxes, who watches them, and who has the maildrop.
+//! The mailboxes themselves are the store's.
+//!
+//! # Hears
+//! [`MailboxMsg`]: `Deliver` from the router, changes and watches from sessions, `Landed` from
+//! itself when a write has become durable.
+//!
+//! # Says
+//! Hints to the sessions that watch; [`BounceMsg::Return`] when a recipient cannot be delivered
+//! for ever.
+//!
+//! # Supervised by
+//! The mailbox family, `Transient`: passivated when nobody watches and nothing is pending.
+//!
+//! # When it crashes
+//! Nothing is lost: the store has the mail, and what was being delivered is still open in the
+//! spool, where the router finds it again. Sessions that were waiting for an answer read the
+//! store, and watch the next incarnation.
+//!
+//! # Metrics
+//! `heronry_mailbox_deliveries_total`, `heronry_mailbox_writes_failed_total`.
+
+use std::sync::Arc;
+
+use mail::{AccountId, Enhanced, Flags, MailboxId, ModSeq, Reply};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use store::{
+    StoreError,
+    port::{Arrival, Fence, Leases, MailStore, MailboxRow, Pending, Settle, Shard, Spool},
+};
+use supervision::Seat;
+
+use super::{
+    metrics::{DELIVERED, WRITES_FAILED},
+    watchers::Watchers,
+};
+use crate::contract::{
+    AppendRequest, BounceMsg, CopyRequest, ExpungeRequest, FlagRequest, Landed, MailboxFailure,
+    MailboxMsg, MailboxReport, Watcher,
+};
+
+/// The mailboxes of one account.
+#[derive(Debug)]
+pub struct Mailbox;
+
+/// What a mailbox actor needs to live. Everything it may touch is named here.
+#[derive(Clone)]
+pub struct MailboxArgs {
+    /// Whose mailboxes.
+    pub account: AccountId,
+    /// Who tells the sender of what cannot be delivered.
+    pub bounce: Seat<BounceMsg>,
+    /// Who owns which shard.
+    pub leases: Arc<dyn Leases>,
+    /// The mailboxes.
+    pub mail: Arc<dyn MailStore>,
+    /// Where deliveries come from.
+    pub spool: Arc<dyn Spool>,
+}
+
+/// What a mailbox actor has in memory: nothing that its successor could not do without.
+pub struct MailboxState {
+    args: MailboxArgs,
+    fence: Fence,
+    watchers: Watchers,
+    inbox: Option<MailboxId>,
+    writes_pending: usize,
+    changed: u64,
+}
+
+impl Actor for Mailbox {
+    type Msg = MailboxMsg;
+    type State = MailboxState;
+    type Arguments = MailboxArgs;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<MailboxMsg>,
+        args: MailboxArgs,
+    ) -> Result<MailboxState, ActorProcessingErr> {
+        Ok(MailboxState {
+            fence: args.leases.fence(Shard::of_account(args.account))?,
+            args,
+            watchers: Watchers::default(),
+            inbox: None,
+            writes_pending: 0,
+            changed: 0,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<MailboxMsg>,
+        msg: MailboxMsg,
+        state: &mut MailboxState,
+    ) -> Result<(), ActorProcessingErr> {
+        match msg {
+            MailboxMsg::Append(request, reply) => state.append(request, reply, myself),
+            MailboxMsg::Copy(request, reply) => state.copy(request, reply, myself),
+            MailboxMsg::Create(new, reply) => {
+                let write = state.args.mail.create(state.fence, state.args.account, new);
+                state.land(write, reply, myself, |_| Landed::NOTHING);
+            }
+            MailboxMsg::Delete(id, reply) => {
+                let write = state.args.mail.delete(state.fence, state.args.account, id);
+                // Whoever has it selected must learn that it is gone.
+                state.land(write, reply, myself, move |()| Landed::at(id, ModSeq(u64::MAX)));
+            }
+            MailboxMsg::Deliver { id, recipient, detail, arrived } => {
+                let arrival = Arrival {
+                    id,
+                    recipient,
+                    internal_date: arrived,
+                    flags: Flags::NONE,
+                    keywords: Vec::new(),
+                };
+                state.deliver(arrival, detail.as_deref(), myself);
+            }
+            MailboxMsg::Expunge(request, reply) => state.expunge(request, reply, myself),
+            MailboxMsg::Flag(request, reply) => state.flag(request, reply, myself),
+            MailboxMsg::Inspect(reply) => answer(reply, state.report()),
+            MailboxMsg::Landed(landed) => state.landed(landed),
+            MailboxMsg::Lock(watcher, reply) => answer(reply, state.watchers.lock(watcher)),
+            MailboxMsg::Recent(id, reply) => {
+                let write = state.args.mail.take_recent(state.fence, state.args.account, id);
+                state.land(write, reply, myself, |_| Landed::NOTHING);
+            }
+            MailboxMsg::Rename(id, to, reply) => {
+                let write = state.args.mail.rename(state.fence, state.args.account, id, to);
+                state.inbox = None; // renaming INBOX leaves a new one behind
+                state.land(write, reply, myself, move |()| Landed::at(id, ModSeq(u64::MAX)));
+            }
+            MailboxMsg::Subscribe(name, on, reply) => {
+                let write = state.args.mail.subscribe(state.fence, state.args.account, name, on);
+                state.land(write, reply, myself, |()| Landed::NOTHING);
+            }
+            MailboxMsg::Unlock(session) => state.watchers.unlock(session),
+            MailboxMsg::Unwatch(session) => state.watchers.unwatch(session),
+            MailboxMsg::Watch(id, watcher, reply) => answer(reply, state.watch(id, watcher)),
+        }
+        Ok(())
+    }
+}
+
+impl MailboxState {
+    fn append(
+        &mut self,
+        request: AppendRequest,
+        reply: RpcReplyPort<Result<Vec<store::port::Appended>, MailboxFailure>>,
+        myself: ActorRef<MailboxMsg>,
+    ) {
+        let AppendRequest { mailbox, messages } = request;
+        let write = self.args.mail.append(self.fence, self.args.account, mailbox, messages);
+        self.land(write, reply, myself, move |appended| {
+            appended.last().map_or(Landed::NOTHING, |last| Landed::at(mailbox, last.modseq))
+        });
+    }
+
+    fn copy(
+        &mut self,
+        request: CopyRequest,
+        reply: RpcReplyPort<Result<store::port::Copied, MailboxFailure>>,
+        myself: ActorRef<MailboxMsg>,
+    ) {
+        let CopyRequest { from, uids, to, moving } = request;
+        let write = self.args.mail.copy(self.fence, self.args.account, from, uids, to, moving);
+        self.land(write, reply, myself, move |copied| Landed {
+            changed: Some((to, copied.to_modseq)),
+            also: moving.then_some((from, copied.from_modseq)),
+        });
+    }
+
+    fn expunge(
+        &mut self,
+        request: ExpungeRequest,
+        reply: RpcReplyPort<Result<Vec<mail::Uid>, MailboxFailure>>,
+        myself: ActorRef<MailboxMsg>,
+    ) {
+        let ExpungeRequest { mailbox, uids, deleted_only } = request;
+        let (mail, account) = (self.args.mail.clone(), self.args.account);
+        let write = mail.expunge(self.fence, account, mailbox, uids, deleted_only);
+        self.land(write, reply, myself, move |expunged| {
+            if expunged.is_empty() { Landed::NOTHING } else { Landed::at(mailbox, NEWEST) }
+        });
+    }
+
+    fn flag(
+        &mut self,
+        request: FlagRequest,
+        reply: RpcReplyPort<
+            Result<(Vec<store::port::MessageRow>, Vec<mail::Uid>), MailboxFailure>,
+        >,
+        myself: ActorRef<MailboxMsg>,
+    ) {
+        let FlagRequest { mailbox, uids, change, unchanged_since } = request;
+        let (mail, account) = (self.args.mail.clone(), self.args.account);
+        let write = mail.flag(self.fence, account, mailbox, uids, change, unchanged_since);
+        self.land(write, reply, myself, move |(rows, _)| {
+            let newest = rows.iter().map(|row| row.modseq).max();
+            newest.map_or(Landed::NOTHING, |modseq| Landed::at(mailbox, modseq))
+        });
+    }
+
+    /// Begins to put a spooled message into the mailbox that its detail names, or the INBOX.
+    fn deliver(&mut self, arrival: Arrival, detail: Option<&str>, myself: ActorRef<MailboxMsg>) {
+        let mailbox = match self.folder(detail) {
+            Ok(Some(mailbox)) => mailbox,
+            Ok(None) => return self.refuse(&arrival),
+            Err(error) => return trouble(&arrival, &error),
+        };
+        let write =
+            self.args.mail.deliver(self.fence, self.args.account, mailbox, arrival.clone());
+        self.writes_pending += 1;
+        write.then(move |result| {
+            let landed = match result {
+                Ok(Some(appended)) => {
+                    DELIVERED.count(&["delivered"]);
+                    Landed::at(mailbox, appended.modseq)
+                }
+                Ok(None) => {
+                    DELIVERED.count(&["repeated"]);
+                    Landed::NOTHING
+                }
+                Err(error) => {
+                    trouble(&arrival, &error);
+                    Landed::NOTHING
+                }
+            };
+            let _ = myself.cast(MailboxMsg::Landed(landed)); // the next incarnation counts anew
+        });
+    }
+
+    /// Where a message goes: `None` when the account is gone.
+    fn folder(&mut self, detail: Option<&str>) -> Result<Option<MailboxId>, StoreError> {
+        let (mail, account) = (&self.args.mail, self.args.account);
+        if let Some(detail) = detail
+            && let Some(row) = mail.mailbox_named(account, detail)?
+        {
+            return Ok(Some(row.id));
+        }
+        if self.inbox.is_none() {
+            self.inbox = mail.mailbox_named(account, "INBOX")?.map(|row| row.id);
+        }
+        Ok(self.inbox)
+    }
+
+    /// The account was removed after the message had been accepted for it: its sender is told.
+    fn refuse(&self, arrival: &Arrival) {
+        DELIVERED.count(&["refused"]);
+        let reply = Reply::new(550, Enhanced(5, 2, 1), "the mailbox has been removed");
+        let (id, bounce) = (arrival.id, self.args.bounce.clone());
+        self.args.spool.settle(self.fence, id, vec![(arrival.recipient, Settle::Fail(reply))]).then(
+            move |result| match result {
+                // A vacant seat does no harm: the bounce actor looks at the spool as it starts.
+                Ok(()) => drop(bounce.cast(BounceMsg::Return(id))),
+                Err(error) => tracing::warn!(%id, %error, "cannot record a failed delivery"),
+            },
+        );
+    }
+
+    fn watch(&mut self, id: MailboxId, watcher: Watcher) -> Result<MailboxRow, MailboxFailure> {
+        let row = self.args.mail.mailbox(self.args.account, id)?;
+        let row = row.ok_or_else(|| StoreError::Missing { what: format!("mailbox {id}") })?;
+        self.watchers.watch(id, watcher);
+        Ok(row)
+    }
+
+    fn landed(&mut self, landed: Landed) {
+        self.writes_pending -= 1;
+        self.changed += u64::from(landed.changed.is_some());
+        for (mailbox, modseq) in [landed.changed, landed.also].into_iter().flatten() {
+            self.watchers.tell(mailbox, modseq);
+        }
+    }
+
+    /// Answers `reply` once the write is durable, then says [`MailboxMsg::Landed`].
+    ///
+    /// Nothing waits here: the next write joins the same group on its way to the disk.
+    fn land<T: Send + 'static>(
+        &mut self,
+        write: Pending<T>,
+        reply: RpcReplyPort<Result<T, MailboxFailure>>,
+        myself: ActorRef<MailboxMsg>,
+        what: impl FnOnce(&T) -> Landed + Send + 'static,
+    ) {
+        self.writes_pending += 1;
+        write.then(move |result| {
+            let landed = match &result {
+                Ok(done) => what(done),
+                Err(_) => {
+                    WRITES_FAILED.count(&[]);
+                    Landed::NOTHING
+                }
+            };
+            answer(reply, result.map_err(MailboxFailure::from));
+            let _ = myself.cast(MailboxMsg::Landed(landed)); // the next incarnation counts anew
+        });
+    }
+
+    fn report(&self) -> MailboxReport {
+        MailboxReport {
+            account: self.args.account.0,
+            watchers: self.watchers.len(),
+            locked: self.watchers.is_locked(),
+            writes_pending: self.writes_pending,
+            changed: self.changed,
+        }
+    }
+}
+
+/// Whoever asked may have left.
+fn answer<T: Send + 'static>(reply: RpcReplyPort<T>, value: T) {
+    let _ = reply.send(value);
+}
+
+/// The recipient stays open in the spool; the router's next look brings it again.
+fn trouble(arrival: &Arrival, error: &StoreError) {
+    DELIVERED.count(&["failed"]);
+    tracing::warn!(id = %arrival.id, recipient = arrival.recipient, %error, "cannot deliver now");
+}
+
+/// Stands for "the newest there is" in a hint: the reader asks the store for the number.
+const NEWEST: ModSeq = ModSeq(u64::MAX);

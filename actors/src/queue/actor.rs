@@ -1,0 +1,238 @@
+//! The queue of one outbound domain, as an actor.
+//!
+//! # Owns
+//! Which recipients wait for this domain and which are being tried. It decides nothing itself:
+//! the decisions are [`DomainQueue`](super::DomainQueue)'s.
+//!
+//! # Hears
+//! [`QueueMsg`]: `Enqueue` and `Wake` from the router, `More`, `Settle` and `Gone` from its
+//! deliveries, `Recorded` from the store by itself, `Flush` from operators.
+//!
+//! # Says
+//! [`DeliveryMsg::Attempt`] to deliveries, [`BounceMsg::Return`] and [`BounceMsg::Late`] to the
+//! bounce actor.
+//!
+//! # Supervised by
+//! The queue family, `Transient`: passivated when the domain has nothing left.
+//!
+//! # When it crashes
+//! Nothing is lost: the spool holds every recipient with its due time, and the next incarnation
+//! reads them. Deliveries of the old one find that nobody knows their number and end. At worst a
+//! message whose success was reported during the crash is delivered twice (RFC 5321 §6.1).
+//!
+//! # Metrics
+//! `heronry_queue_messages`, `heronry_queue_settled_total`, `heronry_queue_attempts_total`.
+
+use std::sync::Arc;
+
+use mail::{Domain, MessageId, Outcome, Time};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use store::port::{DueRow, Fence, Leases, Settle, Shard, Spool};
+use supervision::{Alarm, Family, Seat};
+use world::{Clock, Random};
+
+use super::{
+    Config,
+    core::{DomainQueue, Effect},
+    metrics::{ATTEMPTS, MESSAGES, SETTLED},
+};
+use crate::contract::{Attempt, BounceMsg, DeliveryMsg, QueueMsg, QueueReport};
+
+/// The queue of one outbound domain.
+#[derive(Debug)]
+pub struct Queue;
+
+/// What a queue needs to live. Everything it may touch is named here.
+#[derive(Clone)]
+pub struct QueueArgs {
+    /// The domain.
+    pub domain: Domain,
+    /// Who tells senders of failures and delays.
+    pub bounce: Seat<BounceMsg>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What the operator has set.
+    pub config: Config,
+    /// Who carries: a delivery per attempt.
+    pub deliveries: Family<(Domain, u64), DeliveryMsg>,
+    /// Who owns which shard.
+    pub leases: Arc<dyn Leases>,
+    /// Chance, to spread retries.
+    pub random: Arc<dyn Random>,
+    /// Where the messages are.
+    pub spool: Arc<dyn Spool>,
+}
+
+/// What a queue has in memory.
+pub struct QueueState {
+    args: QueueArgs,
+    fence: Fence,
+    core: DomainQueue,
+    /// The one alarm, and when it rings. Dropping it silences it.
+    alarm: Option<(Time, Alarm)>,
+    /// What this queue has added to the gauge.
+    counted: (usize, usize),
+}
+
+impl Actor for Queue {
+    type Msg = QueueMsg;
+    type State = QueueState;
+    type Arguments = QueueArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<QueueMsg>,
+        args: QueueArgs,
+    ) -> Result<QueueState, ActorProcessingErr> {
+        let fence = args.leases.fence(Shard::of_domain(&args.domain))?;
+        // Milliseconds leave room for a million attempts a second between two incarnations.
+        let attempt_last = args.clock.now().0 << 10;
+        let core = DomainQueue::new(args.config.limits(), args.config.schedule(), attempt_last);
+        myself.cast(QueueMsg::Wake)?;
+        Ok(QueueState { args, fence, core, alarm: None, counted: (0, 0) })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<QueueMsg>,
+        msg: QueueMsg,
+        state: &mut QueueState,
+    ) -> Result<(), ActorProcessingErr> {
+        let now = state.args.clock.now();
+        let mut effects = Vec::new();
+        match msg {
+            QueueMsg::Enqueue { id, recipient, arrived, due, attempts } => {
+                let row = DueRow { due, id, recipient, attempts, arrived };
+                state.core.enqueue(row, now, &mut effects);
+            }
+            QueueMsg::Flush(only) => state.core.flush(only, now, &mut effects),
+            QueueMsg::Gone { attempt, unreachable } => {
+                state.core.gone(attempt, unreachable, now, &mut effects);
+            }
+            QueueMsg::Inspect(reply) => {
+                let _ = reply.send(state.report(now)); // whoever asked may have left
+            }
+            QueueMsg::More { attempt, reply } => {
+                let _ = reply.send(state.core.next(attempt, now)); // its Gone follows
+            }
+            QueueMsg::Recorded { id, recipients, stored } => {
+                state.core.recorded(id, &recipients, stored, now, &mut effects);
+            }
+            QueueMsg::Settle { attempt, id, outcomes } => {
+                for (_, outcome) in &outcomes {
+                    SETTLED.count(&[label(outcome)]);
+                }
+                let jitter = state.args.random.unit();
+                state.core.settle(attempt, id, outcomes, now, jitter, &mut effects);
+            }
+            QueueMsg::Wake => state.core.wake(now, &mut effects),
+        }
+        state.carry_out(effects, now, &myself)?;
+        state.count();
+        Ok(())
+    }
+}
+
+impl QueueState {
+    fn carry_out(
+        &mut self,
+        effects: Vec<Effect>,
+        now: Time,
+        myself: &ActorRef<QueueMsg>,
+    ) -> Result<(), ActorProcessingErr> {
+        let mut todo = effects;
+        while !todo.is_empty() {
+            for effect in std::mem::take(&mut todo) {
+                match effect {
+                    Effect::Attempt { attempt, id, recipients } => {
+                        self.attempt(attempt, id, recipients, myself)?;
+                    }
+                    // If nobody sits there now, the bounce actor finds it in the spool as it starts.
+                    Effect::Late(id) => drop(self.args.bounce.cast(BounceMsg::Late(id))),
+                    Effect::Record { id, what } => self.record(id, what, myself.clone()),
+                    Effect::Refill(limit) => {
+                        let rows = self.args.spool.due(&self.args.domain, None, limit)?;
+                        self.core.refill(rows, limit, now, &mut todo);
+                    }
+                    Effect::Return(id) => drop(self.args.bounce.cast(BounceMsg::Return(id))),
+                    Effect::WakeAt(at) => self.wake_at(at, now, myself),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn attempt(
+        &self,
+        attempt: u64,
+        id: MessageId,
+        recipients: Vec<u32>,
+        myself: &ActorRef<QueueMsg>,
+    ) -> Result<(), ActorProcessingErr> {
+        ATTEMPTS.count(&[]);
+        let domain = self.args.domain.clone();
+        let what = Attempt { attempt, domain: domain.clone(), first: (id, recipients) };
+        let said = self.args.deliveries.cast(&(domain, attempt), DeliveryMsg::Attempt(what.into()));
+        if said.is_err() {
+            // The deliveries are restarting: what it was to carry waits a little.
+            myself.cast(QueueMsg::Gone { attempt, unreachable: None })?;
+        }
+        Ok(())
+    }
+
+    fn record(&self, id: MessageId, what: Vec<(u32, Settle)>, myself: ActorRef<QueueMsg>) {
+        let recipients = what.iter().map(|(recipient, _)| *recipient).collect();
+        self.args.spool.settle(self.fence, id, what).then(move |result| {
+            if let Err(error) = &result {
+                tracing::warn!(%id, %error, "cannot record how an attempt ended");
+            }
+            let recorded = QueueMsg::Recorded { id, recipients, stored: result.is_ok() };
+            let _ = myself.cast(recorded); // the next incarnation reads the spool
+        });
+    }
+
+    /// One alarm at a time: the earlier one stands.
+    fn wake_at(&mut self, at: Time, now: Time, myself: &ActorRef<QueueMsg>) {
+        if self.alarm.as_ref().is_some_and(|(set, _)| *set > now && *set <= at) {
+            return;
+        }
+        let alarm = supervision::alarm(at.since(now), myself.clone(), QueueMsg::Wake);
+        self.alarm = Some((at, alarm));
+    }
+
+    fn count(&mut self) {
+        let (waiting, in_flight, _) = self.core.counts();
+        MESSAGES.shift(waiting as f64 - self.counted.0 as f64, &["waiting"]);
+        MESSAGES.shift(in_flight as f64 - self.counted.1 as f64, &["in_flight"]);
+        self.counted = (waiting, in_flight);
+    }
+
+    fn report(&self, now: Time) -> QueueReport {
+        let (waiting, in_flight, deliveries) = self.core.counts();
+        QueueReport {
+            domain: self.args.domain.clone(),
+            waiting,
+            in_flight,
+            deliveries,
+            next_due: self.core.next_due(),
+            last: self.core.last().map(str::to_owned),
+            held: self.core.held(now),
+        }
+    }
+}
+
+/// However it ends, the gauge must not keep what a dead queue had counted.
+impl Drop for QueueState {
+    fn drop(&mut self) {
+        MESSAGES.shift(-(self.counted.0 as f64), &["waiting"]);
+        MESSAGES.shift(-(self.counted.1 as f64), &["in_flight"]);
+    }
+}
+
+const fn label(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Defer(_) => "defer",
+        Outcome::Deliver(_) => "deliver",
+        Outcome::Fail(_) => "fail",
+    }
+}

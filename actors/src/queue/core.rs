@@ -1,0 +1,692 @@
+//! What a domain queue decides. No tokio, no ractor, no clock, no disk.
+//!
+//! Events go in, [`Effect`]s come out. The queue holds a *window* of the domain's open recipients,
+//! the ones due first; the spool has them all, and the window is refilled from it.
+//!
+//! ```text
+//!                enqueue / refill
+//!                       │
+//!                       ▼      due, site reachable,       settled        recorded
+//!                    waiting ───── a delivery free ──► in flight ──► recording ──► gone
+//!                       ▲                                 │              │
+//!                       └──────── lost its delivery ──────┘              │
+//!                       └──────── deferred, or the store failed ─────────┘
+//! ```
+//!
+//! Recipients of one message travel together. A site that cannot be reached at all is *held*:
+//! nothing is tried until the hold ends, then one delivery probes it.
+//!
+//! It does not know where the domain's mail is carried to, nor how.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use mail::{MessageId, Outcome, Reply, Time};
+use policy::retry::Schedule;
+use store::port::{DueRow, Settle};
+
+/// What waits for one domain, what is being tried, and what is due.
+#[derive(Debug)]
+pub struct DomainQueue {
+    limits: Limits,
+    schedule: Schedule,
+    items: HashMap<Key, Item>,
+    waiting: BTreeSet<(Time, Key)>,
+    /// Deliveries at work, by attempt, with what each of them carries.
+    deliveries: BTreeMap<u64, Vec<Key>>,
+    /// The number of the latest delivery; none is used twice.
+    attempt_last: u64,
+    /// The spool has more than the window.
+    more: bool,
+    site: Site,
+    last: Option<String>,
+}
+
+/// How much a domain queue does at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections to the domain.
+    pub deliveries_max: usize,
+    /// Recipients of one message in one transaction (RFC 5321 §4.5.3.1.8 lets every server
+    /// refuse the hundred and first).
+    pub recipients_max: usize,
+    /// Recipients held in memory.
+    pub window: usize,
+}
+
+/// A recipient of a message: the message's id and the recipient's number.
+pub type Key = (MessageId, u32);
+
+/// What the shell must do. Effects are carried out in order.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// Start a delivery with this message.
+    Attempt {
+        /// Its number.
+        attempt: u64,
+        /// The message.
+        id: MessageId,
+        /// Its recipients.
+        recipients: Vec<u32>,
+    },
+    /// Tell the bounce actor that recipients of the message are late.
+    Late(MessageId),
+    /// Write to the spool, then say [`DomainQueue::recorded`].
+    Record {
+        /// The message.
+        id: MessageId,
+        /// What became of its recipients.
+        what: Vec<(u32, Settle)>,
+    },
+    /// Read the spool's due rows, at most that many, then say [`DomainQueue::refill`].
+    Refill(usize),
+    /// Tell the bounce actor that recipients of the message have failed.
+    Return(MessageId),
+    /// Say [`DomainQueue::wake`] at that time.
+    WakeAt(Time),
+}
+
+#[derive(Debug)]
+struct Item {
+    arrived: Time,
+    due: Time,
+    attempts: u32,
+    stage: Stage,
+    late_told: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    InFlight(u64),
+    Recording(Then),
+    Waiting,
+}
+
+/// What follows once the spool has recorded a settlement.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Then {
+    Forget,
+    Return,
+    Wait,
+}
+
+/// Whether the domain's hosts can be reached at all.
+#[derive(Debug, Default)]
+struct Site {
+    failures: u32,
+    held_until: Option<Time>,
+}
+
+impl DomainQueue {
+    /// An empty queue that has not looked at the spool yet. Deliveries are numbered from
+    /// `attempt_last` on: higher than any of an earlier incarnation.
+    #[must_use]
+    pub fn new(limits: Limits, schedule: Schedule, attempt_last: u64) -> Self {
+        Self {
+            limits,
+            schedule,
+            items: HashMap::new(),
+            waiting: BTreeSet::new(),
+            deliveries: BTreeMap::new(),
+            attempt_last,
+            more: true,
+            site: Site::default(),
+            last: None,
+        }
+    }
+
+    /// A recipient is to go to this domain. What is known already is passed over.
+    pub fn enqueue(&mut self, row: DueRow, now: Time, effects: &mut Vec<Effect>) {
+        self.admit(row);
+        self.fill(now, effects);
+    }
+
+    /// The spool's due rows, as asked for by [`Effect::Refill`]; `limit` is what was asked.
+    pub fn refill(
+        &mut self,
+        rows: Vec<DueRow>,
+        limit: usize,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.more = rows.len() >= limit;
+        for row in rows {
+            self.admit(row);
+        }
+        self.fill(now, effects);
+    }
+
+    /// Something may be due.
+    pub fn wake(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.fill(now, effects);
+    }
+
+    /// An operator wants it tried now: all of it, or one message.
+    pub fn flush(&mut self, only: Option<MessageId>, now: Time, effects: &mut Vec<Effect>) {
+        self.site.held_until = None;
+        let wanted = |key: &Key| only.is_none_or(|id| key.0 == id);
+        let keys: Vec<Key> = self.waiting.iter().map(|(_, key)| *key).filter(wanted).collect();
+        for key in keys {
+            self.reschedule(key, now);
+        }
+        self.fill(now, effects);
+    }
+
+    /// A delivery whose connection stands asks for more: the next message, if one is due.
+    pub fn next(&mut self, attempt: u64, now: Time) -> Option<(MessageId, Vec<u32>)> {
+        if !self.deliveries.contains_key(&attempt) {
+            return None;
+        }
+        // It has a connection: the site is well.
+        self.site = Site::default();
+        self.take_due(attempt, now)
+    }
+
+    /// Attempts have ended. Reports about what is not in flight with that attempt are stale and
+    /// passed over.
+    pub fn settle(
+        &mut self,
+        attempt: u64,
+        id: MessageId,
+        outcomes: Vec<(u32, Outcome)>,
+        now: Time,
+        jitter: f64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut what = Vec::with_capacity(outcomes.len());
+        for (recipient, outcome) in outcomes {
+            let key = (id, recipient);
+            let Some(item) = self.items.get_mut(&key) else { continue };
+            if item.stage != Stage::InFlight(attempt) {
+                continue;
+            }
+            item.attempts += 1;
+            let settle = match outcome {
+                Outcome::Defer(reply) => {
+                    match self.schedule.next(item.attempts, item.arrived, now, jitter) {
+                        Some(due) => {
+                            item.due = due;
+                            Settle::Again { due, reply }
+                        }
+                        None => Settle::Fail(expired(&reply)),
+                    }
+                }
+                outcome => Settle::from_outcome(outcome, now),
+            };
+            self.last = Some(in_words(&settle));
+            item.stage = Stage::Recording(match settle {
+                Settle::Again { .. } => Then::Wait,
+                Settle::Fail(_) => Then::Return,
+                _ => Then::Forget,
+            });
+            if let Some(carried) = self.deliveries.get_mut(&attempt) {
+                carried.retain(|k| *k != key);
+            }
+            what.push((recipient, settle));
+        }
+        if !what.is_empty() {
+            effects.push(Effect::Record { id, what });
+        }
+        self.fill(now, effects);
+    }
+
+    /// The spool has taken a record, or has not. What was not recorded is tried again: at worst
+    /// a mail arrives twice (RFC 5321 §6.1).
+    pub fn recorded(
+        &mut self,
+        id: MessageId,
+        recipients: &[u32],
+        stored: bool,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut to_return = false;
+        let mut late = false;
+        for &recipient in recipients {
+            let key = (id, recipient);
+            let Some(item) = self.items.get_mut(&key) else { continue };
+            let Stage::Recording(then) = item.stage else { continue };
+            if !stored {
+                item.due = now + STORE_TROUBLE_PAUSE;
+                self.put_back(key);
+                continue;
+            }
+            if then == Then::Wait {
+                late |= self.schedule.is_late(item.arrived, now) && !item.late_told;
+                item.late_told |= late;
+                self.put_back(key);
+                continue;
+            }
+            to_return |= then == Then::Return;
+            self.items.remove(&key);
+        }
+        if to_return {
+            effects.push(Effect::Return(id));
+        }
+        if late {
+            effects.push(Effect::Late(id));
+        }
+        self.fill(now, effects);
+    }
+
+    /// A delivery is gone; what it carried and had not settled waits again. With `unreachable` it
+    /// never had a connection: after a few of these the site is held.
+    pub fn gone(
+        &mut self,
+        attempt: u64,
+        unreachable: Option<Reply>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(carried) = self.deliveries.remove(&attempt) else { return };
+        for key in carried {
+            if let Some(item) = self.items.get_mut(&key) {
+                // It died without a word: give what killed it time to pass.
+                item.due = item.due.max(now + LOST_DELIVERY_PAUSE);
+                self.put_back(key);
+            }
+        }
+        if let Some(reply) = unreachable {
+            self.site.failures += 1;
+            if self.site.failures >= FAILURES_BEFORE_HOLD {
+                let doublings = (self.site.failures - FAILURES_BEFORE_HOLD).min(10);
+                let pause = (HOLD_FIRST * 2_u32.pow(doublings)).min(self.schedule.first());
+                self.site.held_until = Some(now + pause);
+            }
+            self.last = Some(format!("cannot be reached: {reply}"));
+        }
+        self.fill(now, effects);
+    }
+
+    /// Whether nothing is held here and the spool has nothing more.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.deliveries.is_empty() && !self.more
+    }
+
+    /// How many recipients wait, how many are being tried, and by how many deliveries.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (self.waiting.len(), self.items.len() - self.waiting.len(), self.deliveries.len())
+    }
+
+    /// When the next attempt is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Time> {
+        let due = self.waiting.first().map(|(due, _)| *due)?;
+        Some(self.site.held_until.map_or(due, |until| due.max(until)))
+    }
+
+    /// How the last attempt ended, in words.
+    #[must_use]
+    pub fn last(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    /// Why nothing is being tried, if nothing is.
+    #[must_use]
+    pub fn held(&self, now: Time) -> Option<String> {
+        if let Some(until) = self.site.held_until.filter(|until| *until > now) {
+            return Some(format!("the domain could not be reached; next probe at {until}"));
+        }
+        let (due, _) = self.waiting.first().filter(|_| self.deliveries.is_empty())?;
+        (*due > now).then(|| format!("nothing is due before {due}"))
+    }
+
+    fn admit(&mut self, row: DueRow) {
+        let key = (row.id, row.recipient);
+        if self.items.contains_key(&key) {
+            return;
+        }
+        if self.items.len() >= self.limits.window {
+            self.more = true;
+            match self.waiting.last().copied() {
+                // The window holds what is due first: the last one makes room.
+                Some((due, last)) if due > row.due => {
+                    self.waiting.remove(&(due, last));
+                    self.items.remove(&last);
+                }
+                _ => return,
+            }
+        }
+        let item = Item {
+            arrived: row.arrived,
+            due: row.due,
+            attempts: row.attempts,
+            stage: Stage::Waiting,
+            late_told: false,
+        };
+        self.waiting.insert((item.due, key));
+        self.items.insert(key, item);
+    }
+
+    fn put_back(&mut self, key: Key) {
+        if let Some(item) = self.items.get_mut(&key) {
+            item.stage = Stage::Waiting;
+            self.waiting.insert((item.due, key));
+        }
+    }
+
+    fn reschedule(&mut self, key: Key, due: Time) {
+        if let Some(item) = self.items.get_mut(&key) {
+            self.waiting.remove(&(item.due, key));
+            item.due = due;
+            self.waiting.insert((due, key));
+        }
+    }
+
+    /// Starts what may start, asks for more of the spool at the low-water mark, sets the alarm.
+    fn fill(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let held = self.site.held_until.is_some_and(|until| until > now);
+        let deliveries_max = match self.site.failures {
+            0 => self.limits.deliveries_max,
+            _ => 1, // after trouble, one probes first
+        };
+        while !held && self.deliveries.len() < deliveries_max && self.is_due(now) {
+            self.attempt_last += 1;
+            let attempt = self.attempt_last;
+            self.deliveries.insert(attempt, Vec::new());
+            let Some((id, recipients)) = self.take_due(attempt, now) else {
+                self.deliveries.remove(&attempt);
+                break;
+            };
+            effects.push(Effect::Attempt { attempt, id, recipients });
+        }
+        if self.more && self.waiting.len() <= self.limits.window / 4 {
+            self.more = false; // asked for; the answer says whether there is still more
+            // What is in flight or being recorded still stands in the spool, first in line.
+            let busy = self.items.len() - self.waiting.len();
+            effects.push(Effect::Refill(self.limits.window + busy));
+        }
+        let alarm = match self.next_due() {
+            // Due already: a free delivery will take it, or the hold's end is what we wait for.
+            Some(due) if due <= now => None,
+            due => due,
+        };
+        effects.extend(alarm.map(Effect::WakeAt));
+    }
+
+    fn is_due(&self, now: Time) -> bool {
+        self.waiting.first().is_some_and(|(due, _)| *due <= now)
+    }
+
+    /// The message that has been due longest, with those of its recipients that are due too.
+    fn take_due(&mut self, attempt: u64, now: Time) -> Option<(MessageId, Vec<u32>)> {
+        let (_, (id, _)) = *self.waiting.first().filter(|(due, _)| *due <= now)?;
+        let keys: Vec<Key> = self
+            .waiting
+            .iter()
+            .take_while(|(due, _)| *due <= now)
+            .map(|(_, key)| *key)
+            .take(SIBLINGS_LOOKED_AT)
+            .filter(|key| key.0 == id)
+            .take(self.limits.recipients_max)
+            .collect();
+        let carried = self.deliveries.get_mut(&attempt)?;
+        for key in &keys {
+            let Some(item) = self.items.get_mut(key) else {
+                unreachable!("what waits is an item");
+            };
+            item.stage = Stage::InFlight(attempt);
+            self.waiting.remove(&(item.due, *key));
+            carried.push(*key);
+        }
+        Some((id, keys.into_iter().map(|(_, recipient)| recipient).collect()))
+    }
+}
+
+fn expired(last: &Reply) -> Reply {
+    let status = mail::Enhanced(5, 4, 7); // delivery time expired (RFC 3463 §3.5)
+    Reply::new(550, status, format!("not delivered in time; the last answer was: {last}"))
+}
+
+fn in_words(settle: &Settle) -> String {
+    match settle {
+        Settle::Again { due, reply } => format!("deferred until {due}: {reply}"),
+        Settle::Close(reply) => format!("delivered: {reply}"),
+        Settle::Fail(reply) => format!("failed: {reply}"),
+        Settle::DelayTold | Settle::Hasten(_) => String::new(),
+    }
+}
+
+/// How long to wait before what the store could not record is tried again.
+const STORE_TROUBLE_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long to wait before what a crashed delivery carried is tried again.
+const LOST_DELIVERY_PAUSE: Duration = Duration::from_secs(5);
+
+/// Connections that must fail in a row before the site is held: one lost SYN is not a dead site.
+const FAILURES_BEFORE_HOLD: u32 = 3;
+
+/// The first hold; it doubles up to the schedule's first retry.
+const HOLD_FIRST: Duration = Duration::from_secs(15);
+
+/// How far to look for other recipients of a message: they arrive together, so they stand
+/// together, and a look must not cost more the longer the queue is.
+const SIBLINGS_LOOKED_AT: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use mail::Enhanced;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Time = Time(1_000_000_000);
+
+    fn queue(window: usize) -> DomainQueue {
+        let limits = Limits { deliveries_max: 2, recipients_max: 100, window };
+        let mut queue = DomainQueue::new(limits, Schedule::default(), 0);
+        queue.refill(Vec::new(), window, NOW, &mut Vec::new());
+        queue
+    }
+
+    fn row(id: u128, recipient: u32, due: Time) -> DueRow {
+        DueRow { due, id: MessageId(id), recipient, attempts: 0, arrived: NOW }
+    }
+
+    fn attempts(effects: &[Effect]) -> Vec<(u64, MessageId, Vec<u32>)> {
+        let attempt = |effect: &Effect| match effect {
+            Effect::Attempt { attempt, id, recipients } => Some((*attempt, *id, recipients.clone())),
+            _ => None,
+        };
+        effects.iter().filter_map(attempt).collect()
+    }
+
+    fn deferred() -> Outcome {
+        Outcome::Defer(Reply::new(451, Enhanced(4, 3, 0), "later"))
+    }
+
+    fn delivered() -> Outcome {
+        Outcome::Deliver(Reply::new(250, Enhanced(2, 0, 0), "ok"))
+    }
+
+    #[test]
+    fn recipients_of_one_message_travel_together_when_they_wait_together() {
+        let mut queue = queue(100);
+        let mut effects = Vec::new();
+        let rows = vec![row(1, 0, NOW), row(1, 1, NOW), row(2, 0, NOW)];
+        queue.refill(rows, 100, NOW, &mut effects);
+        let expected = vec![(1, MessageId(1), vec![0, 1]), (2, MessageId(2), vec![0])];
+        assert_eq!(attempts(&effects), expected);
+    }
+
+    #[test]
+    fn a_standing_connection_carries_the_next_message_that_is_due() {
+        let mut queue = queue(100);
+        let rows = (1..=4).map(|id| row(id, 0, NOW)).collect();
+        queue.refill(rows, 100, NOW, &mut Vec::new());
+        assert_eq!(queue.next(1, NOW), Some((MessageId(3), vec![0])));
+        assert_eq!(queue.next(9, NOW), None, "who is not known gets nothing");
+        assert_eq!(queue.next(2, NOW), Some((MessageId(4), vec![0])));
+        assert_eq!(queue.next(1, NOW), None);
+    }
+
+    #[test]
+    fn a_delivered_recipient_is_forgotten_only_when_the_spool_says_so() {
+        let mut queue = queue(100);
+        let mut effects = Vec::new();
+        queue.enqueue(row(1, 0, NOW), NOW, &mut effects);
+        queue.settle(1, MessageId(1), vec![(0, delivered())], NOW, 0.0, &mut effects);
+        assert!(matches!(effects.last(), Some(Effect::Record { .. })));
+        queue.gone(1, None, NOW, &mut effects);
+        assert!(!queue.is_empty());
+        queue.recorded(MessageId(1), &[0], true, NOW, &mut effects);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_settlement_that_the_store_lost_is_tried_again() {
+        let mut queue = queue(100);
+        let mut effects = Vec::new();
+        queue.enqueue(row(1, 0, NOW), NOW, &mut effects);
+        queue.settle(1, MessageId(1), vec![(0, delivered())], NOW, 0.0, &mut effects);
+        queue.recorded(MessageId(1), &[0], false, NOW, &mut effects);
+        assert_eq!(queue.next_due(), Some(NOW + STORE_TROUBLE_PAUSE));
+    }
+
+    #[test]
+    fn a_deferral_waits_for_its_time_and_an_expired_message_is_returned() {
+        let mut queue = queue(100);
+        let mut effects = Vec::new();
+        queue.enqueue(row(1, 0, NOW), NOW, &mut effects);
+        queue.settle(1, MessageId(1), vec![(0, deferred())], NOW, 0.0, &mut effects);
+        queue.gone(1, None, NOW, &mut effects);
+        queue.recorded(MessageId(1), &[0], true, NOW, &mut effects);
+        let due = queue.next_due().unwrap();
+        assert!(due > NOW);
+        assert_eq!(effects.last(), Some(&Effect::WakeAt(due)));
+
+        let late = NOW + Duration::from_secs(30 * 24 * 3600);
+        effects.clear();
+        queue.wake(late, &mut effects);
+        assert_eq!(attempts(&effects).len(), 1);
+        queue.settle(2, MessageId(1), vec![(0, deferred())], late, 0.0, &mut effects);
+        queue.recorded(MessageId(1), &[0], true, late, &mut effects);
+        assert!(effects.contains(&Effect::Return(MessageId(1))), "{effects:?}");
+    }
+
+    #[test]
+    fn what_a_lost_delivery_carried_waits_again() {
+        let mut queue = queue(100);
+        let mut effects = Vec::new();
+        queue.enqueue(row(1, 0, NOW), NOW, &mut effects);
+        queue.gone(1, None, NOW, &mut effects);
+        assert_eq!(queue.next_due(), Some(NOW + LOST_DELIVERY_PAUSE));
+        let before = effects.len();
+        queue.settle(1, MessageId(1), vec![(0, delivered())], NOW, 0.0, &mut effects);
+        let stale = &effects[before..];
+        assert!(!stale.iter().any(|e| matches!(e, Effect::Record { .. })), "{stale:?}");
+    }
+
+    #[test]
+    fn a_dead_site_is_held_and_then_probed_by_one() {
+        let mut queue = queue(100);
+        let mut effects = Vec::new();
+        let rows = (1..=9).map(|id| row(id, 0, NOW)).collect();
+        queue.refill(rows, 100, NOW, &mut effects);
+        let mut attempt = 0;
+        while queue.held(NOW).is_none() {
+            let running = *queue.deliveries.keys().next().unwrap();
+            queue.gone(running, Some(Reply::new(451, None, "refused")), NOW, &mut effects);
+            attempt += 1;
+            assert!(attempt < 10, "a dead site is held sooner or later");
+        }
+        let running: Vec<u64> = queue.deliveries.keys().copied().collect();
+        for running in running {
+            queue.gone(running, Some(Reply::new(451, None, "refused")), NOW, &mut effects);
+        }
+        let later = queue.site.held_until.unwrap();
+        effects.clear();
+        queue.wake(later, &mut effects);
+        assert_eq!(attempts(&effects).len(), 1, "one probes");
+    }
+
+    #[test]
+    fn the_window_holds_what_is_due_first() {
+        let mut queue = queue(2);
+        let later = |s: u64| NOW + Duration::from_secs(s);
+        let mut effects = Vec::new();
+        queue.enqueue(row(1, 0, later(50)), NOW, &mut effects);
+        queue.enqueue(row(2, 0, later(60)), NOW, &mut effects);
+        queue.enqueue(row(3, 0, later(10)), NOW, &mut effects);
+        queue.enqueue(row(4, 0, later(90)), NOW, &mut effects);
+        let held: Vec<u128> = queue.waiting.iter().map(|(_, (id, _))| id.0).collect();
+        assert_eq!(held, [3, 1]);
+        assert!(!queue.is_empty());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Enqueue(u8, u8),
+        Gone(bool),
+        Later(u16),
+        Next,
+        Settle(u8),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            (0_u8..20, 0_u8..3).prop_map(|(id, recipient)| Event::Enqueue(id, recipient)),
+            any::<bool>().prop_map(Event::Gone),
+            any::<u16>().prop_map(Event::Later),
+            Just(Event::Next),
+            (0_u8..3).prop_map(Event::Settle),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever happens, each item is in exactly one place, and nothing gets lost but by a
+        /// recorded end.
+        #[test]
+        fn no_recipient_is_ever_lost_or_tried_by_two(events in prop::collection::vec(event(), 1..200)) {
+            let mut queue = queue(1000);
+            let mut now = NOW;
+            let mut open = std::collections::HashSet::new();
+            for event in events {
+                let mut effects = Vec::new();
+                let running: Vec<(u64, Vec<Key>)> =
+                    queue.deliveries.iter().map(|(a, keys)| (*a, keys.clone())).collect();
+                match event {
+                    Event::Enqueue(id, recipient) => {
+                        open.insert((MessageId(id.into()), u32::from(recipient)));
+                        queue.enqueue(row(id.into(), recipient.into(), now), now, &mut effects);
+                    }
+                    Event::Gone(unreachable) => {
+                        if let Some((attempt, _)) = running.first() {
+                            let why = unreachable.then(|| Reply::new(451, None, "refused"));
+                            queue.gone(*attempt, why, now, &mut effects);
+                        }
+                    }
+                    Event::Later(seconds) => {
+                        now = now + Duration::from_secs(seconds.into());
+                        queue.wake(now, &mut effects);
+                    }
+                    Event::Next => {
+                        if let Some((attempt, _)) = running.first() {
+                            let _ = queue.next(*attempt, now);
+                        }
+                    }
+                    Event::Settle(how) => {
+                        let Some((attempt, keys)) = running.first() else { continue };
+                        let Some(key) = keys.first() else { continue };
+                        let outcome = if how == 0 { delivered() } else { deferred() };
+                        queue.settle(*attempt, key.0, vec![(key.1, outcome)], now, 0.5, &mut effects);
+                        queue.recorded(key.0, &[key.1], how != 1, now, &mut effects);
+                        if how == 0 {
+                            open.remove(key);
+                        }
+                    }
+                }
+                let in_flight: usize = queue.deliveries.values().map(Vec::len).sum();
+                prop_assert_eq!(queue.items.len(), queue.waiting.len() + in_flight);
+                prop_assert_eq!(queue.items.len(), open.len());
+                prop_assert!(queue.deliveries.len() <= 2);
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What the router decides: who is told of a message. No tokio, no ractor, no clock, no disk.
+
+use mail::{AccountId, Domain, Target, Time};
+use store::port::{Spooled, State};
+
+/// Who is told of a recipient.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Hint {
+    /// The bounce actor: recipients have failed, and nobody has told the sender.
+    Bounce,
+    /// A mailbox of ours.
+    Mailbox {
+        /// Whose.
+        account: AccountId,
+        /// The recipient's number.
+        recipient: u32,
+        /// What stood after the `+`.
+        detail: Option<String>,
+    },
+    /// A domain's queue.
+    Queue {
+        /// The domain.
+        domain: Domain,
+        /// The recipient's number.
+        recipient: u32,
+        /// When it is due.
+        due: Time,
+        /// How many attempts have ended.
+        attempts: u32,
+    },
+}
+
+/// The hints that a message gives rise to: one for each open recipient, one for all failed ones.
+pub(super) fn hints(message: &Spooled) -> impl Iterator<Item = Hint> + '_ {
+    let failed = message.states.iter().any(|state| state.state == State::Failed);
+    let recipients = (0..).zip(message.envelope.recipients.iter().zip(&message.states));
+    let open = recipients.filter(|(_, (_, state))| state.state == State::Open);
+    failed.then_some(Hint::Bounce).into_iter().chain(open.map(
+        |(recipient, (address, state))| match &address.target {
+            Target::Local { account, detail } => {
+                Hint::Mailbox { account: *account, recipient, detail: detail.clone() }
+            }
+            Target::Remote(domain) => Hint::Queue {
+                domain: domain.clone(),
+                recipient,
+                due: state.due,
+                attempts: state.attempts,
+            },
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use mail::{Envelope, MessageId, Recipient};
+    use store::port::{BodyRef, RecipientState};
+
+    use super::*;
+
+    fn message(recipients: Vec<(Target, State)>) -> Spooled {
+        let address: mail::Address = "ann@example.test".parse().unwrap();
+        let state = |state| RecipientState {
+            state,
+            attempts: 2,
+            due: Time(7),
+            last: None,
+            delay_told: false,
+        };
+        Spooled {
+            id: MessageId(1),
+            body: BodyRef { blob: 1, octets: 1 },
+            arrived: Time(1),
+            origin: String::new(),
+            states: recipients.iter().map(|(_, s)| state(*s)).collect(),
+            envelope: Envelope {
+                recipients: recipients
+                    .into_iter()
+                    .map(|(target, _)| Recipient::new(address.clone(), target))
+                    .collect(),
+                ..Envelope::default()
+            },
+        }
+    }
+
+    #[test]
+    fn each_open_recipient_is_told_to_whoever_takes_it_and_failures_once() {
+        let local = Target::Local { account: AccountId(4), detail: Some("x".to_owned()) };
+        let remote = Target::Remote("d0.test".parse().unwrap());
+        let message = message(vec![
+            (local.clone(), State::Closed),
+            (remote.clone(), State::Open),
+            (remote.clone(), State::Failed),
+            (local, State::Open),
+            (remote, State::Failed),
+        ]);
+        let domain = "d0.test".parse().unwrap();
+        let expected = vec![
+            Hint::Bounce,
+            Hint::Queue { domain, recipient: 1, due: Time(7), attempts: 2 },
+            Hint::Mailbox { account: AccountId(4), recipient: 3, detail: Some("x".to_owned()) },
+        ];
+        assert_eq!(hints(&message).collect::<Vec<_>>(), expected);
+    }
+}

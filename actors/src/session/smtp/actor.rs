@@ -1,0 +1,405 @@
+//! A session of SMTP, submission or LMTP, as an actor: one per connection of a client.
+//!
+//! # Owns
+//! The dialogue with one client: the machine that knows SMTP, and the message on its way. The
+//! socket is the connection's, which outlives the session.
+//!
+//! # Hears
+//! [`SessionMsg`]: octets and time-outs from the connection, `Begin` from the listener, `Closing`
+//! from the tree.
+//!
+//! # Says
+//! [`LoginMsg::Verify`] to the login room; [`RouterMsg::Route`] to the router, once a message is
+//! on stable storage.
+//!
+//! # Supervised by
+//! The listener's session family, restarted at most three times; then the connection is closed.
+//!
+//! # When it crashes
+//! The next incarnation goes on from the connection's checkpoint on the same socket: what was
+//! being asked is answered with `451 4.3.0`, a message on its way is read to its end and then
+//! refused so. Nothing that was acknowledged is lost: 250 is said after the store has it.
+//!
+//! # Metrics
+//! `heronry_smtp_messages_total`, `heronry_smtp_accepted_octets_total`,
+//! `heronry_smtp_accept_seconds`, `heronry_smtp_sessions_resumed_total`.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use mail::{AccountId, Enhanced, Envelope, MessageId, Recipient, Reply};
+use mime::Received;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use smtp::{
+    Family, Rcpt,
+    server::{Checkpoint, Question, Server, Step},
+};
+use store::{
+    StoreError,
+    port::{Leases, NewMail, Shard, Spool},
+};
+use supervision::{Budget, Seat};
+use world::{
+    Clock, Random,
+    connection::{Connection, Event},
+    tls::ServerTls,
+};
+
+use super::{
+    admission::Admission,
+    incoming::{Completion, Incoming},
+    metrics::{ACCEPT_SECONDS, MESSAGES, OCTETS, RESUMED},
+};
+use crate::contract::{
+    Identity, LoginMsg, LoginRequest, LoginVerdict, RouterMsg, SessionMsg,
+};
+
+/// A session of SMTP, submission or LMTP.
+#[derive(Debug)]
+pub struct SmtpSession;
+
+/// A connection whose checkpoint is an SMTP session's.
+pub type SmtpConnection = Connection<SmtpCheckpoint>;
+
+/// What a restarted session goes on from.
+#[derive(Clone, Debug)]
+pub struct SmtpCheckpoint {
+    server: Checkpoint,
+    identity: Option<Identity>,
+}
+
+/// What the sessions of a listener need to live. Everything they may touch is named here.
+pub struct SmtpSessionArgs {
+    /// Who may send what to whom.
+    pub admission: Admission,
+    /// Memory for messages on their way, for the whole process.
+    pub budget: Budget,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// How the machine behaves.
+    pub config: Arc<smtp::server::Config>,
+    /// Who owns which shard.
+    pub leases: Arc<dyn Leases>,
+    /// Who knows passwords.
+    pub login: Seat<LoginMsg>,
+    /// Chance, for message ids.
+    pub random: Arc<dyn Random>,
+    /// Who is told of accepted messages.
+    pub router: Seat<RouterMsg>,
+    /// Where messages are accepted into.
+    pub spool: Arc<dyn Spool>,
+    /// For STARTTLS.
+    pub tls: Option<ServerTls>,
+}
+
+/// What a session has in memory.
+pub struct SmtpSessionState {
+    args: Arc<SmtpSessionArgs>,
+    connection: SmtpConnection,
+    server: Server,
+    identity: Option<Identity>,
+    /// Who is meant by each recipient that the machine has accepted.
+    meant: Vec<Vec<Recipient>>,
+    incoming: Option<Incoming>,
+}
+
+impl Actor for SmtpSession {
+    type Msg = SessionMsg;
+    type State = SmtpSessionState;
+    type Arguments = (SmtpConnection, Arc<SmtpSessionArgs>);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        (connection, args): Self::Arguments,
+    ) -> Result<SmtpSessionState, ActorProcessingErr> {
+        let kept = connection.checkpoint(|slot| slot.clone());
+        let (server, identity) = match kept {
+            Some(kept) => {
+                RESUMED.count(&[]);
+                myself.cast(SessionMsg::Begin)?;
+                (Server::resume(kept.server, trouble()), kept.identity)
+            }
+            None => (Server::new(args.config.clone()), None),
+        };
+        Ok(SmtpSessionState {
+            args,
+            connection,
+            server,
+            identity,
+            meant: Vec::new(),
+            incoming: None,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        msg: SessionMsg,
+        state: &mut SmtpSessionState,
+    ) -> Result<(), ActorProcessingErr> {
+        match msg {
+            SessionMsg::Begin => {}
+            SessionMsg::Changed(..) => return Ok(()), // an SMTP session watches nothing
+            SessionMsg::Closing => {
+                state.server.close(Reply::new(421, Enhanced(4, 3, 2), "closing, come back soon"));
+            }
+            SessionMsg::Connection(Event::Octets(octets)) => state.server.feed(octets),
+            SessionMsg::Connection(Event::Secured(_)) => state.secured(),
+            SessionMsg::Connection(Event::TimedOut(_)) => {
+                state.server.close(Reply::new(421, Enhanced(4, 4, 2), "you have been silent too long"));
+            }
+            SessionMsg::Connection(Event::Room) => return Ok(()),
+            SessionMsg::Connection(Event::Closed(_)) => {
+                myself.stop(None);
+                return Ok(());
+            }
+        }
+        state.go_on().await;
+        Ok(())
+    }
+}
+
+impl SmtpSessionState {
+    /// Carries out what the machine wants until it wants to hear from the client.
+    async fn go_on(&mut self) {
+        loop {
+            match self.server.step() {
+                Step::Close => return self.connection.close_after(Bytes::new()),
+                Step::Discard => {
+                    MESSAGES.count(&["refused"]);
+                    self.incoming = None;
+                }
+                Step::Judge(question) => {
+                    self.keep();
+                    self.judge(question).await;
+                }
+                Step::Read => {
+                    self.keep();
+                    return self.connection.read_on();
+                }
+                Step::Send(octets) => {
+                    if self.connection.write(octets).await.is_err() {
+                        return; // closed: the event that says so is on its way
+                    }
+                }
+                Step::StartTls => {
+                    let begun = self.args.tls.clone().map(|tls| self.connection.start_tls(tls));
+                    if !matches!(begun, Some(Ok(()))) {
+                        self.connection.abort();
+                    }
+                    return;
+                }
+                Step::Store(piece) => self.store(piece).await,
+            }
+        }
+    }
+
+    /// Leaves what the next incarnation needs where a crash cannot reach it.
+    fn keep(&self) {
+        let kept =
+            SmtpCheckpoint { server: self.server.checkpoint(), identity: self.identity.clone() };
+        self.connection.checkpoint(|slot| *slot = Some(kept));
+    }
+
+    /// Whoever begins in TLS is greeted now; after STARTTLS everything starts anew.
+    fn secured(&mut self) {
+        if !self.args.config.tls_active {
+            self.identity = None;
+            self.server.tls_started();
+        }
+    }
+
+    async fn judge(&mut self, question: Question) {
+        match question {
+            Question::Auth(_, credentials) => {
+                let verdict = self.login(credentials).await;
+                self.server.verdict(verdict);
+            }
+            Question::BeginBody { size } => match self.begin_body(size).await {
+                Ok(()) => self.server.yes(),
+                Err(reply) => self.server.verdict(reply),
+            },
+            Question::Mail(mail) => {
+                self.meant.clear();
+                let client = self.connection.peer().ip();
+                match self.args.admission.mail(mail.from.as_ref(), client, self.account()) {
+                    Ok(()) => self.server.yes(),
+                    Err(reply) => self.server.verdict(reply),
+                }
+            }
+            Question::Rcpt(rcpt) => match self.mean(&rcpt) {
+                Ok(recipients) => {
+                    self.meant.push(recipients);
+                    self.server.yes();
+                }
+                Err(reply) => self.server.verdict(reply),
+            },
+            Question::Take { octets } => {
+                let reply = self.take(octets).await;
+                self.server.verdict(reply);
+            }
+            Question::Vrfy(_) => self.server.yes(),
+        }
+    }
+
+    async fn login(&mut self, credentials: mail::Credentials) -> Reply {
+        let request = LoginRequest { credentials, client: self.connection.peer().ip() };
+        let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
+        let verdict = self.args.login.call(|port| LoginMsg::Verify(request, port), limit).await;
+        match verdict.unwrap_or(LoginVerdict::Busy) {
+            LoginVerdict::Busy => Reply::new(454, Enhanced(4, 7, 0), "cannot check now, try later"),
+            LoginVerdict::Refused => Reply::new(535, Enhanced(5, 7, 8), "wrong name or password"),
+            LoginVerdict::Welcome(identity) => {
+                self.identity = Some(identity);
+                Reply::new(235, Enhanced(2, 7, 0), "welcome")
+            }
+        }
+    }
+
+    fn mean(&self, rcpt: &Rcpt) -> Result<Vec<Recipient>, Reply> {
+        let client = self.connection.peer().ip();
+        let mut meant = self.args.admission.rcpt(&rcpt.to, client, self.account())?;
+        for recipient in &mut meant {
+            recipient.notify = rcpt.notify;
+            if let Some(original) = rcpt.original_address() {
+                recipient.original = Some(original);
+            }
+        }
+        Ok(meant)
+    }
+
+    async fn begin_body(&mut self, size: Option<u64>) -> Result<(), Reply> {
+        // Beyond this a body goes to disk while it arrives.
+        let declared = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
+        let memory = declared.clamp(MEMORY_MIN, MEMORY_MAX);
+        let permit = self.args.budget.try_take(memory).ok_or_else(|| {
+            Reply::new(452, Enhanced(4, 3, 1), "too many messages at once, try again soon")
+        })?;
+        let completion = (self.args.config.family == Family::Submission).then(|| Completion {
+            now: self.args.clock.now(),
+            message_id: format!("{}@{}", MessageId(self.args.random.wide()), self.args.config.hostname),
+        });
+        let begun = Incoming::begin(self.args.spool.draft(), permit, self.trace(), completion).await;
+        self.incoming = Some(begun.map_err(|error| self.failed(&error))?);
+        Ok(())
+    }
+
+    /// The fields that say who brought the message (RFC 5321 §4.4).
+    fn trace(&self) -> Bytes {
+        let hello = self.server.hello().unwrap_or_default();
+        let only = match self.server.recipients() {
+            [one] => Some(&one.to),
+            _ => None, // nobody learns of the others
+        };
+        let tls = self.connection.tls();
+        let from = self.server.mail().and_then(|mail| mail.from.as_ref());
+        let mut trace = mime::return_path(from);
+        let received = Received {
+            from: hello,
+            address: self.connection.peer().ip(),
+            by: &self.args.config.hostname,
+            with: self.server.protocol(),
+            tls: tls.as_ref().map(|tls| format!("{} {}", tls.version, tls.cipher)),
+            for_: only,
+            at: self.args.clock.now(),
+        };
+        received.write_to(&mut trace);
+        trace.into()
+    }
+
+    async fn store(&mut self, piece: Bytes) {
+        let Some(incoming) = &mut self.incoming else { return };
+        if let Err(error) = incoming.push(piece).await {
+            self.incoming = None;
+            let reply = self.failed(&error);
+            self.server.refuse_body(reply);
+        }
+    }
+
+    /// Answers 250 only when the message is on stable storage (RFC 5321 §6.1).
+    async fn take(&mut self, octets: u64) -> Reply {
+        let Some(incoming) = self.incoming.take() else { return trouble() };
+        let begun = self.args.clock.monotonic();
+        match self.accept(incoming).await {
+            Ok(id) => {
+                ACCEPT_SECONDS.observe((self.args.clock.monotonic() - begun).as_secs_f64(), &[]);
+                MESSAGES.count(&["accepted"]);
+                OCTETS.add(octets, &[]);
+                // Nobody there: the router looks at the spool as it starts.
+                let _ = self.args.router.cast(RouterMsg::Route(id));
+                Reply::new(250, Enhanced(2, 0, 0), format!("taken as {id}"))
+            }
+            Err(reply) => reply,
+        }
+    }
+
+    async fn accept(&mut self, incoming: Incoming) -> Result<MessageId, Reply> {
+        let draft = incoming.finish().await.map_err(|error| self.failed(&error))?;
+        let envelope = self.envelope()?;
+        let mail = NewMail {
+            envelope,
+            draft,
+            arrived: self.args.clock.now(),
+            answers: None,
+            origin: self.origin(),
+        };
+        // Any shard will do: the message is this node's until it is delivered.
+        let fence = self.args.leases.fence(Shard::nth(self.connection.id()));
+        let fence = fence.map_err(|error| self.failed(&error))?;
+        self.args.spool.accept(fence, mail).await.map_err(|error| self.failed(&error))
+    }
+
+    fn envelope(&mut self) -> Result<Envelope, Reply> {
+        if self.meant.len() != self.server.recipients().len() {
+            // A crash came between: the checkpoint has what was said, not what was meant.
+            let said = self.server.recipients();
+            self.meant = said.iter().map(|rcpt| self.mean(rcpt)).collect::<Result<_, _>>()?;
+        }
+        let mail = self.server.mail().cloned().unwrap_or_default();
+        Ok(Envelope {
+            from: mail.from,
+            recipients: each_once(std::mem::take(&mut self.meant)),
+            body: mail.body,
+            smtputf8: false,
+            envid: mail.envid,
+            ret: mail.ret,
+        })
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        self.identity.as_ref().map(|who| who.account)
+    }
+
+    fn origin(&self) -> String {
+        let peer = self.connection.peer().ip();
+        let (hello, protocol) = (self.server.hello().unwrap_or_default(), self.server.protocol());
+        match &self.identity {
+            Some(who) => format!("{protocol} from {peer} ({hello}), logged in as {}", who.address),
+            None => format!("{protocol} from {peer} ({hello})"),
+        }
+    }
+
+    fn failed(&self, error: &StoreError) -> Reply {
+        MESSAGES.count(&["failed"]);
+        tracing::warn!(connection = self.connection.id(), %error, "cannot store a message");
+        error.reply()
+    }
+}
+
+/// Two aliases may mean the same person, who wants the message once.
+fn each_once(meant: Vec<Vec<Recipient>>) -> Vec<Recipient> {
+    let mut seen = std::collections::HashSet::new();
+    let all = meant.into_iter().flatten();
+    all.filter(|recipient| seen.insert(recipient.address.clone())).collect()
+}
+
+fn trouble() -> Reply {
+    Reply::new(451, Enhanced(4, 3, 0), "local trouble, try again later")
+}
+
+/// What a session takes from the budget for the smallest message, in octets.
+const MEMORY_MIN: usize = 64 * 1024;
+
+/// And for the largest: what is held before it spills to disk, and the pieces on their way there.
+const MEMORY_MAX: usize = store::port::BodyWriter::SPILL_OCTETS + 256 * 1024;

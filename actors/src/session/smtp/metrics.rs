@@ -1,0 +1,36 @@
+//! The numbers of the SMTP sessions.
+
+use telemetry::{Kind, Metric};
+
+/// What this room measures.
+pub const METRICS: &[Metric] = &[ACCEPT_SECONDS, MESSAGES, OCTETS, RESUMED];
+
+/// From the end of the message to the 250 that says it is on stable storage.
+pub(super) const ACCEPT_SECONDS: Metric = Metric {
+    name: "heronry_smtp_accept_seconds",
+    kind: Kind::Histogram,
+    labels: &[],
+    help: "Time from the end of a message to its being on stable storage.",
+};
+
+/// `outcome`: accepted | refused | failed.
+pub(super) const MESSAGES: Metric = Metric {
+    name: "heronry_smtp_messages_total",
+    kind: Kind::Counter,
+    labels: &["outcome"],
+    help: "Messages that clients sent to their end, by outcome.",
+};
+
+pub(super) const OCTETS: Metric = Metric {
+    name: "heronry_smtp_accepted_octets_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Octets of accepted messages.",
+};
+
+pub(super) const RESUMED: Metric = Metric {
+    name: "heronry_smtp_sessions_resumed_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Sessions that went on from their checkpoint after a crash.",
+};

@@ -1,0 +1,10 @@
+//! Sessions of SMTP, submission and LMTP: one shell for the three dialogues.
+
+mod actor;
+mod admission;
+mod incoming;
+mod metrics;
+
+pub use actor::{SmtpCheckpoint, SmtpConnection, SmtpSession, SmtpSessionArgs};
+pub use admission::Admission;
+pub use metrics::METRICS;
