@@ -2,12 +2,9 @@
 
 use std::net::IpAddr;
 
-use mail::{AccountId, Address, Enhanced, Recipient, Reply, Target};
+use mail::{AccountId, Address, Enhanced, Network, Recipient, Reply, Target};
 
-use crate::{
-    Network,
-    route::{self, Facts, Route, Rules},
-};
+use crate::route::{self, Facts, Route, Rules};
 
 /// Through which door a client came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -6,9 +6,6 @@
 pub mod admit;
 pub mod folder;
 pub mod mx;
-mod network;
 pub mod retry;
 pub mod route;
 pub mod shape;
-
-pub use network::{Network, NetworkError};

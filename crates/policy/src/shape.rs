@@ -2,10 +2,8 @@
 
 use std::net::IpAddr;
 
-use mail::{Enhanced, Reply};
+use mail::{Enhanced, Network, Reply};
 use serde::{Deserialize, Serialize};
-
-use crate::Network;
 
 /// The limits of a listener.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
