@@ -238,8 +238,9 @@ impl Line {
         }
     }
 
+    /// Ends it, and says so once.
     fn over(&mut self, why: Why) -> Step {
-        let was_told = matches!(self.phase, Phase::Lingering { .. });
+        let was_told = self.io.is_none() || matches!(self.phase, Phase::Lingering { .. });
         self.let_go();
         if was_told {
             Step::End
