@@ -6,11 +6,22 @@ use mail::{Enhanced, Reply};
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// More writes wait for the disk than the store takes. Nobody's fault: come back in a moment.
+    #[error("too many writes wait for the disk")]
+    Busy,
     /// A record or body fails its checksum. Fault of the disk or of us; it is set aside.
     #[error("{what} is damaged")]
     Damage {
         /// What, by name and place.
         what: String,
+    },
+    /// The disk refused to read or write. Fault of the disk.
+    #[error("cannot {action}: {cause}")]
+    Disk {
+        /// What was tried, by file.
+        action: String,
+        /// What the system said.
+        cause: String,
     },
     /// What was to be created is there already. Fault of the caller.
     #[error("{what} exists already")]
@@ -55,13 +66,11 @@ pub enum StoreError {
         /// The newest format known.
         known: u8,
     },
-    /// The disk refused to read or write. Fault of the disk.
-    #[error("cannot {action}: {cause}")]
-    Disk {
-        /// What was tried, by file.
-        action: String,
-        /// What the system said.
-        cause: String,
+    /// What was to be kept is larger than the format allows. Fault of the caller.
+    #[error("{what} is too large")]
+    TooLarge {
+        /// What.
+        what: String,
     },
 }
 
@@ -70,7 +79,9 @@ impl StoreError {
     #[must_use]
     pub fn reply(&self) -> Reply {
         match self {
-            Self::Full { .. } => Reply::new(452, Enhanced(4, 3, 1), "insufficient storage"),
+            Self::Busy | Self::Full { .. } => {
+                Reply::new(452, Enhanced(4, 3, 1), "insufficient storage")
+            }
             _ => Reply::new(451, Enhanced(4, 3, 0), "local trouble, try again later"),
         }
     }

@@ -1,6 +1,26 @@
 //! The store: a journal that is the truth, and a directory that can be thrown away.
+//!
+//! The ports ([`Spool`](port::Spool), [`MailStore`](port::MailStore),
+//! [`Accounts`](port::Accounts), [`Leases`](port::Leases)) are what the house asks for.
+//! [`MemoryStore`] answers from memory.
+#![allow(
+    clippy::disallowed_types,
+    reason = "the store shares memory between its callers and its own threads; it knows no actors"
+)]
 
+mod batch;
+mod desk;
 mod error;
+mod keeper;
+mod keys;
+mod memory;
 pub mod port;
+mod record;
 
+pub use desk::Store;
 pub use error::StoreError;
+pub use keeper::Clock;
+pub use memory::Memory;
+
+/// The store in memory.
+pub type MemoryStore = Store<Memory>;

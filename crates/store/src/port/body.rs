@@ -1,6 +1,8 @@
 //! The octets of a message: being written, at rest, and being read.
 
-use bytes::Bytes;
+use std::{fmt, mem, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
 
 use super::Pending;
 use crate::StoreError;
@@ -16,40 +18,185 @@ pub struct BodyRef {
 
 /// A body that is being received. Small ones are gathered in memory; from
 /// [`BodyWriter::SPILL_OCTETS`] on, chunks go to the journal while they arrive.
-pub struct BodyWriter {/* the store's developer fills this in */}
+#[derive(Debug)]
+pub struct BodyWriter {
+    draft: Draft,
+    tail: BytesMut,
+    hash: blake3::Hasher,
+}
 
 /// A whole body that waits to be accepted. Dropping it forgets it.
 #[derive(Debug)]
-pub struct Draft {/* likewise */}
+pub struct Draft {
+    pub(crate) octets: u64,
+    pub(crate) digest: [u8; 32],
+    /// What is still in memory: the whole of a small body, the end of a large one.
+    pub(crate) pieces: Vec<Bytes>,
+    pub(crate) pieces_octets: usize,
+    pub(crate) pieces_crc: u32,
+    /// What went to the journal already, in order.
+    pub(crate) chunks: Vec<Chunk>,
+    sink: Arc<dyn Sink>,
+}
 
-/// A body that is being read.
-pub struct Body {/* likewise */}
+/// A part of a large body at rest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Chunk {
+    /// The place: segment and offset of its first octet.
+    pub(crate) at: u64,
+    pub(crate) octets: u32,
+    pub(crate) crc: u32,
+    /// The journal's generation: a chunk of an older one may have been lost with a failed sync.
+    pub(crate) generation: u64,
+}
+
+/// Where the chunks of a large body go while it is received.
+pub(crate) trait Sink: fmt::Debug + Send + Sync {
+    /// Takes a chunk of that length and CRC32C. The place is known at once, and the chunk is
+    /// kept until [`Sink::release`]. `None` when the sink keeps nothing of its own: the pieces
+    /// stay in the draft.
+    fn spill(
+        &self,
+        pieces: &mut Vec<Bytes>,
+        octets: usize,
+        crc: u32,
+    ) -> Option<(Result<Chunk, StoreError>, Pending<()>)>;
+
+    /// Says that a draft with these chunks is gone.
+    fn release(&self, chunks: &[Chunk]);
+}
+
+/// A body that is being read. Cheap to clone.
+#[derive(Clone)]
+pub struct Body(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Whole(Bytes),
+    Parts(Arc<dyn Parts>),
+}
+
+/// A large body that is read in parts, each of them checked.
+pub(crate) trait Parts: Send + Sync {
+    fn octets(&self) -> u64;
+    /// The octets from `offset` on, to the end of the chunk in which it lies.
+    fn part(&self, offset: u64) -> Result<Bytes, StoreError>;
+}
 
 impl BodyWriter {
     /// Bodies of this size and more do not stay in memory.
     pub const SPILL_OCTETS: usize = 256 * 1024;
 
+    pub(crate) fn new(sink: Arc<dyn Sink>) -> Self {
+        Self {
+            draft: Draft {
+                octets: 0,
+                digest: [0; 32],
+                pieces: Vec::new(),
+                pieces_octets: 0,
+                pieces_crc: 0,
+                chunks: Vec::new(),
+                sink,
+            },
+            tail: BytesMut::new(),
+            hash: blake3::Hasher::new(),
+        }
+    }
+
     /// Adds octets. What comes back must be awaited before more is written: it is the
     /// back-pressure of the disk.
     pub fn write(&mut self, octets: Bytes) -> Option<Pending<()>> {
-        todo!()
+        let draft = &mut self.draft;
+        draft.octets += octets.len() as u64;
+        draft.pieces_octets += octets.len();
+        draft.pieces_crc = crc32c::crc32c_append(draft.pieces_crc, &octets);
+        self.hash.update(&octets);
+        if octets.len() < COPY_OCTETS {
+            self.tail.extend_from_slice(&octets);
+        } else {
+            if !self.tail.is_empty() {
+                draft.pieces.push(self.tail.split().freeze());
+            }
+            draft.pieces.push(octets);
+        }
+        if draft.pieces_octets < Self::SPILL_OCTETS {
+            return None;
+        }
+        if !self.tail.is_empty() {
+            draft.pieces.push(self.tail.split().freeze());
+        }
+        let (chunk, pending) =
+            draft
+                .sink
+                .spill(&mut draft.pieces, draft.pieces_octets, draft.pieces_crc)?;
+        draft.pieces.clear();
+        draft.pieces_octets = 0;
+        draft.pieces_crc = 0;
+        draft.chunks.push(chunk.unwrap_or(Chunk::LOST));
+        Some(pending)
     }
 
     /// How many octets have been written.
-    pub fn octets(&self) -> u64 {
-        todo!()
+    #[must_use]
+    pub const fn octets(&self) -> u64 {
+        self.draft.octets
     }
 
     /// Ends the body.
-    pub fn finish(self) -> Draft {
-        todo!()
+    #[must_use]
+    pub fn finish(mut self) -> Draft {
+        if !self.tail.is_empty() {
+            self.draft.pieces.push(self.tail.freeze());
+        }
+        self.draft.digest = *self.hash.finalize().as_bytes();
+        self.draft
     }
 }
 
+impl Draft {
+    /// How many octets it has.
+    #[must_use]
+    pub const fn octets(&self) -> u64 {
+        self.octets
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.chunks.is_empty() {
+            self.sink.release(&mem::take(&mut self.chunks));
+        }
+    }
+}
+
+impl Chunk {
+    /// A chunk that never reached the journal: a draft with it is refused.
+    pub(crate) const LOST: Self = Self {
+        at: 0,
+        octets: 0,
+        crc: 0,
+        generation: u64::MAX,
+    };
+}
+
 impl Body {
+    /// A body in memory, for tests and for whoever makes one.
+    #[must_use]
+    pub const fn whole(octets: Bytes) -> Self {
+        Self(Kind::Whole(octets))
+    }
+
+    pub(crate) fn parts(parts: Arc<dyn Parts>) -> Self {
+        Self(Kind::Parts(parts))
+    }
+
     /// Its length in octets.
+    #[must_use]
     pub fn octets(&self) -> u64 {
-        todo!()
+        match &self.0 {
+            Kind::Whole(octets) => octets.len() as u64,
+            Kind::Parts(parts) => parts.octets(),
+        }
     }
 
     /// The whole body. For a large one, read in pieces instead.
@@ -57,14 +204,49 @@ impl Body {
     /// # Errors
     /// [`StoreError::Damage`].
     pub fn bytes(&self) -> Result<Bytes, StoreError> {
-        todo!()
+        self.read_at(0, usize::MAX)
     }
 
-    /// The octets from `offset` on, at most `limit`; empty at the end.
+    /// The octets from `offset` on: `limit` of them, or fewer where the body ends.
     ///
     /// # Errors
     /// [`StoreError::Damage`].
     pub fn read_at(&self, offset: u64, limit: usize) -> Result<Bytes, StoreError> {
-        todo!()
+        let parts = match &self.0 {
+            Kind::Whole(octets) => {
+                let from = usize::try_from(offset).map_or(octets.len(), |o| o.min(octets.len()));
+                let until = from.saturating_add(limit).min(octets.len());
+                return Ok(octets.slice(from..until));
+            }
+            Kind::Parts(parts) => parts,
+        };
+        let rest = usize::try_from(parts.octets().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = rest.min(limit);
+        if wanted == 0 {
+            return Ok(Bytes::new());
+        }
+        let mut first = parts.part(offset)?;
+        if first.len() >= wanted {
+            return Ok(first.split_to(wanted));
+        }
+        let mut octets = BytesMut::with_capacity(wanted);
+        octets.extend_from_slice(&first);
+        while octets.len() < wanted {
+            let part = parts.part(offset + octets.len() as u64)?;
+            let take = part.len().min(wanted - octets.len());
+            octets.extend_from_slice(&part[..take]);
+        }
+        Ok(octets.freeze())
     }
 }
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("octets", &self.octets())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shorter pieces are copied together: a vectored write of many crumbs costs more than the copy.
+const COPY_OCTETS: usize = 2048;

@@ -80,11 +80,11 @@ pub trait MailStore: Send + Sync {
     fn draft(&self) -> BodyWriter;
 
     /// Puts a spooled message into a mailbox and closes its recipient, in one durable step; the
-    /// body is shared with the spool. Delivering a closed recipient again changes nothing and
-    /// yields `None`.
+    /// body is shared with the spool. Delivering a recipient that is not open (closed, failed, or
+    /// its message forgotten) changes nothing and yields `None`.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when the mailbox or the message is not there.
+    /// [`StoreError::Missing`] when the mailbox is not there, or the message has no such recipient.
     fn deliver(
         &self,
         fence: Fence,
@@ -160,7 +160,7 @@ pub trait MailStore: Send + Sync {
     /// What lies below it stays.
     ///
     /// # Errors
-    /// [`StoreError::Missing`].
+    /// [`StoreError::Missing`]; [`StoreError::Exists`] for `INBOX`, which cannot go.
     fn delete(&self, fence: Fence, account: AccountId, mailbox: MailboxId) -> Pending<()>;
 
     /// Renames a mailbox and all below it; numbers and UIDs stay. Renaming `INBOX` moves its

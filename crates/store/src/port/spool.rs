@@ -72,7 +72,8 @@ pub trait Spool: Send + Sync {
     /// When the directory cannot be read.
     fn failed(&self, after: Option<MessageId>, limit: usize) -> Result<Vec<MessageId>, StoreError>;
 
-    /// Records what became of recipients. Settling a closed recipient again changes nothing.
+    /// Records what became of recipients. Settling a closed recipient again changes nothing, a
+    /// failed one can only be closed, and a message that is not there (any more) is passed over.
     /// When the last one closes, the message is forgotten (S4).
     fn settle(&self, fence: Fence, id: MessageId, what: Vec<(u32, Settle)>) -> Pending<()>;
 

@@ -1,0 +1,17 @@
+//! The desk: decides what each call of the ports changes, whoever keeps the rows.
+//!
+//! Everything that memory and disk have in common is here: which rows there are, which numbers
+//! are given out, what a call may not do. A call takes the short locks of the messages and
+//! accounts that it decides about, reads the newest rows, writes absolute values into a
+//! [`Batch`](crate::batch::Batch) and commits it; the keeper makes it durable.
+
+mod accounts;
+mod changes;
+mod locks;
+mod mail;
+mod mailboxes;
+mod purge;
+mod spool;
+mod store;
+
+pub use store::Store;

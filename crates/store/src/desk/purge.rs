@@ -1,0 +1,76 @@
+//! Purging: the messages of a removed mailbox go a few at a time, so that nothing stalls.
+
+use mail::{AccountId, MailboxId, ModSeq};
+
+use super::store::{Store, damaged_key};
+use crate::{
+    StoreError,
+    batch::{Batch, Blob},
+    keeper::{Ack, Keeper, Seen},
+    keys::{self, Class},
+    port::UidRange,
+};
+
+impl<K: Keeper> Store<K> {
+    /// Removes some messages of a mailbox that is gone. `false` when there is nothing to do.
+    pub(crate) fn purge_some(&self) -> Result<bool, StoreError> {
+        let mut found = None;
+        self.each(Seen::Newest, Class::Mail, b"p", |key, _| {
+            let place = keys::read_account(key).zip(keys::read_mailbox(key));
+            found = Some(place.ok_or_else(|| damaged_key(Class::Mail, key))?);
+            Ok(false)
+        })?;
+        let Some((account, mailbox)) = found else {
+            return Ok(false);
+        };
+        let _account = self.desk.locks.account(account);
+        let mut batch = self.begin();
+        let more = self.purge_messages(&mut batch, account, mailbox)?
+            || self.purge_log(&mut batch, account, mailbox)?;
+        if !more {
+            batch.remove(Class::Mail, &keys::purge(account, mailbox));
+        }
+        // Nobody waits for it: a batch that is lost is done again.
+        let ack: Ack = Box::new(|_| ());
+        self.keeper.commit(batch, ack);
+        Ok(true)
+    }
+
+    fn purge_messages(
+        &self,
+        batch: &mut Batch,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<bool, StoreError> {
+        let mut count = 0;
+        let all = UidRange::ALL;
+        self.each_message(Seen::Newest, account, mailbox, all, |row, _| {
+            let key = keys::message(account, mailbox, row.uid.get());
+            batch.remove(Class::Mail, &key);
+            batch.refer(Blob::Old(row.body.blob), -1);
+            count += 1;
+            Ok(count < PURGE_ROWS)
+        })?;
+        Ok(count == PURGE_ROWS)
+    }
+
+    fn purge_log(
+        &self,
+        batch: &mut Batch,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<bool, StoreError> {
+        let mut count = 0;
+        let from = keys::change(account, mailbox, ModSeq(0));
+        let until = keys::after(&keys::of_mailbox(b'v', account, mailbox));
+        self.span(Seen::Newest, Class::Mail, &from, &until, |key, _| {
+            batch.remove(Class::Mail, key);
+            count += 1;
+            Ok(count < PURGE_ROWS)
+        })?;
+        Ok(count == PURGE_ROWS)
+    }
+}
+
+/// Rows in one batch: a few milliseconds of work.
+const PURGE_ROWS: usize = 512;

@@ -1,0 +1,172 @@
+//! The store as the ports see it, over whatever keeps its rows.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use mail::{MessageId, Time};
+
+use super::locks::Locks;
+use crate::{
+    StoreError,
+    batch::Batch,
+    keeper::{Keeper, Seen},
+    keys::{self, Class},
+    port::{Fence, Leases, Pending, Shard},
+};
+
+/// A store that implements all four ports. Use it as [`MemoryStore`](crate::MemoryStore) or
+/// [`DiskStore`](crate::DiskStore). Cheap to clone: clones are the same store.
+#[derive(Debug)]
+pub struct Store<K> {
+    pub(crate) keeper: Arc<K>,
+    pub(super) desk: Arc<Desk>,
+}
+
+/// What the desk itself remembers: nothing that is not also in the rows.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) locks: Locks,
+    ids: Ids,
+}
+
+#[derive(Debug)]
+struct Ids {
+    latest: AtomicU64,
+    sequence: AtomicU64,
+    chance: RandomState,
+}
+
+impl<K> Clone for Store<K> {
+    fn clone(&self) -> Self {
+        Self {
+            keeper: self.keeper.clone(),
+            desk: self.desk.clone(),
+        }
+    }
+}
+
+impl<K: Keeper> Store<K> {
+    pub(crate) fn over(keeper: Arc<K>) -> Self {
+        Self {
+            keeper,
+            desk: Arc::new(Desk {
+                locks: Locks::new(),
+                ids: Ids {
+                    latest: AtomicU64::new(0),
+                    sequence: AtomicU64::new(0),
+                    chance: RandomState::new(),
+                },
+            }),
+        }
+    }
+
+    /// Begins a batch. It must be begun before the first row is read for it.
+    pub(super) fn begin(&self) -> Batch {
+        Batch::new(self.keeper.generation())
+    }
+
+    /// Begins a batch for an owner.
+    pub(super) fn begin_as(&self, fence: Fence) -> Result<Batch, StoreError> {
+        if fence.epoch == self.keeper.epoch() {
+            Ok(self.begin())
+        } else {
+            Err(StoreError::Fenced)
+        }
+    }
+
+    /// Commits, and yields `value` when it is durable.
+    pub(super) fn commit<T: Send + 'static>(&self, batch: Batch, value: T) -> Pending<T> {
+        let (promise, pending) = Pending::promise();
+        let ack = move |result: Result<(), StoreError>| promise.keep(result.map(|()| value));
+        self.keeper.commit(batch, Box::new(ack));
+        pending
+    }
+
+    /// The newest value of a key: what the next write has to rest on.
+    pub(super) fn newest(&self, class: Class, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.keeper.get(Seen::Newest, class, key)
+    }
+
+    /// The durable value of a key.
+    pub(super) fn durable(&self, class: Class, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.keeper.get(Seen::Durable, class, key)
+    }
+
+    /// Calls `each` for the rows that begin with `prefix`, until it returns `false` or fails.
+    pub(super) fn each(
+        &self,
+        seen: Seen,
+        class: Class,
+        prefix: &[u8],
+        each: impl FnMut(&[u8], &Bytes) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.span(seen, class, prefix, &keys::after(prefix), each)
+    }
+
+    /// Calls `each` for the rows from `from` to before `until`, until it returns `false` or fails.
+    pub(super) fn span(
+        &self,
+        seen: Seen,
+        class: Class,
+        from: &[u8],
+        until: &[u8],
+        mut each: impl FnMut(&[u8], &Bytes) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut failed = None;
+        self.keeper
+            .scan(seen, class, from, until, &mut |key, value| {
+                each(key, value).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    false
+                })
+            })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// A number for a message: it rises with the time of acceptance, and no other store gives it
+    /// out, because it also holds the shard and 32 bits of chance.
+    pub(super) fn new_id(&self, shard: Shard, arrived: Time) -> MessageId {
+        let ids = &self.desk.ids;
+        let millis = ids.latest.fetch_max(arrived.0, Ordering::Relaxed);
+        let millis = u128::from(millis.max(arrived.0) & ((1 << 48) - 1));
+        let sequence = ids.sequence.fetch_add(1, Ordering::Relaxed);
+        let chance = ids.chance.hash_one((sequence, arrived)) & 0xFFFF_FFFF;
+        MessageId(
+            millis << 80
+                | u128::from(shard.number()) << 64
+                | u128::from(sequence & 0xFFFF_FFFF) << 32
+                | u128::from(chance),
+        )
+    }
+}
+
+impl<K: Keeper> Leases for Store<K> {
+    fn fence(&self, shard: Shard) -> Result<Fence, StoreError> {
+        Ok(Fence {
+            shard,
+            epoch: self.keeper.epoch(),
+        })
+    }
+}
+
+/// A call that failed before it reached the keeper fails at once.
+pub(super) fn settled<T>(result: Result<Pending<T>, StoreError>) -> Pending<T> {
+    result.unwrap_or_else(|error| Pending::ready(Err(error)))
+}
+
+pub(super) fn missing(what: impl Into<String>) -> StoreError {
+    StoreError::Missing { what: what.into() }
+}
+
+/// A key of the directory that cannot be one of ours.
+pub(super) fn damaged_key(class: Class, key: &[u8]) -> StoreError {
+    StoreError::Damage {
+        what: format!("the key {key:02x?} of class {class:?}"),
+    }
+}

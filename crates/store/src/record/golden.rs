@@ -1,0 +1,1 @@
+//! The octets of each record format, for ever.
