@@ -216,15 +216,14 @@ impl Client {
     /// A refusal that came while the message was being sent, before the connection broke, counts
     /// instead.
     pub fn lost(&mut self, reply: Reply) {
-        let sending = matches!(self.phase, Phase::Body(..) | Phase::End(_));
-        let said = self.reader.next().ok().flatten();
-        match (said, &self.phase) {
-            (_, Phase::Closing(_)) => {}
-            (Some(said), _) if sending && !said.is_positive() => {
-                self.fail(self.stage(), outcome(said));
-            }
-            _ => self.fail(self.stage(), Outcome::Defer(reply)),
+        let stage = self.stage();
+        if let Phase::Body(transaction, _) | Phase::End(transaction) = &mut self.phase
+            && let Ok(Some(said)) = self.reader.next()
+            && !said.is_positive()
+        {
+            transaction.settle_all(stage, &outcome(said));
         }
+        self.fail(stage, Outcome::Defer(reply));
     }
 
     /// How far the session has come: what a time-out or a loss would belong to.
@@ -408,6 +407,10 @@ impl Client {
     fn fail(&mut self, stage: Stage, outcome: Outcome) {
         match std::mem::replace(&mut self.phase, Phase::Ready) {
             Phase::Quit => return self.close(None),
+            phase @ Phase::Closing(_) => {
+                self.phase = phase;
+                return;
+            }
             Phase::Body(mut transaction, _)
             | Phase::End(mut transaction)
             | Phase::Envelope(mut transaction) => {

@@ -1,0 +1,29 @@
+//! A session as it stood at some step, for the one who comes after a crash.
+
+use crate::Server;
+
+/// Everything a session is, at the boundary of two steps; the marks of the messages included.
+///
+/// An owner keeps one wherever a crash of the next thing it does must not cost the connection:
+/// before it carries out a [`Step::Judge`](crate::Step::Judge), and after each
+/// [`Step::Send`](crate::Step::Send) has gone out.
+#[derive(Clone, Debug)]
+pub struct Checkpoint(Server);
+
+impl Server {
+    /// The session as it stands.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint(self.clone())
+    }
+
+    /// Goes on from `checkpoint`, on the same connection. What the crashed session was about is
+    /// answered with `-ERR [SYS/TEMP]`; in the middle of a message there is no way to say so, and
+    /// the connection is closed.
+    #[must_use]
+    pub fn resume(checkpoint: Checkpoint) -> Self {
+        let mut server = checkpoint.0;
+        server.answer_for_the_crash();
+        server
+    }
+}
