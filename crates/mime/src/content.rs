@@ -207,6 +207,10 @@ impl<'a> Params<'a> {
             .map(|(_, value)| value)
     }
 
+    pub(crate) fn into_pairs(self) -> Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)> {
+        self.pairs
+    }
+
     /// The value of that name, without the others.
     pub(crate) fn take(self, name: &str) -> Option<Cow<'a, [u8]>> {
         let named = |n: &[u8]| n.eq_ignore_ascii_case(name.as_bytes());

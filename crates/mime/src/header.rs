@@ -30,7 +30,7 @@ impl<'a> Header<'a> {
     /// The header of `message`: everything up to and including its first empty line.
     #[must_use]
     pub fn of(message: &'a [u8]) -> Self {
-        Self::new(&message[..header_end(message)])
+        Self::new(&message[..header_end(message).unwrap_or(message.len())])
     }
 
     /// A header block that is already cut out.
@@ -109,17 +109,17 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Where the body of `message` begins: behind the first empty line, or at the end if there is none.
+/// Where the body of `message` begins, behind the first empty line; `None` if there is none (yet).
 #[must_use]
-pub fn header_end(message: &[u8]) -> usize {
+pub fn header_end(message: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         match &message[at..] {
-            [b'\n', ..] => return at + 1,
-            [b'\r', b'\n', ..] => return at + 2,
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
             rest => match memchr(b'\n', rest) {
                 Some(end) => at += end + 1,
-                None => return message.len(),
+                None => return None,
             },
         }
     }
@@ -181,7 +181,7 @@ mod tests {
         let names: Vec<_> = header.fields().map(|f| f.name.to_vec()).collect();
         assert_eq!(names, [&b"From"[..], b"Subject", b"no colon", b"X"]);
         assert_eq!(header.count("FROM"), 1);
-        assert_eq!(&HEADER[header_end(HEADER)..], b"body");
+        assert_eq!(&HEADER[header_end(HEADER).unwrap()..], b"body");
     }
 
     #[test]
@@ -197,13 +197,13 @@ mod tests {
 
     #[test]
     fn a_header_may_be_all_or_nothing() {
-        assert_eq!(header_end(b""), 0);
-        assert_eq!(header_end(b"\r\nbody"), 2);
-        assert_eq!(header_end(b"a: b\r\n"), 6);
-        assert_eq!(header_end(b"a: b\n\nbody"), 6);
+        assert_eq!(header_end(b""), None);
+        assert_eq!(header_end(b"\r\nbody"), Some(2));
+        assert_eq!(header_end(b"a: b\r\n"), None);
+        assert_eq!(header_end(b"a: b\n\nbody"), Some(6));
         assert_eq!(
             header_end(b"a: b\r\n \r\n"),
-            9,
+            None,
             "a line of spaces continues the field"
         );
     }

@@ -30,8 +30,10 @@ pub struct Letterhead<'a> {
     pub in_reply_to: Option<Cow<'a, [u8]>>,
     /// `Message-ID`
     pub message_id: Option<Cow<'a, [u8]>>,
-    sender: Vec<Entry<'a>>,
-    reply_to: Vec<Entry<'a>>,
+    /// `Sender` as it stands there; see [`Letterhead::sender`].
+    pub sender: Vec<Entry<'a>>,
+    /// `Reply-To` as it stands there; see [`Letterhead::reply_to`].
+    pub reply_to: Vec<Entry<'a>>,
 }
 
 impl<'a> Letterhead<'a> {
