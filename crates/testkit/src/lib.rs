@@ -37,8 +37,8 @@ pub use dialogue::{Cast, dialogues, play};
 pub use door::{Door, PortBase};
 pub use http::http_get;
 pub use imap::{Answer, ImapClient, Response};
-pub use memory::pss_octets;
-pub use needs::{find_program, leave_out, needs};
+pub use memory::{peak_growth_octets, pss_octets};
+pub use needs::{find_program, leave_out, needs, say_left_out};
 pub use output::Output;
 pub use patience::{LONG, SHORT, until, until_some};
 pub use pop3::Pop3Client;
@@ -47,3 +47,5 @@ pub use root::{is_root, root_or_again};
 pub use smtp::{SmtpClient, SmtpReply};
 pub use tls::trusting_client;
 pub use wire::Wire;
+
+pub use rustix::process::Signal;

@@ -31,7 +31,7 @@ pub fn leave_out(why: &str) {
 }
 
 /// Says it, whoever asks for everything: for what no package can bring.
-pub(crate) fn say_left_out(why: &str) {
+pub fn say_left_out(why: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     // Not eprintln!, which the test harness keeps to itself when the test passes.
     let _ = writeln!(io::stderr(), "left out: {test}: {why}");

@@ -1,0 +1,23 @@
+//! The daemon from outside: each test starts the real binary and speaks to it over sockets.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod accounts;
+mod addresses;
+mod common;
+mod corpora;
+mod delivery;
+mod dialogues;
+mod disk;
+mod hostile;
+mod idle;
+mod injection;
+mod lines;
+mod lmtp;
+mod metrics;
+mod pop3;
+mod relay;
+mod restart;
+mod sizes;
+mod smuggling;
+mod starting;
+mod submission;

@@ -1,0 +1,145 @@
+//! Starting and ending: what the demo says, ports and folders in use, signals.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::Command;
+
+use testkit::{Daemon, Door, SHORT, finish};
+
+use crate::common::{binary, demo, inbox, letter, user};
+
+#[test]
+fn the_demo_names_its_addresses_its_folder_and_lines_to_copy() {
+    let mut daemon = demo().start();
+    let folder = daemon.folder().display().to_string();
+    let (smtp, imap) = (daemon.address(Door::Smtp), daemon.address(Door::Imap));
+    let output = daemon.output();
+    output.line_with(&folder, SHORT);
+    output.line_with(&smtp.port().to_string(), SHORT);
+    output.line_with(&imap.port().to_string(), SHORT);
+    let said = output.so_far();
+    for word in ["example.test", "user0", "secret", "openssl s_client"] {
+        assert!(said.contains(word), "{word} is missing:\n{said}");
+    }
+    assert!(
+        said.contains("swaks") || said.contains("curl"),
+        "a line that sends a mail:\n{said}"
+    );
+}
+
+#[test]
+fn the_lines_to_copy_work_when_they_are_copied() {
+    let mut daemon = demo().start();
+    daemon.output().line_with("openssl s_client", SHORT);
+    let said = daemon.output().so_far();
+    for tool in ["swaks", "curl"] {
+        if testkit::find_program(tool).is_none() {
+            continue;
+        }
+        for line in said
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with(tool))
+        {
+            finish(Command::new("sh").args(["-c", line]), b"").ok();
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_demo_cleanly_and_the_next_start_has_the_mail() {
+    let mut daemon = demo().start();
+    daemon.accept(&[&user(0)], &letter("kept"));
+    daemon.process().signal(testkit::Signal::INT);
+    let status = daemon.process().wait(SHORT);
+    assert!(status.success(), "{status}");
+    let (_, recipe) = daemon.terminate();
+    let daemon = recipe.start();
+    inbox(&daemon, "user0", 1);
+}
+
+#[test]
+fn a_client_in_the_middle_is_told_that_the_house_closes() {
+    let mut daemon = demo().start();
+    let mut smtp = daemon.smtp();
+    let mut imap = daemon.imap("user0");
+    daemon.process().signal(testkit::Signal::TERM);
+    let said = String::from_utf8_lossy(&smtp.wire().until_closed().unwrap()).into_owned();
+    assert!(said.starts_with("421 "), "{said:?}");
+    let said = String::from_utf8_lossy(&imap.wire().until_closed().unwrap()).into_owned();
+    assert!(said.starts_with("* BYE"), "{said:?}");
+    assert!(daemon.process().wait(SHORT).success());
+}
+
+#[test]
+fn a_port_in_use_is_named_and_nothing_is_left_running() {
+    let recipe = demo();
+    let taken = recipe.address(Door::Imap);
+    let _other = TcpListener::bind(taken).unwrap();
+    let ended = recipe.try_start().err().expect("the daemon does not start");
+    assert!(!ended.status.success());
+    assert!(
+        ended.said.contains(&taken.port().to_string()),
+        "{}",
+        ended.said
+    );
+    assert!(!ended.said.contains("panicked"), "{}", ended.said);
+}
+
+#[test]
+fn a_data_folder_of_another_process_is_refused_and_the_other_goes_on() {
+    let first = demo().start();
+    let ended = demo()
+        .data(first.folder())
+        .try_start()
+        .err()
+        .expect("the second does not start");
+    assert!(!ended.status.success());
+    let folder = first.folder().display().to_string();
+    assert!(ended.said.contains(&folder), "{}", ended.said);
+    assert!(!ended.said.contains("panicked"), "{}", ended.said);
+    first.accept(&[&user(0)], &letter("undisturbed"));
+    inbox(&first, "user0", 1);
+}
+
+#[test]
+fn a_folder_that_is_no_folder_and_one_that_cannot_be_written_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("file");
+    fs::write(&file, b"not a folder").unwrap();
+    let ended = demo()
+        .data(&file)
+        .try_start()
+        .err()
+        .expect("a file is no data folder");
+    assert!(
+        !ended.status.success() && ended.said.contains("file"),
+        "{}",
+        ended.said
+    );
+    assert!(!ended.said.contains("panicked"), "{}", ended.said);
+    assert_eq!(fs::read(&file).unwrap(), b"not a folder");
+}
+
+#[test]
+fn wrong_words_on_the_command_line_are_refused_with_a_hint() {
+    let mut wrong = Command::new(binary());
+    let run = finish(wrong.args(["demo", "--port-base", "seventy"]), b"");
+    assert_eq!(run.status.code(), Some(2), "{}", run.text);
+    assert!(run.text.contains("--port-base"), "{}", run.text);
+    let run = finish(Command::new(binary()).args(["frobnicate"]), b"");
+    assert_eq!(run.status.code(), Some(2), "{}", run.text);
+}
+
+#[test]
+fn many_starts_and_ends_lose_nothing() {
+    let mut recipe = demo();
+    for round in 1..=5 {
+        let daemon: Daemon = recipe.start();
+        daemon.accept(&[&user(1)], &letter(&format!("round {round}")));
+        inbox(&daemon, "user1", round);
+        let (status, again) = daemon.terminate();
+        assert!(status.success(), "{status}");
+        recipe = again;
+    }
+}
