@@ -1,0 +1,65 @@
+//! What a member knows of its place in the family.
+
+use std::{fmt, sync::Weak};
+
+use crate::cause::ExitCause;
+
+/// Given to each incarnation of a member.
+#[derive(Clone)]
+pub struct Context<K> {
+    pub(super) key: K,
+    pub(super) incarnation: u64,
+    pub(super) restarts: u32,
+    pub(super) last_cause: Option<ExitCause>,
+    pub(super) family: Weak<dyn Passivate<K>>,
+}
+
+/// The family, as a member sees it.
+pub(super) trait Passivate<K>: Send + Sync {
+    fn passivate(&self, key: &K, incarnation: u64);
+    fn touch(&self, key: &K, incarnation: u64);
+}
+
+impl<K> Context<K> {
+    /// Whose incarnation this is.
+    pub fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// How often it was started again after a crash, since it was last absent.
+    pub fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// Why the incarnation before this one crashed, if there was one.
+    pub fn last_cause(&self) -> Option<&ExitCause> {
+        self.last_cause.as_ref()
+    }
+
+    /// Asks to be drained and forgotten until the next message.
+    ///
+    /// The handler that calls this returns as usual; what is in the inbox already is handled
+    /// before the end, and what is sent from now on waits for the next incarnation. A member with
+    /// something to do never stops itself: `stop` would drop the queued messages.
+    pub fn passivate(&self) {
+        if let Some(family) = self.family.upgrade() {
+            family.passivate(&self.key, self.incarnation);
+        }
+    }
+
+    /// Counts as a message as far as idling is concerned.
+    pub fn touch(&self) {
+        if let Some(family) = self.family.upgrade() {
+            family.touch(&self.key, self.incarnation);
+        }
+    }
+}
+
+impl<K: fmt::Debug> fmt::Debug for Context<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("key", &self.key)
+            .field("restarts", &self.restarts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,284 @@
+//! The address of a family: what the rest of the house holds.
+
+use std::{
+    fmt,
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
+
+use ractor::{Actor, ActorRef, Message, RpcReplyPort};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::{
+    context::{Context, Passivate},
+    house::House,
+    refused::{Reason, Refused},
+    shard::{self, ShardMsg},
+    slot::Life,
+    spec::{FamilySpec, Key},
+};
+use crate::{
+    call::{CallError, answer},
+    cause::ExitCause,
+    name::Name,
+    panic_hook::caught_now,
+    spec::{ChildSpec, Intensity, Shutdown, Strategy},
+    start::{Start, launch},
+    supervisor::Supervisor,
+    tree::Status,
+};
+
+/// Addresses the members of a family by their keys.
+///
+/// Like a [`Seat`](crate::Seat) it outlives everybody behind it: it is made first, handed to
+/// whoever sends to the family, and put into the tree with [`Family::child`].
+pub struct Family<K, M>(Arc<House<K, M>>);
+
+/// A member, as it was when it was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Member<K> {
+    /// Whose incarnation it is.
+    pub key: K,
+    /// How it is.
+    pub status: Status,
+    /// How often it was started again after a crash, since it was last absent.
+    pub restarts: u32,
+    /// For how long it has been up, in seconds.
+    pub alive_seconds: f64,
+    /// How many messages wait for it to come up.
+    pub waiting: usize,
+    /// How it last crashed.
+    pub last_cause: Option<String>,
+}
+
+impl<K: Key, M: Message> Family<K, M> {
+    /// A family whose incarnations are made by `make`: an actor and its arguments.
+    ///
+    /// `make` runs for each incarnation, in the shard, and builds values: it waits for nothing.
+    /// What takes time belongs into the actor's `pre_start`, which holds nobody up but its own
+    /// key's messages.
+    pub fn new<A: Actor<Msg = M>>(
+        spec: FamilySpec<K, M>,
+        make: impl Fn(&K, Context<K>) -> (A, A::Arguments) + Send + Sync + 'static,
+    ) -> Self {
+        let launch = move |context: Context<K>, shard, presence| {
+            let made = caught_now(|| {
+                let key = context.key().clone();
+                make(&key, context)
+            });
+            let (actor, args) = made.map_err(ExitCause::Panic)?;
+            launch(Some(shard), presence, actor, args, None, true)
+        };
+        Self(Arc::new(House::new(spec, Box::new(launch))))
+    }
+
+    /// The family as a child of a supervisor: permanent, and given all the time it needs to stop,
+    /// because the time limit stands at its members.
+    pub fn child(&self) -> ChildSpec {
+        let house = &self.0;
+        let mut shards = Supervisor::new(house.spec.name.clone(), Strategy::OneForOne)
+            .intensity(Intensity::default());
+        for place in 0..house.floors.len() {
+            let house = Arc::clone(house);
+            let start = Start::new(move |berth| shard::start(&house, place, berth));
+            let spec = ChildSpec::permanent(format!("shard-{place}"), start);
+            shards = shards.child(spec.with_shutdown(Shutdown::Infinity));
+        }
+        let members = Arc::downgrade(house);
+        let start = Start::supervisor(shards);
+        let start = Start::new(move |berth| {
+            let members = Weak::clone(&members);
+            let count = move || members.upgrade().map_or(0, |house| house.count());
+            berth.node.houses(count);
+            start.start(berth)
+        });
+        ChildSpec::permanent(house.spec.name.clone(), start).with_shutdown(Shutdown::Infinity)
+    }
+
+    /// Sends to the member with this key. If nobody has it, and the family's
+    /// [`Birth`](super::Birth) says so, it is started, and the message waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] gives the message back, with the reason.
+    pub fn cast(&self, key: &K, message: M) -> Result<(), Refused<M>> {
+        self.0.cast(key, message)
+    }
+
+    /// Sends to the member with this key, if there is one; starts nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] gives the message back, with the reason.
+    pub fn tell(&self, key: &K, message: M) -> Result<(), Refused<M>> {
+        self.0.tell(key, message)
+    }
+
+    /// Casts the message that `build` makes of a reply port, and waits at most `timeout` for the
+    /// reply.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Refused`]: the message was not taken. [`CallError::Dropped`]: the member
+    /// ended, or dropped the port. [`CallError::Timeout`]: it may still act on the message later.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        key: &K,
+        build: impl FnOnce(RpcReplyPort<T>) -> M,
+        timeout: Duration,
+    ) -> Result<T, CallError> {
+        answer(timeout, |port| {
+            self.cast(key, build(port))
+                .map_err(|refused| CallError::Refused(refused.reason))
+        })
+        .await
+    }
+
+    /// Starts the member with this key; nothing happens if it is there.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be: closed, full, given up, or its predecessor is just ending.
+    pub fn start(&self, key: &K) -> Result<(), Reason> {
+        self.0.start(key)
+    }
+
+    /// Stops the member with this key as the spec says, and returns once nothing of it is left.
+    /// Messages that come meanwhile are for the next incarnation. False if nobody had the key.
+    pub async fn stop_entity(&self, key: &K) -> bool {
+        let (done, gone) = oneshot::channel();
+        let floor = self.0.floor(key);
+        if floor
+            .keeper
+            .cast(ShardMsg::Leave(key.clone(), done))
+            .is_err()
+        {
+            return false;
+        }
+        gone.await.is_ok()
+    }
+
+    /// How many members are there.
+    pub fn len(&self) -> usize {
+        self.0.count()
+    }
+
+    /// Whether nobody is there.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether somebody with this key is there.
+    pub fn contains(&self, key: &K) -> bool {
+        self.0
+            .floor(key)
+            .read()
+            .slots
+            .get(key)
+            .is_some_and(|slot| !slot.life.is_down())
+    }
+
+    /// The keys of all who are there, in no order.
+    pub fn keys(&self) -> Vec<K> {
+        let mut keys = Vec::with_capacity(self.len());
+        for floor in &self.0.floors {
+            let rooms = floor.read();
+            let there = rooms.slots.iter().filter(|(_, slot)| !slot.life.is_down());
+            keys.extend(there.map(|(key, _)| key.clone()));
+        }
+        keys
+    }
+
+    /// All who are there, as they are now, in no order.
+    pub fn members(&self) -> Vec<Member<K>> {
+        let mut members = Vec::with_capacity(self.len());
+        for floor in &self.0.floors {
+            for (key, slot) in &floor.read().slots {
+                let is_live = matches!(slot.life, Life::Live);
+                members.push(Member {
+                    key: key.clone(),
+                    status: slot.life.status(),
+                    restarts: slot.restarts,
+                    alive_seconds: if is_live {
+                        slot.since.elapsed().as_secs_f64()
+                    } else {
+                        0.0
+                    },
+                    waiting: slot.life.waiting(),
+                    last_cause: slot.past.as_ref().map(|past| past.last_cause.to_string()),
+                });
+            }
+        }
+        members
+    }
+
+    /// Calls `f` for each live member. Keep it short: it runs under the lock of a shard, and must
+    /// not send to this family.
+    pub fn for_each(&self, mut f: impl FnMut(&K, &ActorRef<M>)) {
+        for floor in &self.0.floors {
+            for (key, slot) in &floor.read().slots {
+                if let (Life::Live, Some(actor)) = (&slot.life, &slot.actor) {
+                    f(key, actor);
+                }
+            }
+        }
+    }
+
+    /// Sends each live member the message that `build` makes for it; tells how many took it.
+    /// Members that are not up are not told. It does not count against idling.
+    pub fn broadcast(&self, mut build: impl FnMut(&K) -> M) -> usize {
+        let mut told = 0;
+        self.for_each(|key, actor| told += usize::from(actor.send_message(build(key)).is_ok()));
+        told
+    }
+
+    /// What the family is called.
+    pub fn name(&self) -> &Name {
+        &self.0.spec.name
+    }
+}
+
+impl<K, M> House<K, M> {
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+impl<K: Key, M: Message> House<K, M> {
+    /// The house, as its members hold it.
+    pub(super) fn weak(self: &Arc<Self>) -> Weak<dyn Passivate<K>> {
+        let house: Arc<dyn Passivate<K>> = Arc::clone(self) as _;
+        Arc::downgrade(&house)
+    }
+}
+
+impl<M> Life<M> {
+    fn status(&self) -> Status {
+        match self {
+            Self::Coming(_) => Status::Starting,
+            Self::Down { .. } => Status::Down,
+            Self::Leaving { .. } => Status::Stopping,
+            Self::Live => Status::Up,
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        match self {
+            Self::Coming(waiting) | Self::Leaving { next: waiting, .. } => waiting.len(),
+            Self::Down { .. } | Self::Live => 0,
+        }
+    }
+}
+
+impl<K, M> Clone for Family<K, M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, M> fmt::Debug for Family<K, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Family").field(&self.0.spec.name).finish()
+    }
+}

@@ -1,0 +1,292 @@
+//! Where the members of a family live: one locked map per shard, read by every sender.
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher,
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ractor::{ActorCell, ActorRef, Message};
+
+use super::{
+    context::{Context, Passivate},
+    refused::{Reason, Refused},
+    shard::ShardMsg,
+    slot::{Admit, Life, Slot},
+    spec::{Birth, FamilySpec, Key},
+    waiting::Waiting,
+};
+use crate::{
+    cause::ExitCause,
+    metrics as count,
+    presence::{Host, Presence},
+    seat::Seat,
+};
+
+/// Everything that the handle, the shards and the members of a family share.
+pub(super) struct House<K, M> {
+    pub(super) spec: FamilySpec<K, M>,
+    pub(super) launch: Launch<K, M>,
+    pub(super) floors: Box<[Floor<K, M>]>,
+    /// How many members there are, on all floors.
+    pub(super) count: AtomicUsize,
+    hasher: RandomState,
+}
+
+/// Starts an incarnation below the given shard.
+pub(super) type Launch<K, M> = Box<
+    dyn Fn(Context<K>, ActorCell, Arc<Presence>) -> Result<ActorRef<M>, ExitCause> + Send + Sync,
+>;
+
+/// The members of one shard.
+pub(super) struct Floor<K, M> {
+    pub(super) keeper: Seat<ShardMsg<K>>,
+    /// The shard's coarse clock: how many eighths of the idle time have passed.
+    pub(super) tick: AtomicU32,
+    rooms: RwLock<Rooms<K, M>>,
+}
+
+pub(super) struct Rooms<K, M> {
+    pub(super) is_open: bool,
+    pub(super) slots: HashMap<K, Slot<M>>,
+}
+
+impl<K: Key, M: Message> House<K, M> {
+    pub(super) fn new(spec: FamilySpec<K, M>, launch: Launch<K, M>) -> Self {
+        let floor = |_| Floor {
+            keeper: Seat::new(spec.name.clone()),
+            tick: AtomicU32::new(0),
+            rooms: RwLock::new(Rooms {
+                is_open: false,
+                slots: HashMap::new(),
+            }),
+        };
+        let floors = (0..spec.shards.max(1)).map(floor).collect();
+        Self {
+            spec,
+            launch,
+            floors,
+            count: AtomicUsize::new(0),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The floor on which this key lives.
+    pub(super) fn floor(&self, key: &K) -> &Floor<K, M> {
+        let count = self.floors.len() as u64;
+        // The high half: the map inside uses hashes of its own.
+        let place = (self.hasher.hash_one(key) >> 32) * count >> 32;
+        &self.floors[place as usize]
+    }
+
+    /// Sends to the member, starting it if it may be started by a message.
+    pub(super) fn cast(&self, key: &K, message: M) -> Result<(), Refused<M>> {
+        let floor = self.floor(key);
+        match floor.send(key, message) {
+            Ok(()) => Ok(()),
+            Err(message) => self.admit(floor, key, message),
+        }
+    }
+
+    /// Sends to the member if there is one.
+    pub(super) fn tell(&self, key: &K, message: M) -> Result<(), Refused<M>> {
+        let floor = self.floor(key);
+        let message = match floor.send(key, message) {
+            Ok(()) => return Ok(()),
+            Err(message) => message,
+        };
+        let is_there = floor
+            .read()
+            .slots
+            .get(key)
+            .is_some_and(|slot| !slot.life.is_down());
+        if is_there {
+            self.admit(floor, key, message)
+        } else {
+            Err(Refused {
+                message,
+                reason: Reason::Absent,
+            })
+        }
+    }
+
+    /// Starts the member, if it is not there.
+    pub(super) fn start(&self, key: &K) -> Result<(), Reason> {
+        let floor = self.floor(key);
+        let mut rooms = floor.write();
+        if !rooms.is_open {
+            return Err(Reason::Closed);
+        }
+        match rooms.slots.get_mut(key).map(|slot| &mut slot.life) {
+            Some(Life::Coming(_) | Life::Live) => return Ok(()),
+            Some(Life::Leaving { .. }) => return Err(Reason::Ending),
+            Some(life) if life.is_refused() => return Err(Reason::GivenUp),
+            _ if !self.reserve() => return Err(Reason::Full),
+            Some(life @ Life::Down { .. }) => *life = Life::Coming(Waiting::new(Vec::new())),
+            None => rooms.move_in(key, Vec::new(), floor.tick.load(Ordering::Relaxed)),
+        }
+        drop(rooms);
+        self.wake(floor, key);
+        Ok(())
+    }
+
+    /// The slow path: nobody who is live has this key.
+    fn admit(&self, floor: &Floor<K, M>, key: &K, message: M) -> Result<(), Refused<M>> {
+        let tick = floor.tick.load(Ordering::Relaxed);
+        let mut rooms = floor.write();
+        if !rooms.is_open {
+            return Err(Refused {
+                message,
+                reason: Reason::Closed,
+            });
+        }
+        let admitted = match rooms.slots.get_mut(key) {
+            Some(slot) if !slot.life.is_down() => slot.admit(message, tick, &self.spec),
+            None if self.spec.birth == Birth::Explicit => Admit::Refused(message, Reason::Absent),
+            Some(slot) if slot.life.is_refused() => Admit::Refused(message, Reason::GivenUp),
+            _ if !self.reserve() => Admit::Refused(message, Reason::Full),
+            Some(slot) => {
+                slot.life = Life::Coming(Waiting::new(vec![message]));
+                Admit::TakenStart
+            }
+            None => {
+                rooms.move_in(key, vec![message], tick);
+                Admit::TakenStart
+            }
+        };
+        drop(rooms);
+        match admitted {
+            Admit::Refused(message, reason) => Err(Refused { message, reason }),
+            Admit::Taken => Ok(()),
+            Admit::TakenStart => {
+                self.wake(floor, key);
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts one more member, unless the family is full.
+    fn reserve(&self) -> bool {
+        let count = self
+            .count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                (count < self.spec.members_max).then_some(count + 1)
+            });
+        count.is_ok()
+    }
+
+    fn wake(&self, floor: &Floor<K, M>, key: &K) {
+        // A shard that is restarting looks through its floor as it comes up.
+        let _ = floor.keeper.cast(ShardMsg::Start(key.clone()));
+    }
+}
+
+impl<K: Key, M: Message> Floor<K, M> {
+    /// The hot path: one look-up under a shared lock, and ractor's send.
+    fn send(&self, key: &K, message: M) -> Result<(), M> {
+        let tick = self.tick.load(Ordering::Relaxed);
+        match self.read().slots.get(key) {
+            Some(slot) => slot.send(message, tick),
+            None => Err(message),
+        }
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Rooms<K, M>> {
+        self.rooms.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Rooms<K, M>> {
+        self.rooms.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Key, M: Message> Rooms<K, M> {
+    fn move_in(&mut self, key: &K, waiting: Vec<M>, tick: u32) {
+        self.slots.insert(key.clone(), Slot::new(waiting, tick));
+    }
+
+    /// Removes those slots; says how many of them counted as members.
+    pub(super) fn remove_if(
+        &mut self,
+        mut goes: impl FnMut(&Slot<M>) -> bool,
+    ) -> (Vec<Slot<M>>, usize) {
+        let gone: Vec<_> = self
+            .slots
+            .extract_if(|_, slot| goes(slot))
+            .map(|(_, slot)| slot)
+            .collect();
+        let counted = gone.iter().filter(|slot| !slot.life.is_down()).count();
+        (gone, counted)
+    }
+}
+
+impl<K: Key, M: Message> House<K, M> {
+    /// Passivates a member that is still idle at this tick.
+    pub(super) fn passivate_idle(&self, key: &K, incarnation: u64, tick: u32) {
+        self.passivate_if(key, incarnation, |slot| slot.is_idle(tick));
+    }
+
+    fn passivate_if(&self, key: &K, incarnation: u64, may: impl FnOnce(&Slot<M>) -> bool) {
+        let floor = self.floor(key);
+        let mut rooms = floor.write();
+        let Some(slot) = rooms.slots.get_mut(key) else {
+            return;
+        };
+        let is_live = slot.incarnation == incarnation && matches!(slot.life, Life::Live);
+        if !is_live || !may(slot) || !slot.leave() {
+            return;
+        }
+        if let Some(actor) = &slot.actor {
+            let _ = actor.drain(); // marked first, drained after: nothing falls between
+        }
+        drop(rooms);
+        let _ = floor
+            .keeper
+            .cast(ShardMsg::Leaving(key.clone(), incarnation));
+    }
+}
+
+impl<K: Key, M: Message> Passivate<K> for House<K, M> {
+    fn passivate(&self, key: &K, incarnation: u64) {
+        self.passivate_if(key, incarnation, |_| true);
+    }
+
+    fn touch(&self, key: &K, incarnation: u64) {
+        let floor = self.floor(key);
+        if let Some(slot) = floor.read().slots.get(key) {
+            if slot.incarnation == incarnation {
+                slot.used
+                    .store(floor.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// The family's side of an incarnation.
+pub(super) struct MemberHost<K: Key, M: Message> {
+    pub(super) house: Arc<House<K, M>>,
+    pub(super) shard: ActorRef<ShardMsg<K>>,
+    pub(super) key: K,
+    pub(super) incarnation: u64,
+}
+
+impl<K: Key, M: Message> Host for MemberHost<K, M> {
+    fn up(&self, cell: &ActorCell, took: Duration) {
+        count::started(&self.house.spec.name, took);
+        let mut rooms = self.house.floor(&self.key).write();
+        if let Some(slot) = rooms.slots.get_mut(&self.key) {
+            if slot.incarnation == self.incarnation {
+                slot.up(cell.clone().into());
+            }
+        }
+    }
+
+    fn gone(&self, cause: ExitCause) {
+        let gone = ShardMsg::Gone(self.key.clone(), self.incarnation, cause);
+        let _ = self.shard.cast(gone); // a shard that has ended has killed us
+    }
+}

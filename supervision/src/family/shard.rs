@@ -1,0 +1,560 @@
+//! One shard of a family: starts members, restarts them, keeps their time.
+//!
+//! # Owns
+//! The lives of the members on its floor. Senders only look them up; a member that is up marks
+//! itself so; everything else is decided here.
+//!
+//! # Hears
+//! [`ShardMsg`]: from senders that a member is wanted, from presences that one is gone, from
+//! members that they passivate, from its clock, and from above that it shall stop.
+//!
+//! # Says
+//! To members: stop, drain or kill. To its supervisor, by its presence: up, and gone.
+//!
+//! # Supervised by
+//! The family's supervisor, permanent.
+//!
+//! # When it crashes
+//! Its members are killed with it. The next incarnation starts those again that are restarted
+//! after a crash; what waited for them still waits.
+//!
+//! # Metrics
+//! `heronry_supervision_children`, `…_restarts_total`, `…_given_up_total`,
+//! `…_shutdown_timeouts_total`, `…_start_seconds`, `…_stop_seconds`.
+
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, Message, SupervisionEvent};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    clock::Clock,
+    context::{Context, Passivate},
+    house::{House, MemberHost},
+    slot::{IDLE_TICKS, Life, Patience, Sequel, Slot},
+    spec::{FamilySpec, Idle, Key},
+};
+use crate::{
+    cause::ExitCause,
+    chance::Chance,
+    core::KILL_GRACE,
+    metrics as count,
+    panic_hook::caught_now,
+    presence::Presence,
+    spec::Shutdown,
+    start::{Berth, Child, FrameActor},
+    supervisor::actor::log_crash,
+};
+
+/// What a shard can be told.
+pub(super) enum ShardMsg<K> {
+    /// From a presence: nothing of that incarnation is left.
+    Gone(K, u64, ExitCause),
+    /// From the handle: stop this member, and say when it is gone.
+    Leave(K, oneshot::Sender<()>),
+    /// From a member: it is draining itself.
+    Leaving(K, u64),
+    /// From a sender: this member is wanted.
+    Start(K),
+    /// From above: stop everything.
+    Stop,
+    /// From the clock: something is due.
+    Tick,
+}
+
+/// What a shard waits for.
+enum Due<K> {
+    /// All members must be gone by now.
+    Closed,
+    /// A member that is down may be forgotten.
+    Forget(K),
+    /// A leaving member must be gone by now.
+    Left(K, u64),
+    /// A member's pause is over.
+    Return(K),
+    /// Look for idle members.
+    Sweep,
+}
+
+/// Starts the shard of that floor.
+pub(super) fn start<K: Key, M: Message>(
+    house: &Arc<House<K, M>>,
+    place: usize,
+    berth: Berth,
+) -> Result<Child, ExitCause> {
+    let keeper = house.floors[place].keeper.clone();
+    let presence = Arc::clone(&berth.presence);
+    let args = (Arc::clone(house), place, presence);
+    let actor = berth.launch(Shard(std::marker::PhantomData), args, Some(keeper), true)?;
+    Ok(Child {
+        cell: actor.get_cell(),
+        frame: Some(Box::new(actor)),
+    })
+}
+
+impl<K: Key> FrameActor for ActorRef<ShardMsg<K>> {
+    fn shut_down(&self) {
+        let _ = self.cast(ShardMsg::Stop); // who has ended needs no telling
+    }
+}
+
+/// The shard's handler; all it knows is in its state.
+struct Shard<K, M>(std::marker::PhantomData<fn() -> (K, M)>);
+
+struct ShardState<K: Key, M: Message> {
+    myself: ActorRef<ShardMsg<K>>,
+    house: Arc<House<K, M>>,
+    place: usize,
+    presence: Arc<Presence>,
+    clock: Clock<Due<K>>,
+    children: metrics::Gauge,
+    last_incarnation: u64,
+    chance: Chance,
+    /// Whether it is stopping, and has lost its patience.
+    closing: Option<Closing>,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Closing {
+    Asked,
+    Killed,
+}
+
+impl<K: Key, M: Message> Actor for Shard<K, M> {
+    type Msg = ShardMsg<K>;
+    type State = ShardState<K, M>;
+    type Arguments = (Arc<House<K, M>>, usize, Arc<Presence>);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ShardMsg<K>>,
+        (house, place, presence): Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let children = count::children(&house.spec.name);
+        let chance_seed = myself.get_id().pid();
+        Ok(ShardState {
+            myself,
+            house,
+            place,
+            presence,
+            clock: Clock::new(),
+            children,
+            last_incarnation: 0,
+            chance: Chance(chance_seed),
+            closing: None,
+        })
+    }
+
+    async fn post_start(
+        &self,
+        _: ActorRef<ShardMsg<K>>,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.open();
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<ShardMsg<K>>,
+        message: ShardMsg<K>,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ShardMsg::Gone(key, incarnation, cause) => state.gone(key, incarnation, cause),
+            ShardMsg::Leave(key, done) => state.leave(key, done),
+            ShardMsg::Leaving(key, incarnation) => state.expect_end(key, incarnation),
+            ShardMsg::Start(key) => state.start(key),
+            ShardMsg::Stop => state.close(),
+            ShardMsg::Tick => state.tick(),
+        }
+        Ok(())
+    }
+
+    /// The presences tell all of this, later and in better order.
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<ShardMsg<K>>,
+        _: SupervisionEvent,
+        _: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+impl<K: Key, M: Message> ShardState<K, M> {
+    /// Opens the floor; whoever was on it when the shard before this one crashed is gone by now.
+    fn open(&mut self) {
+        let house = Arc::clone(&self.house);
+        let mut rooms = house.floors[self.place].write();
+        rooms.is_open = true;
+        let mut left = Vec::new();
+        for (key, slot) in &rooms.slots {
+            // Numbers go on where the last shard stopped: no two incarnations share one.
+            self.last_incarnation = self.last_incarnation.max(slot.incarnation);
+            match slot.life {
+                Life::Down { until, .. } => self.at(until, Due::Forget(key.clone())),
+                _ => left.push((key.clone(), slot.incarnation)),
+            }
+        }
+        drop(rooms);
+        for (key, incarnation) in left {
+            self.gone(key, incarnation, ExitCause::Killed);
+        }
+        if let Some(eighth) = self.eighth() {
+            self.at(Instant::now() + eighth, Due::Sweep);
+        }
+    }
+
+    /// Starts a member that is wanted and not there.
+    fn start(&mut self, key: K) {
+        let mut rooms = self.house.floors[self.place].write();
+        let Some(slot) = rooms.slots.get_mut(&key) else {
+            return;
+        };
+        if slot.is_launched || !matches!(slot.life, Life::Coming(_)) {
+            return; // started already, or not wanted any more
+        }
+        self.last_incarnation += 1;
+        let incarnation = self.last_incarnation;
+        let host = MemberHost {
+            house: Arc::clone(&self.house),
+            shard: self.myself.clone(),
+            key: key.clone(),
+            incarnation,
+        };
+        let presence = Arc::new(Presence::new(
+            Box::new(host),
+            Some(Arc::clone(&self.presence)),
+        ));
+        slot.incarnation = incarnation;
+        slot.is_launched = true;
+        slot.presence = Arc::downgrade(&presence);
+        let context = Context {
+            key: key.clone(),
+            incarnation,
+            restarts: slot.restarts,
+            last_cause: slot.past.as_ref().map(|past| past.last_cause.clone()),
+            family: self.house.weak(),
+        };
+        drop(rooms);
+        self.count();
+        match (self.house.launch)(context, self.myself.get_cell(), Arc::clone(&presence)) {
+            Ok(actor) => {
+                let mut rooms = self.house.floors[self.place].write();
+                if let Some(slot) = rooms.slots.get_mut(&key) {
+                    slot.actor.get_or_insert(actor); // for a kill during the start
+                }
+            }
+            Err(cause) => presence.ends(cause), // told as we let go of it
+        }
+    }
+
+    /// Nothing of that incarnation is left.
+    fn gone(&mut self, key: K, incarnation: u64, cause: ExitCause) {
+        let chance = self.chance.next();
+        let spec = &self.house.spec;
+        let mut rooms = self.house.floors[self.place].write();
+        let slot = rooms.slots.get_mut(&key);
+        let Some(slot) = slot.filter(|slot| slot.incarnation == incarnation) else {
+            return;
+        };
+        let (cause, done) = farewell(&mut slot.life, cause, spec);
+        let sequel = match self.closing {
+            Some(_) => Sequel::Absent,
+            None => slot.gone(&cause, chance, spec),
+        };
+        let stays = match &sequel {
+            Sequel::Absent => false,
+            Sequel::GivenUp(_) => slot.life.is_down() && !spec.quarantine.is_zero(),
+            Sequel::Rest | Sequel::Return { .. } => true,
+        };
+        let forgotten = if stays {
+            None
+        } else {
+            rooms.slots.remove(&key)
+        };
+        let is_empty = rooms.slots.is_empty();
+        drop(rooms);
+        drop(forgotten); // outside the lock: messages may wait in it
+        self.follow(key, sequel, &cause);
+        for done in done {
+            let _ = done.send(()); // whoever waited may have left
+        }
+        if is_empty && self.closing.is_some() {
+            self.myself.stop(None);
+        }
+    }
+
+    fn follow(&mut self, key: K, sequel: Sequel<M>, cause: &ExitCause) {
+        let house = Arc::clone(&self.house);
+        let spec = &house.spec;
+        if cause.is_abnormal() {
+            log_crash(&format!("{}[{key:?}]", spec.name), cause);
+        }
+        match sequel {
+            Sequel::Absent => self.leaves(),
+            Sequel::GivenUp(waiting) => {
+                count::given_up(&spec.name);
+                if let Some(hook) = &spec.on_give_up {
+                    if let Err(report) = caught_now(|| hook(&key, cause)) {
+                        tracing::error!(family = %spec.name, %report, "the give-up hook panicked");
+                    }
+                }
+                drop(waiting);
+                self.leaves();
+                if !spec.quarantine.is_zero() {
+                    self.at(Instant::now() + spec.quarantine, Due::Forget(key));
+                }
+            }
+            Sequel::Rest => {
+                self.leaves();
+                self.at(Instant::now() + spec.intensity.window, Due::Forget(key));
+            }
+            Sequel::Return { pause, is_restart } => {
+                if is_restart {
+                    count::restarted(&spec.name, cause);
+                }
+                if pause.is_zero() {
+                    self.start(key);
+                } else {
+                    self.at(Instant::now() + pause, Due::Return(key));
+                }
+            }
+        }
+    }
+
+    /// Somebody outside wants this member to stop.
+    fn leave(&mut self, key: K, done: oneshot::Sender<()>) {
+        let mut rooms = self.house.floors[self.place].write();
+        let Some(slot) = rooms.slots.get_mut(&key) else {
+            return;
+        };
+        let is_asked = slot.leave();
+        if let Life::Leaving { waiting, .. } = &mut slot.life {
+            waiting.push(done);
+        }
+        if !is_asked {
+            return;
+        }
+        let (incarnation, is_launched) = (slot.incarnation, slot.is_launched);
+        slot.shut_down(self.house.spec.shutdown);
+        drop(rooms);
+        if is_launched {
+            self.expect_end(key, incarnation);
+        } else {
+            self.gone(key, incarnation, ExitCause::Normal); // nobody is there to be asked
+        }
+    }
+
+    /// A member has been asked to end: it has so much time for it.
+    fn expect_end(&mut self, key: K, incarnation: u64) {
+        let limit = match self.house.spec.shutdown {
+            Shutdown::Kill => Some(KILL_GRACE),
+            shutdown => shutdown.limit(),
+        };
+        if let Some(limit) = limit {
+            self.at(Instant::now() + limit, Due::Left(key, incarnation));
+        }
+    }
+
+    /// A member that was asked to end has had its time.
+    fn overdue(&mut self, key: K, incarnation: u64) {
+        let mut rooms = self.house.floors[self.place].write();
+        let slot = rooms.slots.get_mut(&key);
+        let Some(slot) = slot.filter(|slot| slot.incarnation == incarnation) else {
+            return;
+        };
+        let presence = match slot.lose_patience() {
+            None => return,
+            Some(Patience::Killed) => None,
+            Some(Patience::Lost(presence)) => Some(presence),
+        };
+        drop(rooms);
+        match presence {
+            None => {
+                count::shutdown_timed_out(&self.house.spec.name);
+                self.at(Instant::now() + KILL_GRACE, Due::Left(key, incarnation));
+            }
+            Some(presence) => {
+                self.abandon(&key, presence);
+                self.gone(key, incarnation, ExitCause::ShutdownTimeout);
+            }
+        }
+    }
+
+    fn abandon(&self, key: &K, presence: Weak<Presence>) {
+        let family = &self.house.spec.name;
+        tracing::error!(%family, ?key, "was killed and is still there: counted out");
+        if let Some(presence) = presence.upgrade() {
+            presence.abandon();
+        }
+    }
+
+    /// Stops everybody, all at once.
+    fn close(&mut self) {
+        if self.closing.is_some() {
+            return;
+        }
+        self.closing = Some(Closing::Asked);
+        let shutdown = self.house.spec.shutdown;
+        let mut rooms = self.house.floors[self.place].write();
+        rooms.is_open = false;
+        let absent = |slot: &Slot<M>| !slot.is_launched;
+        let (dropped, counted) = rooms.remove_if(absent);
+        for slot in rooms.slots.values_mut() {
+            if slot.leave() {
+                slot.shut_down(shutdown);
+            }
+        }
+        let is_empty = rooms.slots.is_empty();
+        drop(rooms);
+        drop(dropped); // outside the lock: messages may wait in it
+        self.house.count.fetch_sub(counted, Ordering::Relaxed);
+        if is_empty {
+            self.myself.stop(None);
+        } else if let Some(limit) = shutdown.limit() {
+            self.at(Instant::now() + limit, Due::Closed);
+        }
+    }
+
+    /// Everybody was asked to end, and has had the time for it.
+    fn close_by_force(&mut self) {
+        let mut rooms = self.house.floors[self.place].write();
+        let mut late = Vec::new();
+        for (key, slot) in &mut rooms.slots {
+            late.extend(slot.lose_patience().map(|patience| (key.clone(), patience)));
+        }
+        drop(rooms);
+        let mut is_lost = false;
+        for (key, patience) in late {
+            match patience {
+                Patience::Killed => count::shutdown_timed_out(&self.house.spec.name),
+                Patience::Lost(presence) => {
+                    is_lost = true;
+                    self.abandon(&key, presence);
+                }
+            }
+        }
+        if is_lost && self.closing == Some(Closing::Killed) {
+            let mut rooms = self.house.floors[self.place].write();
+            let (dropped, counted) = rooms.remove_if(|_| true);
+            drop(rooms);
+            drop(dropped);
+            self.house.count.fetch_sub(counted, Ordering::Relaxed);
+            self.myself.stop(None);
+        } else {
+            self.closing = Some(Closing::Killed);
+            self.at(Instant::now() + KILL_GRACE, Due::Closed);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.clock.rang();
+        let now = Instant::now();
+        while let Some(due) = self.clock.due(now) {
+            match due {
+                Due::Closed => self.close_by_force(),
+                Due::Forget(key) => self.forget(&key),
+                Due::Left(key, incarnation) => self.overdue(key, incarnation),
+                Due::Return(key) => self.start(key),
+                Due::Sweep => self.sweep(),
+            }
+        }
+        self.clock.set(&self.myself, || ShardMsg::Tick);
+    }
+
+    fn forget(&mut self, key: &K) {
+        let mut rooms = self.house.floors[self.place].write();
+        let over = |slot: &Slot<M>| matches!(slot.life, Life::Down { until, .. } if until <= Instant::now());
+        if rooms.slots.get(key).is_some_and(over) {
+            rooms.slots.remove(key);
+        }
+    }
+
+    /// Looks for members that have been idle for eight ticks.
+    fn sweep(&mut self) {
+        let house = Arc::clone(&self.house);
+        let floor = &house.floors[self.place];
+        let tick = floor.tick.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let idle: Vec<_> = {
+            let rooms = floor.read();
+            let idle = rooms.slots.iter().filter(|(_, slot)| slot.is_idle(tick));
+            idle.map(|(key, slot)| (key.clone(), slot.incarnation, slot.actor.clone()))
+                .collect()
+        };
+        for (key, incarnation, actor) in idle {
+            match (house.spec.idle, actor) {
+                (Idle::Ask(_, ask), Some(actor)) => {
+                    house.touch(&key, incarnation); // asked again after the same time
+                    if let Ok(message) = caught_now(|| ask(&key)) {
+                        let _ = actor.send_message(message); // who is ending is not idle
+                    }
+                }
+                (Idle::Passivate(_), _) => house.passivate_idle(&key, incarnation, tick),
+                (Idle::Ask(..) | Idle::Never, _) => {}
+            }
+        }
+        if let Some(eighth) = self.eighth() {
+            self.at(Instant::now() + eighth, Due::Sweep);
+        }
+    }
+
+    fn eighth(&self) -> Option<Duration> {
+        match self.house.spec.idle {
+            Idle::Ask(after, _) | Idle::Passivate(after) => {
+                Some((after / IDLE_TICKS).max(Duration::from_millis(1)))
+            }
+            Idle::Never => None,
+        }
+    }
+
+    fn at(&mut self, at: Instant, due: Due<K>) {
+        self.clock.at(at, due, &self.myself, || ShardMsg::Tick);
+    }
+
+    /// One member less is there.
+    fn leaves(&self) {
+        self.house.count.fetch_sub(1, Ordering::Relaxed);
+        self.count();
+    }
+
+    fn count(&self) {
+        self.children
+            .set(self.house.count.load(Ordering::Relaxed) as f64);
+    }
+}
+
+impl<K: Key, M: Message> Drop for ShardState<K, M> {
+    /// Until the next incarnation opens it, nothing may be put on the floor.
+    fn drop(&mut self) {
+        self.house.floors[self.place].write().is_open = false;
+    }
+}
+
+/// What is to be said of an end: its cause as we know it, and who waits for it.
+fn farewell<K, M>(
+    life: &mut Life<M>,
+    cause: ExitCause,
+    spec: &FamilySpec<K, M>,
+) -> (ExitCause, Vec<oneshot::Sender<()>>) {
+    let Life::Leaving {
+        asked: Some(asked),
+        timed_out,
+        waiting,
+        ..
+    } = life
+    else {
+        return (cause, Vec::new());
+    };
+    count::stopped(&spec.name, asked.elapsed());
+    let cause = match cause {
+        ExitCause::Killed if *timed_out => ExitCause::ShutdownTimeout,
+        ExitCause::Killed if spec.shutdown == Shutdown::Kill => ExitCause::Normal, // as asked
+        cause => cause,
+    };
+    (cause, std::mem::take(waiting))
+}

@@ -1,0 +1,318 @@
+//! One member's place: who is there, what waits for it, how often it failed.
+
+use std::{
+    sync::{
+        Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use ractor::{ActorRef, ActorStatus, Message};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{refused::Reason, spec::FamilySpec, waiting::Waiting};
+use crate::{
+    cause::ExitCause,
+    presence::Presence,
+    seat::send,
+    spec::{Restart, Shutdown},
+};
+
+/// One member's place.
+pub(super) struct Slot<M> {
+    pub(super) life: Life<M>,
+    pub(super) incarnation: u64,
+    pub(super) actor: Option<ActorRef<M>>,
+    /// Whether the present incarnation has been started; its presence tells of its end.
+    pub(super) is_launched: bool,
+    pub(super) presence: Weak<Presence>,
+    /// The shard's tick at which it was last sent anything.
+    pub(super) used: AtomicU32,
+    pub(super) since: Instant,
+    pub(super) restarts: u32,
+    pub(super) past: Option<Box<Past>>,
+}
+
+/// Where a member is in its life.
+pub(super) enum Life<M> {
+    /// It is being started, or about to be; these wait for it.
+    Coming(Waiting<M>),
+    /// It is not there and may be forgotten at this time; until then it may be refused.
+    Down { refused: bool, until: Instant },
+    /// It is ending; these wait for the next incarnation.
+    Leaving {
+        asked: Option<Instant>,
+        timed_out: bool,
+        next: Waiting<M>,
+        waiting: Vec<oneshot::Sender<()>>,
+    },
+    /// It hears messages.
+    Live,
+}
+
+/// What went wrong before.
+pub(super) struct Past {
+    failures: Vec<Instant>,
+    in_a_row: u32,
+    pub(super) last_cause: ExitCause,
+}
+
+/// What has been done with a member that does not end.
+pub(super) enum Patience {
+    Killed,
+    Lost(Weak<Presence>),
+}
+
+/// What follows from an end.
+pub(super) enum Sequel<M> {
+    /// Nobody is there any more; nothing waits.
+    Absent,
+    /// It crashed and is not started again; these waited for it.
+    GivenUp(Vec<M>),
+    /// It is started again after this pause; for what waits for it, or because it crashed.
+    Return { pause: Duration, is_restart: bool },
+    /// It stays down until a message comes.
+    Rest,
+}
+
+/// What a shard does with a message for a member that it has a slot for.
+pub(super) enum Admit<M> {
+    /// It has been sent, or waits.
+    Taken,
+    /// It waits, and the member must be started.
+    TakenStart,
+    Refused(M, Reason),
+}
+
+impl<M: Message> Slot<M> {
+    /// A new member, with what waits for it.
+    pub(super) fn new(waiting: Vec<M>, tick: u32) -> Self {
+        Self {
+            life: Life::Coming(Waiting::new(waiting)),
+            incarnation: 0,
+            actor: None,
+            is_launched: false,
+            presence: Weak::new(),
+            used: AtomicU32::new(tick),
+            since: Instant::now(),
+            restarts: 0,
+            past: None,
+        }
+    }
+
+    /// Sends straight to a live member; gives the message back if there is none. Needs no
+    /// exclusive access: this is the hot path.
+    pub(super) fn send(&self, message: M, tick: u32) -> Result<(), M> {
+        match (&self.life, &self.actor) {
+            (Life::Live, Some(actor)) => {
+                self.used.store(tick, Ordering::Relaxed);
+                send(actor, message)
+            }
+            _ => Err(message),
+        }
+    }
+
+    /// Takes a message in whatever state the member is.
+    pub(super) fn admit<K>(&mut self, message: M, tick: u32, spec: &FamilySpec<K, M>) -> Admit<M> {
+        let message = match self.send(message, tick) {
+            Ok(()) => return Admit::Taken,
+            Err(message) => message,
+        };
+        if let Life::Live = self.life {
+            // It takes no messages any more, so it is ending: its presence will tell how.
+            self.life = Life::leaving(None, Vec::new());
+        }
+        match &mut self.life {
+            Life::Coming(waiting) => put(waiting.as_mut(), message, spec.buffer_max),
+            Life::Leaving { .. } if !spec.has_next() => Admit::Refused(message, Reason::Ending),
+            Life::Leaving { next, .. } => put(next.as_mut(), message, spec.buffer_max),
+            Life::Down { .. } | Life::Live => Admit::Refused(message, Reason::Absent),
+        }
+    }
+
+    /// It is up: hands over what waited, in order, before anybody can send straight to it.
+    pub(super) fn up(&mut self, actor: ActorRef<M>) {
+        let Life::Coming(waiting) = &mut self.life else {
+            return;
+        };
+        let mut waiting = waiting.take().into_iter();
+        self.life = Life::Live;
+        self.since = Instant::now();
+        while let Some(message) = waiting.next() {
+            if let Err(message) = send(&actor, message) {
+                // It is ending already: this and the rest are for the next incarnation.
+                self.life = Life::leaving(None, [message].into_iter().chain(waiting).collect());
+                break;
+            }
+        }
+        self.actor = Some(actor);
+    }
+
+    /// Marks it as leaving because somebody asked; false if there is nothing to ask.
+    pub(super) fn leave(&mut self) -> bool {
+        match &mut self.life {
+            Life::Coming(waiting) => {
+                let waiting = waiting.take();
+                self.life = Life::leaving(Some(Instant::now()), waiting);
+                true
+            }
+            Life::Live => {
+                self.life = Life::leaving(Some(Instant::now()), Vec::new());
+                true
+            }
+            Life::Down { .. } | Life::Leaving { asked: Some(_), .. } => false,
+            Life::Leaving { asked, .. } => {
+                *asked = Some(Instant::now());
+                true
+            }
+        }
+    }
+
+    /// Asks whoever is there to end.
+    pub(super) fn shut_down(&self, shutdown: Shutdown) {
+        let Some(actor) = &self.actor else { return };
+        match shutdown {
+            Shutdown::Drain(_) if actor.get_status() == ActorStatus::Running => {
+                let _ = actor.drain(); // who has ended needs no telling
+            }
+            Shutdown::Kill => actor.kill(),
+            // A drain before it is linked would make its start fail.
+            Shutdown::Drain(_) | Shutdown::Infinity | Shutdown::Stop(_) => actor.stop(None),
+        }
+    }
+
+    /// It was asked to end and is still there: kills it; the second time, counts it out.
+    pub(super) fn lose_patience(&mut self) -> Option<Patience> {
+        let Life::Leaving { timed_out, .. } = &mut self.life else {
+            return None;
+        };
+        if *timed_out {
+            return Some(Patience::Lost(Weak::clone(&self.presence)));
+        }
+        *timed_out = true;
+        if let Some(actor) = &self.actor {
+            actor.kill();
+        }
+        Some(Patience::Killed)
+    }
+
+    /// Whether it is live and nobody has sent it anything for a full idle time.
+    pub(super) fn is_idle(&self, tick: u32) -> bool {
+        let unused = tick.wrapping_sub(self.used.load(Ordering::Relaxed));
+        matches!(self.life, Life::Live) && unused > IDLE_TICKS
+    }
+
+    /// Nothing of the incarnation is left: decides what follows.
+    pub(super) fn gone<K>(
+        &mut self,
+        cause: &ExitCause,
+        chance: f64,
+        spec: &FamilySpec<K, M>,
+    ) -> Sequel<M> {
+        let lived = self.since.elapsed();
+        self.actor = None;
+        self.is_launched = false;
+        self.presence = Weak::new();
+        let (asked, waiting) = match &mut self.life {
+            Life::Coming(waiting) => (false, waiting.take()),
+            Life::Leaving { asked, next, .. } => (asked.is_some(), next.take()),
+            Life::Down { .. } | Life::Live => (false, Vec::new()),
+        };
+        let abnormal = cause.is_abnormal();
+        if asked || !spec.restart.again(abnormal) {
+            return match (waiting.is_empty(), spec.restart) {
+                (_, Restart::Temporary) if abnormal && !asked => Sequel::GivenUp(waiting),
+                (true, _) | (_, Restart::Temporary) => Sequel::Absent,
+                (false, _) => self.comes(waiting, Duration::ZERO, false),
+            };
+        }
+        let past = self.past.get_or_insert_with(|| {
+            Box::new(Past {
+                failures: Vec::new(),
+                in_a_row: 0,
+                last_cause: ExitCause::Normal,
+            })
+        });
+        if past.is_too_much(cause, spec) {
+            return self.give_up(waiting, spec);
+        }
+        self.restarts = self.restarts.saturating_add(1);
+        let pause = past.pause(lived, chance, spec);
+        if spec.revive == super::spec::Revive::OnMessage && waiting.is_empty() {
+            self.life = Life::Down {
+                refused: false,
+                until: Instant::now() + spec.intensity.window,
+            };
+            return Sequel::Rest;
+        }
+        self.comes(waiting, pause, true)
+    }
+
+    fn comes(&mut self, waiting: Vec<M>, pause: Duration, is_restart: bool) -> Sequel<M> {
+        self.life = Life::Coming(Waiting::new(waiting));
+        Sequel::Return { pause, is_restart }
+    }
+
+    fn give_up<K>(&mut self, waiting: Vec<M>, spec: &FamilySpec<K, M>) -> Sequel<M> {
+        self.life = Life::Down {
+            refused: true,
+            until: Instant::now() + spec.quarantine,
+        };
+        Sequel::GivenUp(waiting)
+    }
+}
+
+impl<M> Life<M> {
+    pub(super) fn is_down(&self) -> bool {
+        matches!(self, Self::Down { .. })
+    }
+
+    /// Whether it was given up and its quarantine is not over.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Self::Down { refused: true, until } if Instant::now() < *until)
+    }
+
+    fn leaving(asked: Option<Instant>, next: Vec<M>) -> Self {
+        Self::Leaving {
+            asked,
+            timed_out: false,
+            next: Waiting::new(next),
+            waiting: Vec::new(),
+        }
+    }
+}
+
+impl Past {
+    fn is_too_much<K, M>(&mut self, cause: &ExitCause, spec: &FamilySpec<K, M>) -> bool {
+        let now = Instant::now();
+        self.last_cause = cause.clone();
+        self.failures
+            .retain(|&at| now.duration_since(at) <= spec.intensity.window);
+        self.failures.push(now);
+        self.failures.len() > spec.intensity.restarts_max as usize
+    }
+
+    fn pause<K, M>(&mut self, lived: Duration, chance: f64, spec: &FamilySpec<K, M>) -> Duration {
+        let Some(backoff) = spec.backoff else {
+            return Duration::ZERO;
+        };
+        if lived >= backoff.reset_after {
+            self.in_a_row = 0;
+        }
+        let pause = backoff.pause(self.in_a_row, chance);
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        pause
+    }
+}
+
+/// Idling is measured in this many parts of the idle time.
+pub(super) const IDLE_TICKS: u32 = 8;
+
+fn put<M>(waiting: &mut Vec<M>, message: M, max: usize) -> Admit<M> {
+    if waiting.len() >= max {
+        return Admit::Refused(message, Reason::Busy);
+    }
+    waiting.push(message);
+    Admit::Taken
+}

@@ -1,0 +1,161 @@
+//! The wrapping in which the frame runs an actor: catches its panics, keeps the cause of its end,
+//! drops its state before anybody hears of the end, and seats it.
+
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use crate::{
+    cause::{EndedBy, ExitCause, PanicReport},
+    panic_hook::{caught, caught_now},
+    presence::Presence,
+    seat::Seat,
+};
+
+/// An actor inside the frame.
+///
+/// ractor drops the handler (this) after the state: the presence is the last thing to go.
+pub(crate) struct Nest<A: Actor> {
+    pub(crate) actor: A,
+    pub(crate) seat: Option<Seat<A::Msg>>,
+    pub(crate) presence: Arc<Presence>,
+    /// Whether it is up as soon as it has started; a supervisor is up when its children are.
+    pub(crate) up_at_start: bool,
+}
+
+/// The actor's state; taken out, and so dropped, before its end is told.
+pub(crate) struct Held<S>(Option<S>);
+
+/// Runs one handler of the actor on its state, inside the wrapping.
+macro_rules! within {
+    ($nest:ident, $held:ident, |$state:ident| $call:expr) => {{
+        let mut guard = Guard {
+            held: $held,
+            keep: false,
+        };
+        let Some($state) = guard.held.0.as_mut() else {
+            return Err($nest.ends(ExitCause::Killed)); // ractor calls nothing after an end
+        };
+        let _beat = $nest.presence.pulse().map(|pulse| pulse.beat());
+        match flat(caught(async { $call.await }).await) {
+            Ok(()) => {
+                guard.keep = true;
+                Ok(())
+            }
+            Err(cause) => {
+                let error = $nest.ends(cause);
+                drop(guard);
+                Err(error)
+            }
+        }
+    }};
+}
+
+impl<A: Actor> Actor for Nest<A> {
+    type Msg = A::Msg;
+    type State = Held<A::State>;
+    type Arguments = A::Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<A::Msg>,
+        args: A::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        flat(caught(async { self.actor.pre_start(myself, args).await }).await)
+            .map(|state| Held(Some(state)))
+            .map_err(|cause| self.ends(cause))
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<A::Msg>,
+        held: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(seat) = &self.seat {
+            seat.sit(&myself);
+        }
+        let cell = myself.get_cell();
+        let started = within!(self, held, |state| self.actor.post_start(myself, state));
+        if started.is_ok() && self.up_at_start {
+            self.presence.up(&cell);
+        }
+        started
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<A::Msg>,
+        message: A::Msg,
+        held: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        within!(self, held, |state| self
+            .actor
+            .handle(myself, message, state))
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<A::Msg>,
+        event: SupervisionEvent,
+        held: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        within!(self, held, |state| self
+            .actor
+            .handle_supervisor_evt(myself, event, state))
+    }
+
+    async fn post_stop(
+        &self,
+        myself: ActorRef<A::Msg>,
+        held: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        within!(self, held, |state| self.actor.post_stop(myself, state))?;
+        // Sockets and permits go now: the supervision event would carry them along otherwise.
+        match caught_now(|| drop(held.0.take())) {
+            Ok(()) => {
+                self.presence.ends(ExitCause::Normal);
+                Ok(())
+            }
+            Err(report) => Err(self.ends(ExitCause::Panic(report))),
+        }
+    }
+}
+
+impl<A: Actor> Nest<A> {
+    /// Notes the cause; what comes back is for ractor.
+    fn ends(&self, cause: ExitCause) -> ActorProcessingErr {
+        self.presence.ends(cause.clone());
+        EndedBy(cause).into()
+    }
+}
+
+impl<A: Actor> Drop for Nest<A> {
+    fn drop(&mut self) {
+        // The seat may have been taken by a successor already: it knows whom it holds.
+        if let Some(seat) = &self.seat {
+            seat.sweep();
+        }
+    }
+}
+
+/// Drops the state of an actor whose handler did not come to a good end, be it by a kill.
+struct Guard<'a, S> {
+    held: &'a mut Held<S>,
+    keep: bool,
+}
+
+impl<S> Drop for Guard<'_, S> {
+    fn drop(&mut self) {
+        if !self.keep {
+            drop(self.held.0.take());
+        }
+    }
+}
+
+fn flat<T>(outcome: Result<Result<T, ActorProcessingErr>, PanicReport>) -> Result<T, ExitCause> {
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(ExitCause::from_error(error)),
+        Err(report) => Err(ExitCause::Panic(report)),
+    }
+}

@@ -1,0 +1,111 @@
+//! The handle of a running tree.
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{ActorCell, ActorRef};
+use tokio::sync::watch;
+
+use crate::{
+    cause::ExitCause,
+    panic_hook::install_panic_hook,
+    presence::{Host, Presence},
+    start::launch,
+    supervisor::{Supervisor, actor::SupervisorMsg},
+    tree::{Node, Tree},
+};
+
+/// A running tree. Dropping the handle does not end the tree; [`Root::stop`] does.
+#[derive(Clone)]
+pub struct Root {
+    actor: ActorRef<SupervisorMsg>,
+    node: Arc<Node>,
+    stage: watch::Receiver<Stage>,
+}
+
+impl Root {
+    pub(super) async fn start(supervisor: Supervisor) -> Result<Self, ExitCause> {
+        install_panic_hook();
+        let name = supervisor.name().clone();
+        let node = Node::new(name.clone());
+        node.starting(false);
+        let (tell, mut stage) = watch::channel(Stage::Starting);
+        let host = RootHost {
+            tell,
+            node: Arc::clone(&node),
+        };
+        let presence = Arc::new(Presence::new(Box::new(host), None));
+        let (actor, args) = supervisor.incarnate(name, Arc::clone(&node), &presence);
+        let actor = launch(None, presence, actor, args, None, false)?;
+        let settled = stage
+            .wait_for(|stage| !matches!(stage, Stage::Starting))
+            .await;
+        let ended = match settled.as_deref() {
+            Ok(Stage::Gone(cause)) => Some(cause.clone()),
+            Ok(_) => None,
+            Err(_) => Some(ExitCause::Killed), // the host is never dropped without a last word
+        };
+        drop(settled);
+        match ended {
+            Some(cause) => Err(cause),
+            None => Ok(Self { actor, node, stage }),
+        }
+    }
+
+    /// Waits until the tree has ended, by [`Root::stop`] or because the root gave up
+    /// ([`ExitCause::Escalated`]).
+    pub async fn ended(&self) -> ExitCause {
+        let mut stage = self.stage.clone();
+        let ended = stage
+            .wait_for(|stage| matches!(stage, Stage::Gone(_)))
+            .await;
+        match ended.as_deref() {
+            Ok(Stage::Gone(cause)) => cause.clone(),
+            _ => ExitCause::Killed, // its runtime went away
+        }
+    }
+
+    /// Stops the tree, last child first, each as its spec says, and returns when nothing of it is
+    /// left: no descendant is alive, and no state of one.
+    ///
+    /// The exception is a handler that never comes to an await point: nothing can end it. It is
+    /// counted out some seconds after it was killed, and logged as an error.
+    pub async fn stop(&self) -> ExitCause {
+        let _ = self.actor.cast(SupervisorMsg::Stop); // who has ended needs no telling
+        self.ended().await
+    }
+
+    /// A picture of the tree: who is alive, since when, how often restarted, why.
+    pub fn tree(&self) -> Tree {
+        self.node.tree()
+    }
+}
+
+impl std::fmt::Debug for Root {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Root").field(self.node.name()).finish()
+    }
+}
+
+#[derive(Debug)]
+enum Stage {
+    Gone(ExitCause),
+    Starting,
+    Up,
+}
+
+struct RootHost {
+    tell: watch::Sender<Stage>,
+    node: Arc<Node>,
+}
+
+impl Host for RootHost {
+    fn up(&self, _: &ActorCell, _: Duration) {
+        self.node.up();
+        self.tell.send_replace(Stage::Up);
+    }
+
+    fn gone(&self, cause: ExitCause) {
+        self.node.down(&cause);
+        self.tell.send_replace(Stage::Gone(cause));
+    }
+}

@@ -1,0 +1,181 @@
+//! An actor that does as it is told, and a place where it writes down what happened to it.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use supervision::{ChildSpec, Seat, actor};
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+pub struct Diary(Arc<Mutex<Vec<String>>>);
+
+impl Diary {
+    pub fn write(&self, line: impl Into<String>) {
+        self.0.lock().unwrap().push(line.into());
+    }
+
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    pub fn read(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub fn count(&self, line: &str) -> usize {
+        self.read()
+            .iter()
+            .filter(|written| *written == line)
+            .count()
+    }
+}
+
+/// What a puppet can be told.
+#[derive(Debug)]
+pub enum Do {
+    Echo(u64, RpcReplyPort<u64>),
+    Fail,
+    Hang,
+    Note(u64),
+    Panic,
+    Spin(Duration),
+    Stop,
+    Who(RpcReplyPort<ractor::ActorId>),
+}
+
+/// An error with a type, to be found again.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("told to fail")]
+pub struct ToldToFail;
+
+/// What a puppet does at the turns of its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum At {
+    #[default]
+    Nothing,
+    PanicInPreStart,
+    FailInPreStart,
+    HangInPreStart,
+    PanicInPostStart,
+    PanicInPostStop,
+    HangInPostStop,
+}
+
+pub struct Puppet;
+
+#[derive(Clone)]
+pub struct Strings {
+    pub name: String,
+    pub diary: Diary,
+    pub at: Arc<Mutex<At>>,
+    /// Called by `Stop`-less ends: what the member's own handle offers.
+    pub passivate: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl Strings {
+    pub fn new(name: &str, diary: &Diary) -> Self {
+        Self {
+            name: name.to_owned(),
+            diary: diary.clone(),
+            at: Arc::default(),
+            passivate: None,
+        }
+    }
+
+    pub fn set(&self, at: At) {
+        *self.at.lock().unwrap() = at;
+    }
+
+    pub fn at(&self) -> At {
+        *self.at.lock().unwrap()
+    }
+}
+
+/// Written down when the state is dropped.
+pub struct Life(Strings);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.diary.write(format!("-{}", self.0.name));
+    }
+}
+
+impl Actor for Puppet {
+    type Msg = Do;
+    type State = Life;
+    type Arguments = Strings;
+
+    async fn pre_start(&self, _: ActorRef<Do>, args: Strings) -> Result<Life, ActorProcessingErr> {
+        match args.at() {
+            At::PanicInPreStart => panic!("in pre_start"),
+            At::FailInPreStart => return Err(ToldToFail.into()),
+            At::HangInPreStart => std::future::pending().await,
+            _ => {}
+        }
+        args.diary.write(format!("+{}", args.name));
+        Ok(Life(args))
+    }
+
+    async fn post_start(
+        &self,
+        _: ActorRef<Do>,
+        state: &mut Life,
+    ) -> Result<(), ActorProcessingErr> {
+        match state.0.at() {
+            At::PanicInPostStart => panic!("in post_start"),
+            _ => Ok(()),
+        }
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Do>,
+        message: Do,
+        state: &mut Life,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Do::Echo(number, reply) => {
+                let _ = reply.send(number);
+            }
+            Do::Fail => return Err(ToldToFail.into()),
+            Do::Hang => std::future::pending().await,
+            Do::Note(number) => state.0.diary.write(format!("{}:{number}", state.0.name)),
+            Do::Panic => panic!("told to panic"),
+            Do::Spin(time) => std::thread::sleep(time),
+            Do::Stop => match &state.0.passivate {
+                Some(passivate) => passivate(),
+                None => myself.stop(None),
+            },
+            Do::Who(reply) => {
+                let _ = reply.send(myself.get_id());
+            }
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Do>, state: &mut Life) -> Result<(), ActorProcessingErr> {
+        match state.0.at() {
+            At::PanicInPostStop => panic!("in post_stop"),
+            At::HangInPostStop => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A permanent puppet, with its seat and its strings.
+pub fn puppet(name: &str, diary: &Diary) -> (ChildSpec, Seat<Do>, Strings) {
+    let (seat, strings) = (Seat::new(name), Strings::new(name, diary));
+    let args = strings.clone();
+    (
+        ChildSpec::permanent(name, actor(|| Puppet, move || args.clone(), &seat)),
+        seat,
+        strings,
+    )
+}
+
+/// Long enough for everything, in time that does not pass for real.
+pub const LONG: Duration = Duration::from_secs(3_600);
