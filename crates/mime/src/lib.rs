@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod charset;
 mod content;
 mod date;
+pub mod dsn;
 mod header;
 mod letterhead;
 mod lexer;
