@@ -10,6 +10,7 @@
 
 mod clock;
 pub mod connection;
+pub mod dns;
 mod metrics;
 mod random;
 pub mod tls;
