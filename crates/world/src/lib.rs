@@ -11,10 +11,14 @@
 mod clock;
 pub mod connection;
 pub mod dns;
+pub mod listen;
 mod metrics;
+pub mod outbound;
 mod random;
+mod switchboard;
 pub mod tls;
 
 pub use clock::{Clock, ManualClock, SystemClock, VirtualClock};
 pub use metrics::METRICS;
 pub use random::{Random, SeededRandom, SystemRandom};
+pub use switchboard::Switchboard;
