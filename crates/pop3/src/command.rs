@@ -32,6 +32,9 @@ pub(crate) fn read(line: &[u8]) -> Command<'_> {
     let Ok(line) = std::str::from_utf8(line) else {
         return Command::Unknown;
     };
+    if line.contains(char::is_control) {
+        return Command::Syntax;
+    }
     let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
     let mut upper = [0_u8; 4];
     let Some(upper) = upper.get_mut(..verb.len()) else {
@@ -112,6 +115,7 @@ mod tests {
             assert_eq!(read(unknown.as_bytes()), Command::Unknown, "{unknown}");
         }
         assert_eq!(read(b"\xff"), Command::Unknown);
+        assert_eq!(read(b"USER a\0"), Command::Syntax);
         assert_eq!(read(b"RETR 99999999999999999999999"), Command::Syntax);
     }
 }

@@ -6,7 +6,7 @@ pub(crate) enum Command<'a> {
     Auth(&'a [u8]),
     Data(&'a [u8]),
     Ehlo(&'a [u8]),
-    /// A request of another protocol: somebody made a browser talk to us.
+    /// A request of HTTP that has a body: somebody makes a browser say commands in it.
     Foreign,
     Helo(&'a [u8]),
     Help,
@@ -58,7 +58,7 @@ pub(crate) fn read(line: &[u8]) -> Command<'_> {
         b"STARTTLS" => Command::StartTls(rest),
         b"VRFY" => Command::Vrfy(rest),
         b"BDAT" | b"ETRN" | b"EXPN" | b"SAML" | b"SEND" | b"SOML" | b"TURN" => Command::Unspoken,
-        b"CONNECT" | b"GET" | b"HEAD" | b"POST" | b"PUT" => Command::Foreign,
+        b"CONNECT" | b"POST" | b"PUT" => Command::Foreign,
         _ => Command::Unknown,
     }
 }

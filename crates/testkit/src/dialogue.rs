@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::wire::Wire;
 
-/// What names mean in a transcript: each is replaced in the lines that the client says and hears.
-pub type Cast<'a> = &'a [(&'a str, &'a str)];
-
 /// The transcripts of one folder, in the order of their names.
 pub fn dialogues(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
@@ -23,38 +20,43 @@ pub fn dialogues(folder: &Path) -> Vec<PathBuf> {
 /// Speaks a transcript.
 ///
 /// `C:` is sent, `S:` is expected, `*` at the end matches the rest of a line, `\n`, `\r` and `\0` are
-/// the octets, `#` names the requirement that the transcript proves.
+/// the octets, `#` names the requirement that the transcript proves. `S: ...` skips what is left of
+/// a reply of several lines, up to the one that `is_last` knows; `T:` is the TLS handshake; `X:` is
+/// the end of the connection, before which nothing more is said.
 ///
 /// # Panics
 /// At the first line that is not as the transcript says; with file and line.
-pub fn play(wire: &mut Wire, path: &Path, cast: Cast<'_>) {
+pub fn play(wire: &mut Wire, path: &Path, is_last: fn(&str) -> bool) {
     let transcript = fs::read_to_string(path).expect("a transcript is text");
     for (number, line) in (1..).zip(transcript.lines()) {
         let at = format!("{}:{number}", path.display());
-        let line = cast
-            .iter()
-            .fold(line.to_owned(), |line, (name, is)| line.replace(name, is));
         if let Some(sent) = line.strip_prefix("C:") {
             let sent = octets(sent.strip_prefix(' ').unwrap_or(sent));
             // A server that refused and closed may have left before the end: what it said counts.
             let _ = wire.send(&[sent.as_bytes(), b"\r\n"].concat());
+        } else if line == "S: ..." {
+            while !is_last(&heard(wire, &at)) {}
         } else if let Some(expected) = line.strip_prefix("S: ") {
-            let said = wire
-                .line()
-                .unwrap_or_else(|error| panic!("{at}: {expected:?}: {error}"));
-            let said = String::from_utf8_lossy(&said);
+            let said = heard(wire, &at);
             let matches = match expected.strip_suffix('*') {
                 Some(prefix) => said.starts_with(prefix),
                 None => said == expected,
             };
             assert!(matches, "{at}: expected {expected:?}, got {said:?}");
+        } else if line == "T:" {
+            wire.secure().unwrap_or_else(|error| panic!("{at}: no TLS: {error}"));
+        } else if line == "X:" {
+            let rest = wire.until_closed().unwrap_or_else(|error| panic!("{at}: {error}"));
+            assert!(rest.is_empty(), "{at}: {:?}", String::from_utf8_lossy(&rest));
         } else {
-            assert!(
-                line.starts_with('#') || line.is_empty(),
-                "{at}: not a transcript line"
-            );
+            assert!(line.starts_with('#') || line.is_empty(), "{at}: not a transcript line");
         }
     }
+}
+
+fn heard(wire: &mut Wire, at: &str) -> String {
+    let line = wire.line().unwrap_or_else(|error| panic!("{at}: nothing was said: {error}"));
+    String::from_utf8_lossy(&line).into_owned()
 }
 
 fn octets(text: &str) -> String {
