@@ -7,6 +7,10 @@
     clippy::disallowed_types,
     reason = "the store shares memory between its callers and its own threads; it knows no actors"
 )]
+#![allow(
+    private_bounds,
+    reason = "what keeps the rows is chosen here and nowhere else: the trait is sealed"
+)]
 
 mod batch;
 mod desk;

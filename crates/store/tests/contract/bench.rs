@@ -1,0 +1,228 @@
+//! A store to be tested, with what tests of every room need.
+
+use std::{fmt::Debug, sync::Arc};
+
+use bytes::Bytes;
+use heronry_store::{
+    MemoryStore, StoreError,
+    port::{
+        AccountChange, Accounts, Appended, Arrival, Draft, Entry, Fence, Leases, MailStore,
+        MailboxRow, MessageRow, NewAccount, NewMail, NewMailbox, Pending, Quota, Shard, Spool,
+        UidRange,
+    },
+};
+use mail::{
+    AccountId, Address, Domain, Enhanced, Envelope, Flags, MailboxId, MessageId, Recipient, Reply,
+    Target, Time, Uid,
+};
+
+/// All ports of one store.
+pub(crate) trait Ports: Spool + MailStore + Accounts + Leases {}
+
+impl<T: Spool + MailStore + Accounts + Leases> Ports for T {}
+
+/// A store with the domain `example.test` and the account `ann`.
+pub(crate) struct Bench {
+    pub(crate) store: Arc<dyn Ports>,
+    pub(crate) ann: AccountId,
+    kept: Kept,
+}
+
+enum Kept {
+    Memory,
+}
+
+impl Bench {
+    pub(crate) async fn memory() -> Self {
+        Self::begin(Arc::new(MemoryStore::new()), Kept::Memory).await
+    }
+
+    async fn begin(store: Arc<dyn Ports>, kept: Kept) -> Self {
+        let mut bench = Self {
+            store,
+            ann: AccountId(0),
+            kept,
+        };
+        let changes = vec![
+            AccountChange::AddDomain(domain("example.test")),
+            new_account("ann@example.test"),
+        ];
+        bench.change(changes).await.unwrap();
+        bench.ann = bench.id_of("ann@example.test");
+        bench
+    }
+
+    /// Ends the store and opens it again, if it is one that outlives its process.
+    pub(crate) async fn reopen(&mut self) {
+        match self.kept {
+            Kept::Memory => {}
+        }
+    }
+
+    pub(crate) fn fence(&self) -> Fence {
+        self.store.fence(Shard::nth(7)).unwrap()
+    }
+
+    pub(crate) async fn change(&self, changes: Vec<AccountChange>) -> Result<(), StoreError> {
+        self.store.change(self.fence(), changes).await
+    }
+
+    pub(crate) fn id_of(&self, text: &str) -> AccountId {
+        let address = address(text);
+        match self.store.entry(address.local(), address.domain()).unwrap() {
+            Some(Entry::Account(id)) => id,
+            other => panic!("{text} is {other:?}"),
+        }
+    }
+
+    pub(crate) fn inbox(&self) -> MailboxRow {
+        self.named("INBOX")
+    }
+
+    pub(crate) fn named(&self, name: &str) -> MailboxRow {
+        let row = self.store.mailbox_named(self.ann, name).unwrap();
+        row.unwrap_or_else(|| panic!("no mailbox {name}"))
+    }
+
+    pub(crate) async fn create(&self, name: &str) -> MailboxRow {
+        self.try_create(name).await.unwrap()
+    }
+
+    pub(crate) async fn try_create(&self, name: &str) -> Result<MailboxRow, StoreError> {
+        let new = NewMailbox {
+            name: name.to_owned(),
+            special_use: None,
+            subscribe: false,
+        };
+        self.store.create(self.fence(), self.ann, new).await
+    }
+
+    pub(crate) async fn draft(&self, octets: &[u8]) -> Draft {
+        let mut writer = Spool::draft(&*self.store);
+        for piece in octets.chunks(50_000) {
+            if let Some(pending) = writer.write(Bytes::copy_from_slice(piece)) {
+                pending.await.unwrap();
+            }
+        }
+        assert_eq!(writer.octets(), octets.len() as u64);
+        writer.finish()
+    }
+
+    pub(crate) async fn mail(
+        &self,
+        recipients: Vec<Recipient>,
+        arrived: u64,
+        octets: &[u8],
+    ) -> NewMail {
+        NewMail {
+            envelope: Envelope {
+                from: Some(address("sender@elsewhere.test")),
+                recipients,
+                ..Envelope::default()
+            },
+            draft: self.draft(octets).await,
+            arrived: Time(arrived),
+            answers: None,
+            origin: "192.0.2.1 client.test".to_owned(),
+        }
+    }
+
+    pub(crate) async fn accept(&self, recipients: Vec<Recipient>, arrived: u64) -> MessageId {
+        let mail = self
+            .mail(recipients, arrived, b"Subject: hi\r\n\r\nhi\r\n")
+            .await;
+        self.store.accept(self.fence(), mail).await.unwrap()
+    }
+
+    /// A message for ann that waits in the spool.
+    pub(crate) async fn accept_for_ann(&self, octets: &[u8]) -> MessageId {
+        let mail = self.mail(vec![self.local()], 1_000, octets).await;
+        self.store.accept(self.fence(), mail).await.unwrap()
+    }
+
+    pub(crate) fn local(&self) -> Recipient {
+        let target = Target::Local {
+            account: self.ann,
+            detail: None,
+        };
+        Recipient::new(address("ann@example.test"), target)
+    }
+
+    pub(crate) fn deliver(&self, mailbox: MailboxId, id: MessageId) -> Pending<Option<Appended>> {
+        let arrival = Arrival {
+            id,
+            recipient: 0,
+            internal_date: Time(5_000),
+            flags: Flags::NONE,
+            keywords: Vec::new(),
+        };
+        self.store.deliver(self.fence(), self.ann, mailbox, arrival)
+    }
+
+    /// Appends a message with that text; yields its UID.
+    pub(crate) async fn append(&self, mailbox: MailboxId, octets: &[u8]) -> Uid {
+        let message = (self.draft(octets).await, Flags::NONE, vec![], Time(5_000));
+        let appended = self
+            .store
+            .append(self.fence(), self.ann, mailbox, vec![message])
+            .await;
+        appended.unwrap()[0].uid
+    }
+
+    pub(crate) fn rows(&self, mailbox: MailboxId) -> Vec<MessageRow> {
+        let mut rows = Vec::new();
+        let mut each = |row: &MessageRow| {
+            rows.push(*row);
+            true
+        };
+        self.store
+            .messages(self.ann, mailbox, UidRange::ALL, &mut each)
+            .unwrap();
+        rows
+    }
+
+    pub(crate) fn octets(&self, row: &MessageRow) -> Bytes {
+        MailStore::read(&*self.store, &row.body)
+            .unwrap()
+            .bytes()
+            .unwrap()
+    }
+}
+
+pub(crate) fn domain(text: &str) -> Domain {
+    text.parse().unwrap()
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+pub(crate) fn remote(text: &str) -> Recipient {
+    let address = address(text);
+    let target = Target::Remote(address.domain().clone());
+    Recipient::new(address, target)
+}
+
+pub(crate) fn new_account(text: &str) -> AccountChange {
+    AccountChange::AddAccount(NewAccount {
+        address: address(text),
+        password: Some("$argon2id$x".to_owned()),
+        quota: Quota::default(),
+    })
+}
+
+pub(crate) fn reply(code: u16) -> Reply {
+    Reply::new(code, Enhanced((code / 100) as u8, 0, 0), "said the peer")
+}
+
+pub(crate) fn uid(number: u32) -> Uid {
+    Uid::new(number).unwrap()
+}
+
+/// Whether the error is of that kind.
+#[track_caller]
+pub(crate) fn assert_is<T: Debug>(result: Result<T, StoreError>, kind: &str) {
+    let error = result.unwrap_err();
+    let found = format!("{error:?}");
+    assert!(found.starts_with(kind), "{found} is not {kind}");
+}
