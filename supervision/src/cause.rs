@@ -92,6 +92,8 @@ impl ExitCause {
     }
 }
 
+impl std::error::Error for ExitCause {}
+
 impl fmt::Display for ExitCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

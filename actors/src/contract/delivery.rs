@@ -13,6 +13,8 @@ pub enum DeliveryMsg {
     Attempt(Arc<Attempt>),
     /// From an operator: how are you?
     Inspect(RpcReplyPort<DeliveryReport>),
+    /// From itself: take the next step. Between two steps an operator is heard.
+    Step,
 }
 
 /// What a delivery is to carry first; it asks its queue for more while its connection stands.
@@ -30,11 +32,11 @@ pub struct Attempt {
 #[derive(Clone, Debug, Serialize)]
 pub struct DeliveryReport {
     /// The domain.
-    pub domain: Domain,
-    /// What it is doing, in a word: resolving, connecting, talking.
-    pub phase: &'static str,
+    pub domain: Option<Domain>,
+    /// What it is doing, in a word.
+    pub phase: String,
     /// The host it talks to.
-    pub host: Option<String>,
+    pub host: Option<Domain>,
     /// Its address.
     pub address: Option<SocketAddr>,
     /// Messages carried by this connection.

@@ -1,1 +1,11 @@
 //! Carries messages to other systems: one actor per outbound connection.
+
+mod actor;
+mod cargo;
+mod config;
+mod metrics;
+mod way;
+
+pub use actor::{Delivery, DeliveryArgs};
+pub use config::{Config, Hop, HopError, StaticRoute};
+pub use metrics::METRICS;

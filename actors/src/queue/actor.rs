@@ -196,7 +196,7 @@ impl QueueState {
         if self.alarm.as_ref().is_some_and(|(set, _)| *set > now && *set <= at) {
             return;
         }
-        let alarm = supervision::alarm(at.since(now), myself.clone(), QueueMsg::Wake);
+        let alarm = supervision::alarm(at.since(now), myself, QueueMsg::Wake);
         self.alarm = Some((at, alarm));
     }
 

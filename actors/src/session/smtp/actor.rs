@@ -271,8 +271,7 @@ impl SmtpSessionState {
 
     async fn begin_body(&mut self, size: Option<u64>) -> Result<(), Reply> {
         // Beyond this a body goes to disk while it arrives.
-        let declared = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
-        let memory = declared.clamp(MEMORY_MIN, MEMORY_MAX);
+        let memory = size.unwrap_or(u64::MAX).clamp(MEMORY_MIN, MEMORY_MAX);
         let permit = self.args.budget.try_take(memory).ok_or_else(|| {
             Reply::new(452, Enhanced(4, 3, 1), "too many messages at once, try again soon")
         })?;
@@ -301,6 +300,7 @@ impl SmtpSessionState {
             by: &self.args.config.hostname,
             with: self.server.protocol(),
             tls: tls.as_ref().map(|tls| format!("{} {}", tls.version, tls.cipher)),
+            id: None, // given by the store, when this has long been written
             for_: only,
             at: self.args.clock.now(),
         };
@@ -399,7 +399,7 @@ fn trouble() -> Reply {
 }
 
 /// What a session takes from the budget for the smallest message, in octets.
-const MEMORY_MIN: usize = 64 * 1024;
+const MEMORY_MIN: u64 = 64 * 1024;
 
 /// And for the largest: what is held before it spills to disk, and the pieces on their way there.
-const MEMORY_MAX: usize = store::port::BodyWriter::SPILL_OCTETS + 256 * 1024;
+const MEMORY_MAX: u64 = store::port::BodyWriter::SPILL_OCTETS as u64 + 256 * 1024;

@@ -1,0 +1,390 @@
+//! A delivery, as an actor: one connection to another system, and what it carries.
+//!
+//! # Owns
+//! The connection, and the message that is on it. Which messages there are, its queue decides.
+//!
+//! # Hears
+//! [`DeliveryMsg`]: `Attempt` from a domain queue, `Step` from itself.
+//!
+//! # Says
+//! [`ResolverMsg`](crate::contract::ResolverMsg) to the resolver; [`QueueMsg::Settle`],
+//! [`QueueMsg::More`] and [`QueueMsg::Gone`] to the domain's queue.
+//!
+//! # Supervised by
+//! The delivery family, `Temporary`: whoever crashes is not started again; the family tells its
+//! queue that it is gone.
+//!
+//! # When it crashes
+//! Its connection is closed. What it carried waits in the queue and is tried again: at worst the
+//! recipients of one message get it twice (RFC 5321 §6.1).
+//!
+//! # Metrics
+//! `heronry_delivery_connections_total`, `heronry_delivery_messages_total`,
+//! `heronry_delivery_reused_total`.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use mail::{Domain, Enhanced, MessageId, Outcome, Reply};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use smtp::{
+    Family as Dialogue,
+    client::{Client, Report, Step, Tls},
+};
+use store::port::Spool;
+use supervision::{Family, Seat};
+use world::{
+    Random,
+    outbound::{Dial, Outbound, OutboundError},
+    tls::{ClientTls, Trust},
+};
+
+use super::{
+    cargo::{Cargo, said_by},
+    config::{Config, StaticRoute},
+    metrics::{CONNECTIONS, MESSAGES, REUSED},
+    way::{Guide, Stop, Way},
+};
+use crate::contract::{Attempt, DeliveryMsg, DeliveryReport, QueueMsg, ResolverMsg};
+
+/// A delivery.
+#[derive(Debug)]
+pub struct Delivery;
+
+/// What a delivery needs to live. Everything it may touch is named here.
+#[derive(Clone)]
+pub struct DeliveryArgs {
+    /// What the operator has set.
+    pub config: Config,
+    /// The way out of this machine.
+    pub dial: Arc<dyn Dial>,
+    /// The name by which we introduce ourselves, and by which we know ourselves among a domain's
+    /// hosts.
+    pub hostname: Domain,
+    /// Whose messages it carries.
+    pub queues: Family<Domain, QueueMsg>,
+    /// Chance, for a fair choice among equal hosts.
+    pub random: Arc<dyn Random>,
+    /// Who knows where a domain's mail goes.
+    pub resolver: Seat<ResolverMsg>,
+    /// Where the operator says it goes.
+    pub routes: Vec<StaticRoute>,
+    /// Where the messages are.
+    pub spool: Arc<dyn Spool>,
+    /// Encryption where it is offered.
+    pub tls: ClientTls,
+}
+
+/// What a delivery has in memory.
+pub struct DeliveryState {
+    args: DeliveryArgs,
+    guide: Guide,
+    attempt: Option<Arc<Attempt>>,
+    cargo: Option<Cargo>,
+    way: Way,
+    line: Option<Line>,
+    /// Why the last host was of no use.
+    last: Option<Outcome>,
+    /// Whether any host has let us begin.
+    reached: bool,
+    carried: u64,
+}
+
+/// A connection that stands.
+struct Line {
+    client: Client,
+    outbound: Outbound,
+    received: BytesMut,
+    stop: Stop,
+}
+
+/// What the delivery does after a step.
+enum Next {
+    End,
+    Step,
+}
+
+impl Actor for Delivery {
+    type Msg = DeliveryMsg;
+    type State = DeliveryState;
+    type Arguments = DeliveryArgs;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<DeliveryMsg>,
+        args: DeliveryArgs,
+    ) -> Result<DeliveryState, ActorProcessingErr> {
+        let guide = Guide {
+            config: args.config.clone(),
+            own: vec![args.hostname.clone()],
+            random: args.random.clone(),
+            resolver: args.resolver.clone(),
+            routes: args.routes.clone(),
+        };
+        Ok(DeliveryState {
+            args,
+            guide,
+            attempt: None,
+            cargo: None,
+            way: Way::default(),
+            line: None,
+            last: None,
+            reached: false,
+            carried: 0,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<DeliveryMsg>,
+        msg: DeliveryMsg,
+        state: &mut DeliveryState,
+    ) -> Result<(), ActorProcessingErr> {
+        let next = match msg {
+            DeliveryMsg::Attempt(attempt) => state.begin(attempt).await,
+            DeliveryMsg::Inspect(reply) => {
+                let _ = reply.send(state.report()); // whoever asked may have left
+                return Ok(());
+            }
+            DeliveryMsg::Step => state.step().await,
+        };
+        match next {
+            Next::End => {
+                state.end();
+                myself.stop(None);
+            }
+            Next::Step => myself.cast(DeliveryMsg::Step)?,
+        }
+        Ok(())
+    }
+}
+
+impl DeliveryState {
+    async fn begin(&mut self, attempt: Arc<Attempt>) -> Next {
+        let (id, recipients) = attempt.first.clone();
+        let domain = attempt.domain.clone();
+        self.attempt = Some(attempt);
+        if !self.load(id, &recipients) {
+            self.reached = true; // nobody is to blame
+            return Next::End;
+        }
+        match self.guide.way(&domain).await {
+            Ok(way) => {
+                self.way = way;
+                Next::Step
+            }
+            Err(outcome) => self.give_up(outcome),
+        }
+    }
+
+    /// Takes a message on; `false` if nothing of it is left to be carried.
+    fn load(&mut self, id: MessageId, recipients: &[u32]) -> bool {
+        let settled = match Cargo::load(&*self.args.spool, id, recipients) {
+            Ok(Some(cargo)) => {
+                self.cargo = Some(cargo);
+                return true;
+            }
+            // Closed in the meantime: the queue forgets it.
+            Ok(None) => Outcome::Deliver(Reply::new(250, Enhanced(2, 0, 0), "closed already")),
+            Err(error) => {
+                tracing::error!(%id, %error, "cannot read a message that is to be sent");
+                Outcome::Defer(error.reply())
+            }
+        };
+        self.settle(id, recipients.iter().map(|&number| (number, settled.clone())).collect());
+        false
+    }
+
+    /// One step: a connection, or one answer of the peer and all that follows from it.
+    async fn step(&mut self) -> Next {
+        let Some(mut line) = self.line.take() else { return self.connect().await };
+        let limit = line.client.stage().time_limit();
+        match line.outbound.read(&mut line.received, limit).await {
+            Ok(_) => line.client.feed(line.received.split().freeze()),
+            Err(error) => line.client.lost(lost(&error)),
+        }
+        self.talk(line).await
+    }
+
+    async fn connect(&mut self) -> Next {
+        let Some(stop) = self.guide.next(&mut self.way, &mut self.last).await else {
+            let nothing = Reply::new(451, Enhanced(4, 4, 4), "no host takes mail for the domain");
+            let last = self.last.take().unwrap_or(Outcome::Defer(nothing));
+            return self.give_up(last);
+        };
+        let within = Duration::from_secs(self.args.config.connect_seconds);
+        let dialed = self.args.dial.dial(stop.address, self.args.config.source, within).await;
+        match dialed {
+            Ok(outbound) => {
+                CONNECTIONS.count(&["connected"]);
+                let mut config =
+                    smtp::client::Config::new(self.args.hostname.clone(), Dialogue::Smtp);
+                if stop.in_the_clear {
+                    config.tls = Tls::Never;
+                }
+                let client = Client::new(config);
+                let line = Line { client, outbound, received: BytesMut::new(), stop };
+                self.talk(line).await
+            }
+            Err(error) => {
+                CONNECTIONS.count(&["failed"]);
+                let text = format!("cannot connect to {}: {error}", stop.name());
+                // RFC 3463 §3.5: no answer from host
+                self.last = Some(Outcome::Defer(Reply::new(451, Enhanced(4, 4, 1), text)));
+                Next::Step
+            }
+        }
+    }
+
+    /// Carries out what the machine wants until it waits for the peer.
+    async fn talk(&mut self, mut line: Line) -> Next {
+        loop {
+            match line.client.step() {
+                Step::Body => self.body(&mut line),
+                Step::Close(why) => {
+                    let name = line.stop.name();
+                    line.outbound.close(CLOSE_LIMIT).await;
+                    return self.closed(why.map(|settled| said_by(settled, &name)));
+                }
+                Step::Read => {
+                    self.line = Some(line);
+                    return Next::Step;
+                }
+                Step::Ready => self.ready(&mut line).await,
+                Step::Report(report) => self.settled(&line, report),
+                Step::Send(octets) => {
+                    let limit = line.client.stage().time_limit();
+                    if let Err(error) = line.outbound.write(&octets, limit).await {
+                        line.client.lost(lost(&error));
+                    }
+                }
+                Step::StartTls => {
+                    if self.start_tls(&mut line).await.is_err() {
+                        self.way.again_in_the_clear(line.stop);
+                        return Next::Step;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins with what it carries, or asks for more, or takes leave.
+    async fn ready(&mut self, line: &mut Line) {
+        self.reached = true;
+        while self.cargo.is_none() {
+            let Some((id, recipients)) = self.more().await else { return line.client.quit() };
+            if self.load(id, &recipients) {
+                REUSED.count(&[]);
+            }
+        }
+        if let Some(cargo) = &self.cargo {
+            line.client.begin(cargo.mail.clone(), cargo.rcpts.clone());
+        }
+    }
+
+    async fn more(&self) -> Option<(MessageId, Vec<u32>)> {
+        let attempt = self.attempt.as_ref()?;
+        let ask = |reply| QueueMsg::More { attempt: attempt.attempt, reply };
+        // A queue that does not answer has forgotten us: it gets what is left from the spool.
+        self.args.queues.call(&attempt.domain, ask, QUEUE_ANSWER).await.ok().flatten()
+    }
+
+    fn body(&mut self, line: &mut Line) {
+        let Some(cargo) = &mut self.cargo else { return line.client.end_body() };
+        match cargo.piece() {
+            Ok(piece) if piece.is_empty() => line.client.end_body(),
+            Ok(piece) => line.client.body(piece),
+            Err(error) => {
+                tracing::error!(id = %cargo.id, %error, "cannot read a message on");
+                line.client.lost(error.reply());
+            }
+        }
+    }
+
+    fn settled(&mut self, line: &Line, report: Report) {
+        let Some(cargo) = self.cargo.take() else { return };
+        self.carried += 1;
+        MESSAGES.count(&[if line.outbound.tls().is_some() { "yes" } else { "no" }]);
+        let outcomes = cargo.outcomes(report.recipients, &line.stop.name());
+        self.settle(cargo.id, outcomes);
+    }
+
+    /// The connection is closed. What it had not begun to carry goes to the next host.
+    fn closed(&mut self, why: Option<Outcome>) -> Next {
+        let Some(cargo) = &mut self.cargo else { return Next::End };
+        cargo.rewind();
+        self.last = why.or(self.last.take());
+        Next::Step
+    }
+
+    async fn start_tls(&self, line: &mut Line) -> Result<(), OutboundError> {
+        let limit = line.client.stage().time_limit();
+        let (tls, host) = (&self.args.tls, line.stop.host.clone());
+        line.outbound.start_tls(tls, &host, Trust::Opportunistic, limit).await?;
+        line.received.clear(); // it was not protected (RFC 3207 §4.2)
+        line.client.tls_started();
+        Ok(())
+    }
+
+    fn give_up(&mut self, outcome: Outcome) -> Next {
+        if let Some(cargo) = self.cargo.take() {
+            // "Reached" is also who said no for ever: only a silent site is held.
+            self.reached |= matches!(outcome, Outcome::Fail(_));
+            self.settle(cargo.id, cargo.all(&outcome));
+            self.last = Some(outcome);
+        }
+        Next::End
+    }
+
+    fn settle(&self, id: MessageId, outcomes: Vec<(u32, Outcome)>) {
+        let Some(attempt) = &self.attempt else { return };
+        for (recipient, outcome) in &outcomes {
+            tracing::info!(%id, recipient, domain = %attempt.domain, ?outcome, "attempt ended");
+        }
+        let settle = QueueMsg::Settle { attempt: attempt.attempt, id, outcomes };
+        // Nobody there: the next incarnation tries again.
+        let _ = self.args.queues.cast(&attempt.domain, settle);
+    }
+
+    fn end(&mut self) {
+        let Some(attempt) = &self.attempt else { return };
+        let unreachable = match self.last.take() {
+            Some(outcome) if !self.reached => Some(outcome.reply().clone()),
+            _ => None,
+        };
+        let gone = QueueMsg::Gone { attempt: attempt.attempt, unreachable };
+        let _ = self.args.queues.cast(&attempt.domain, gone); // as above
+    }
+
+    fn report(&self) -> DeliveryReport {
+        let line = self.line.as_ref();
+        DeliveryReport {
+            domain: self.attempt.as_ref().map(|attempt| attempt.domain.clone()),
+            phase: line.map_or_else(|| "connecting".to_owned(), |l| l.client.stage().to_string()),
+            host: line.map(|line| line.stop.host.clone()),
+            address: line.map(|line| line.stop.address),
+            carried: self.carried,
+        }
+    }
+}
+
+impl Stop {
+    /// For people: the host and its address.
+    fn name(&self) -> String {
+        match self.host.literal() {
+            Some(_) => self.address.to_string(),
+            None => format!("{} ({})", self.host, self.address),
+        }
+    }
+}
+
+/// RFC 3463 §3.5: bad connection.
+fn lost(error: &OutboundError) -> Reply {
+    Reply::new(451, Enhanced(4, 4, 2), format!("the connection was lost: {error}"))
+}
+
+/// How long to wait for a peer's own goodbye.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// A queue answers within microseconds, unless its store is slow.
+const QUEUE_ANSWER: Duration = Duration::from_secs(10);

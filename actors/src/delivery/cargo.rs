@@ -1,0 +1,124 @@
+//! A message that a delivery carries, with the recipients it carries it to.
+
+use bytes::Bytes;
+use mail::{MessageId, Outcome, Reply};
+use smtp::{Mail, OriginalRecipient, Rcpt, client::Settled};
+use store::{
+    StoreError,
+    port::{Body, Spool, State},
+};
+
+/// What is being carried.
+pub(super) struct Cargo {
+    /// The message.
+    pub(super) id: MessageId,
+    /// The numbers of those recipients that are still open, in the order of `RCPT`.
+    pub(super) recipients: Vec<u32>,
+    /// What `MAIL` says.
+    pub(super) mail: Mail,
+    /// What each `RCPT` says.
+    pub(super) rcpts: Vec<Rcpt>,
+    body: Body,
+    begin: u64,
+    at: u64,
+}
+
+impl Cargo {
+    /// Reads the message and those of the recipients that are still open; `None` if none is.
+    pub(super) fn load(
+        spool: &dyn Spool,
+        id: MessageId,
+        recipients: &[u32],
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(message) = spool.get(id)? else { return Ok(None) };
+        let is_open = |number: &u32| {
+            let state = message.states.get(*number as usize);
+            state.is_some_and(|state| state.state == State::Open)
+        };
+        let recipients: Vec<u32> = recipients.iter().copied().filter(is_open).collect();
+        if recipients.is_empty() {
+            return Ok(None);
+        }
+        let body = spool.read(&message.body)?;
+        let begin = behind_return_path(&body)?;
+        let envelope = &message.envelope;
+        let rcpt = |number: &u32| {
+            let recipient = &envelope.recipients[*number as usize];
+            let original = recipient.original.as_ref().map(|address| OriginalRecipient {
+                kind: "rfc822".to_owned(),
+                address: address.to_string(),
+            });
+            Rcpt { to: recipient.address.clone(), notify: recipient.notify, original }
+        };
+        Ok(Some(Self {
+            id,
+            rcpts: recipients.iter().map(rcpt).collect(),
+            recipients,
+            mail: Mail {
+                from: envelope.from.clone(),
+                size: Some(body.octets() - begin),
+                body: envelope.body,
+                ret: envelope.ret,
+                envid: envelope.envid.clone(),
+                submitter: None,
+            },
+            body,
+            begin,
+            at: begin,
+        }))
+    }
+
+    /// Goes back to the beginning: another connection is tried.
+    pub(super) const fn rewind(&mut self) {
+        self.at = self.begin;
+    }
+
+    /// The next octets; empty at the end.
+    pub(super) fn piece(&mut self) -> Result<Bytes, StoreError> {
+        let piece = self.body.read_at(self.at, PIECE_OCTETS)?;
+        self.at += piece.len() as u64;
+        Ok(piece)
+    }
+
+    /// What the end of a transaction means for each recipient.
+    pub(super) fn outcomes(&self, settled: Vec<Settled>, host: &str) -> Vec<(u32, Outcome)> {
+        let outcomes = settled.into_iter().map(|settled| said_by(settled, host));
+        self.recipients.iter().copied().zip(outcomes).collect()
+    }
+
+    /// The same end for every recipient.
+    pub(super) fn all(&self, outcome: &Outcome) -> Vec<(u32, Outcome)> {
+        self.recipients.iter().map(|&number| (number, outcome.clone())).collect()
+    }
+}
+
+/// The outcome with the host that decided it, and the command that it answered: an operator and
+/// the sender read it.
+pub(super) fn said_by(settled: Settled, host: &str) -> Outcome {
+    let name = |reply: &Reply| {
+        let text = format!("{host} said to {}: {}", settled.stage, reply.text());
+        Reply::new(reply.code(), reply.enhanced(), text)
+    };
+    match &settled.outcome {
+        Outcome::Defer(reply) => Outcome::Defer(name(reply)),
+        Outcome::Deliver(reply) => Outcome::Deliver(name(reply)),
+        Outcome::Fail(reply) => Outcome::Fail(name(reply)),
+    }
+}
+
+/// Where the message begins that goes to other systems: behind the Return-Path that we put in
+/// front of it for our own mailboxes (RFC 5321 §4.4: only the last system does that).
+fn behind_return_path(body: &Body) -> Result<u64, StoreError> {
+    let head = body.read_at(0, RETURN_PATH_OCTETS_MAX)?;
+    if !head.starts_with(b"Return-Path:") {
+        return Ok(0);
+    }
+    let end = head.windows(2).position(|pair| pair == b"\r\n");
+    Ok(end.map_or(0, |end| end as u64 + 2))
+}
+
+/// The field's name, and the longest path (RFC 5321 §4.5.3.1.3) with its quotes.
+const RETURN_PATH_OCTETS_MAX: usize = 512;
+
+/// How much of a message is read at a time.
+const PIECE_OCTETS: usize = 64 * 1024;

@@ -1,0 +1,314 @@
+//! A session of POP3, as an actor: one per connection of a client.
+//!
+//! # Owns
+//! The dialogue with one client: the machine that knows POP3, and the maildrop as it was at the
+//! login. The socket is the connection's, which outlives the session.
+//!
+//! # Hears
+//! [`SessionMsg`]: octets and time-outs from the connection, `Begin` from the listener, `Closing`
+//! from the tree.
+//!
+//! # Says
+//! [`LoginMsg::Verify`] to the login room; [`MailboxMsg::Lock`], [`MailboxMsg::Expunge`] and
+//! [`MailboxMsg::Unlock`] to the account's mailbox.
+//!
+//! # Supervised by
+//! The listener's session family, restarted at most three times; then the connection is closed.
+//!
+//! # When it crashes
+//! The next incarnation goes on from the connection's checkpoint on the same socket: what was
+//! being asked is answered with `-ERR [SYS/TEMP]`. Nothing is removed but by QUIT, and QUIT is
+//! answered when the removal is on stable storage.
+//!
+//! # Metrics
+//! `heronry_pop3_logins_total`, `heronry_pop3_messages_total`,
+//! `heronry_pop3_sessions_resumed_total`.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use mail::{AccountId, Credentials};
+use pop3::{Checkpoint, Question, Refusal, Server, Step};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use store::port::{Body, MailStore};
+use supervision::{Family, Seat};
+use world::{
+    connection::{Connection, Event},
+    tls::ServerTls,
+};
+
+use super::{
+    maildrop::Maildrop,
+    metrics::{LOGINS, MESSAGES, RESUMED},
+};
+use crate::contract::{
+    ExpungeRequest, LoginMsg, LoginRequest, LoginVerdict, MailboxMsg, SessionMsg, Watcher,
+};
+
+/// A session of POP3.
+#[derive(Debug)]
+pub struct Pop3Session;
+
+/// A connection whose checkpoint is a POP3 session's.
+pub type Pop3Connection = Connection<Pop3Checkpoint>;
+
+/// What a restarted session goes on from.
+#[derive(Clone, Debug)]
+pub struct Pop3Checkpoint {
+    server: Checkpoint,
+    maildrop: Option<Maildrop>,
+}
+
+/// What the sessions of a listener need to live. Everything they may touch is named here.
+pub struct Pop3SessionArgs {
+    /// How the machine behaves.
+    pub config: Arc<pop3::Config>,
+    /// Who knows passwords.
+    pub login: Seat<LoginMsg>,
+    /// Where the messages are.
+    pub mail: Arc<dyn MailStore>,
+    /// Who writes to mailboxes.
+    pub mailboxes: Family<AccountId, MailboxMsg>,
+    /// For STLS.
+    pub tls: Option<ServerTls>,
+}
+
+/// What a session has in memory.
+pub struct Pop3SessionState {
+    args: Arc<Pop3SessionArgs>,
+    connection: Pop3Connection,
+    server: Server,
+    maildrop: Option<Maildrop>,
+    /// The message that is being sent, and how far.
+    sending: Option<(Body, u64)>,
+}
+
+impl Actor for Pop3Session {
+    type Msg = SessionMsg;
+    type State = Pop3SessionState;
+    type Arguments = (Pop3Connection, Arc<Pop3SessionArgs>);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        (connection, args): Self::Arguments,
+    ) -> Result<Pop3SessionState, ActorProcessingErr> {
+        let kept = connection.checkpoint(|slot| slot.clone());
+        let (server, maildrop) = match kept {
+            Some(kept) => {
+                RESUMED.count(&[]);
+                myself.cast(SessionMsg::Begin)?;
+                (Server::resume(kept.server), kept.maildrop)
+            }
+            None => (Server::new(args.config.clone()), None),
+        };
+        Ok(Pop3SessionState { args, connection, server, maildrop, sending: None })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        msg: SessionMsg,
+        state: &mut Pop3SessionState,
+    ) -> Result<(), ActorProcessingErr> {
+        match msg {
+            SessionMsg::Begin => {}
+            // It watches nothing; the mailbox only asks whether it is still there.
+            SessionMsg::Changed(..) => return Ok(()),
+            SessionMsg::Closing | SessionMsg::Connection(Event::TimedOut(_)) => {
+                state.server.shut();
+            }
+            SessionMsg::Connection(Event::Octets(octets)) => state.server.feed(octets),
+            SessionMsg::Connection(Event::Secured(_)) => {
+                if !state.args.config.tls_active {
+                    state.server.tls_started();
+                }
+            }
+            SessionMsg::Connection(Event::Room) => return Ok(()),
+            SessionMsg::Connection(Event::Closed(_)) => {
+                state.unlock();
+                myself.stop(None);
+                return Ok(());
+            }
+        }
+        state.go_on(&myself).await;
+        Ok(())
+    }
+}
+
+impl Pop3SessionState {
+    /// Carries out what the machine wants until it wants to hear from the client.
+    async fn go_on(&mut self, myself: &ActorRef<SessionMsg>) {
+        loop {
+            match self.server.step() {
+                Step::Close => return self.connection.close_after(Bytes::new()),
+                Step::Judge(question) => {
+                    self.keep();
+                    self.judge(question, myself).await;
+                }
+                Step::Piece => self.piece(),
+                Step::Read => {
+                    self.keep();
+                    return self.connection.read_on();
+                }
+                Step::Send(octets) => {
+                    if self.connection.write(octets).await.is_err() {
+                        return; // closed: the event that says so is on its way
+                    }
+                }
+                Step::StartTls => {
+                    let begun = self.args.tls.clone().map(|tls| self.connection.start_tls(tls));
+                    if !matches!(begun, Some(Ok(()))) {
+                        self.connection.abort();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Leaves what the next incarnation needs where a crash cannot reach it.
+    fn keep(&self) {
+        let kept =
+            Pop3Checkpoint { server: self.server.checkpoint(), maildrop: self.maildrop.clone() };
+        self.connection.checkpoint(|slot| *slot = Some(kept));
+    }
+
+    async fn judge(&mut self, question: Question, myself: &ActorRef<SessionMsg>) {
+        match question {
+            Question::Login(credentials) => match self.login(credentials, myself).await {
+                Ok(entries) => self.server.logged_in(entries),
+                Err(refusal) => self.server.refuse(refusal),
+            },
+            Question::Message { index } => match self.open(index) {
+                Some(body) => {
+                    MESSAGES.count(&[]);
+                    self.sending = Some((body, 0));
+                    self.server.yes();
+                }
+                None => self.server.refuse(Refusal::Temporary),
+            },
+            Question::Remove { indices } => match self.remove(&indices).await {
+                Ok(()) => self.server.yes(),
+                Err(refusal) => self.server.refuse(refusal),
+            },
+        }
+    }
+
+    async fn login(
+        &mut self,
+        credentials: Credentials,
+        myself: &ActorRef<SessionMsg>,
+    ) -> Result<Vec<pop3::Entry>, Refusal> {
+        let request = LoginRequest { credentials, client: self.connection.peer().ip() };
+        let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
+        let verdict = self.args.login.call(|port| LoginMsg::Verify(request, port), limit).await;
+        let account = match verdict.unwrap_or(LoginVerdict::Busy) {
+            LoginVerdict::Busy => return Err(refused("busy", Refusal::Temporary)),
+            LoginVerdict::Refused => return Err(refused("refused", Refusal::Credentials)),
+            LoginVerdict::Welcome(identity) => identity.account,
+        };
+        if !self.lock(account, myself).await? {
+            return Err(refused("in_use", Refusal::InUse));
+        }
+        match Maildrop::open(&*self.args.mail, account) {
+            Ok((maildrop, entries)) => {
+                LOGINS.count(&["welcome"]);
+                self.maildrop = Some(maildrop);
+                Ok(entries)
+            }
+            Err(error) => {
+                tracing::warn!(%account, %error, "cannot open a maildrop");
+                Err(refused("busy", Refusal::Temporary))
+            }
+        }
+    }
+
+    /// RFC 1939 §4: one session at a time.
+    async fn lock(
+        &self,
+        account: AccountId,
+        myself: &ActorRef<SessionMsg>,
+    ) -> Result<bool, Refusal> {
+        let myself = myself.clone();
+        let tell = move |id, modseq| myself.cast(SessionMsg::Changed(id, modseq)).is_ok();
+        let watcher = Watcher { session: self.connection.id(), tell: Box::new(tell) };
+        let locked = self.args.mailboxes.call(
+            &account,
+            |port| MailboxMsg::Lock(watcher, port),
+            MAILBOX_ANSWER,
+        );
+        locked.await.map_err(|_| refused("busy", Refusal::Temporary))
+    }
+
+    fn unlock(&self) {
+        if let Some(maildrop) = &self.maildrop {
+            let unlock = MailboxMsg::Unlock(self.connection.id());
+            // A mailbox that is not there has no lock.
+            let _ = self.args.mailboxes.tell(&maildrop.account, unlock);
+        }
+    }
+
+    fn open(&self, index: usize) -> Option<Body> {
+        let body = self.maildrop.as_ref()?.body(index)?;
+        match self.args.mail.read(&body) {
+            Ok(body) => Some(body),
+            Err(error) => {
+                tracing::error!(blob = body.blob, %error, "cannot read a message");
+                None
+            }
+        }
+    }
+
+    fn piece(&mut self) {
+        let Some((body, at)) = &mut self.sending else { return self.server.end_message() };
+        match body.read_at(*at, PIECE_OCTETS) {
+            Ok(octets) if octets.is_empty() => {
+                self.sending = None;
+                self.server.end_message();
+            }
+            Ok(octets) => {
+                *at += octets.len() as u64;
+                self.server.piece(octets);
+            }
+            Err(error) => {
+                // The client has seen +OK: only a closed connection says that this is not all.
+                tracing::error!(%error, "cannot read a message on");
+                self.sending = None;
+                self.server.shut();
+            }
+        }
+    }
+
+    async fn remove(&self, indices: &[usize]) -> Result<(), Refusal> {
+        let maildrop = self.maildrop.as_ref().ok_or(Refusal::Temporary)?;
+        if !indices.is_empty() {
+            let request = ExpungeRequest {
+                mailbox: maildrop.mailbox,
+                uids: maildrop.uids(indices),
+                deleted_only: false,
+            };
+            let removed = self.args.mailboxes.call(
+                &maildrop.account,
+                |port| MailboxMsg::Expunge(request, port),
+                MAILBOX_ANSWER,
+            );
+            if !matches!(removed.await, Ok(Ok(_))) {
+                return Err(Refusal::Temporary);
+            }
+        }
+        self.unlock();
+        Ok(())
+    }
+}
+
+fn refused(outcome: &'static str, refusal: Refusal) -> Refusal {
+    LOGINS.count(&[outcome]);
+    refusal
+}
+
+/// How long a mailbox may take for an answer: a slow disk, not a stuck one.
+const MAILBOX_ANSWER: Duration = Duration::from_secs(30);
+
+/// How much of a message is read at a time.
+const PIECE_OCTETS: usize = 64 * 1024;
