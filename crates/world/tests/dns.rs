@@ -4,7 +4,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use heronry_world::dns::{Dns, Found, Hickory, Missing, MxRecord, Question, Records, Trouble};
+use heronry_world::dns::{
+    Dns, DnsServer, Found, Hickory, Missing, MxRecord, Question, Records, Trouble,
+};
 use hickory_resolver::proto::{
     op::{Message, MessageType, ResponseCode},
     rr::{
@@ -98,7 +100,7 @@ fn seconds(seconds: u64) -> Option<Duration> {
 
 #[tokio::test]
 async fn what_a_server_says_is_understood() {
-    let dns = Hickory::with_servers(&[server().await]).unwrap();
+    let dns = Hickory::with_servers(&[DnsServer(server().await)]).unwrap();
     let exchanger = |preference, host: Option<&str>| MxRecord {
         preference,
         host: host.map(domain),
@@ -136,7 +138,7 @@ async fn what_a_server_says_is_understood() {
 
 #[tokio::test]
 async fn the_ways_of_not_knowing_are_told_apart() {
-    let dns = Hickory::with_servers(&[server().await]).unwrap();
+    let dns = Hickory::with_servers(&[DnsServer(server().await)]).unwrap();
     let nothing = dns.ask(Question::V6(domain("plain.test"))).await;
     assert_eq!(nothing, Err(Missing::NoData { ttl: seconds(900) }));
     let nobody = dns.ask(Question::Mx(domain("nobody.test"))).await;

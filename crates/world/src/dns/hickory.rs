@@ -1,11 +1,6 @@
 //! The real DNS: asks the machine's servers, or the ones that the operator names.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    str::FromStr,
-    time::Duration,
-};
+use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use hickory_resolver::{
     TokioResolver,
@@ -19,7 +14,7 @@ use hickory_resolver::{
 };
 use mail::Domain;
 
-use super::{Asking, Dns, Found, Missing, MxRecord, Question, Records, Trouble};
+use super::{Asking, Dns, DnsServer, Found, Missing, MxRecord, Question, Records, Trouble};
 
 /// Asks DNS servers over UDP and TCP. It keeps no answers.
 pub struct Hickory(TokioResolver);
@@ -39,18 +34,29 @@ pub enum DnsSetting {
 }
 
 impl Hickory {
+    /// Asks these servers, or those of this machine if there are none.
+    ///
+    /// # Errors
+    /// As [`with_servers`](Self::with_servers) and [`of_this_machine`](Self::of_this_machine).
+    pub fn new(servers: &[DnsServer]) -> Result<Self, DnsSetting> {
+        if servers.is_empty() {
+            return Self::of_this_machine();
+        }
+        Self::with_servers(servers)
+    }
+
     /// Asks these servers.
     ///
     /// # Errors
     /// [`DnsSetting::Setting`] when they cannot be used.
-    pub fn with_servers(servers: &[SocketAddr]) -> Result<Self, DnsSetting> {
+    pub fn with_servers(servers: &[DnsServer]) -> Result<Self, DnsSetting> {
         let servers = servers.iter().map(|server| {
             let at = |mut connection: ConnectionConfig| {
-                connection.port = server.port();
+                connection.port = server.0.port();
                 connection
             };
             let connections = vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())];
-            NameServerConfig::new(server.ip(), true, connections)
+            NameServerConfig::new(server.0.ip(), true, connections)
         });
         let config = ResolverConfig::from_name_servers(servers.collect());
         Self::build(config, ResolverOpts::default(), ResolveHosts::Never)

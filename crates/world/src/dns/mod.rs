@@ -6,9 +6,11 @@
 mod ask;
 mod hickory;
 mod question;
+mod server;
 mod table;
 
 pub use ask::ask;
 pub use hickory::{DnsSetting, Hickory};
 pub use question::{Asking, Dns, Found, Missing, MxRecord, Question, Records, Trouble};
+pub use server::{DnsServer, DnsServerError};
 pub use table::TableDns;
