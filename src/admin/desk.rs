@@ -1,0 +1,134 @@
+//! The desk: carries out what operators ask.
+
+use std::sync::Arc;
+
+use actors::contract::{MailboxMsg, QueueMsg};
+use mail::{AccountId, Domain, Time};
+use serde::Serialize;
+use serde_json::Value;
+use store::{
+    StoreError,
+    port::{Accounts, Fence, Leases, MailStore, Shard, Spool},
+};
+use supervision::Family;
+use world::Clock;
+
+use super::{
+    TreeView,
+    protocol::{About, Refusal, RefusalKind, Request, TreeForm},
+};
+
+/// What the desk may touch.
+#[derive(Clone)]
+pub struct Parts {
+    /// Domains, accounts, aliases.
+    pub accounts: Arc<dyn Accounts>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// This system's name.
+    pub hostname: Domain,
+    /// Who owns which shard.
+    pub leases: Arc<dyn Leases>,
+    /// What accounts hold.
+    pub mail: Arc<dyn MailStore>,
+    /// The writers of accounts' mail: told to go when their account goes.
+    pub mailboxes: Family<AccountId, MailboxMsg>,
+    /// The queues of remote domains: asked why they wait, told to try now.
+    pub queues: Family<Domain, QueueMsg>,
+    /// Mail that waits.
+    pub spool: Arc<dyn Spool>,
+    /// Who is alive.
+    pub view: TreeView,
+}
+
+/// Carries out what operators ask.
+pub struct Desk {
+    pub(super) parts: Parts,
+    since: Time,
+}
+
+impl Desk {
+    /// A desk that opens now.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let since = parts.clock.now();
+        Self { parts, since }
+    }
+
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// [`Refusal`] says what, where, and what would be right.
+    pub async fn answer(&self, request: Request) -> Result<Value, Refusal> {
+        match request {
+            Request::AccountAdd { accounts, update } => done(self.add(accounts, update).await?),
+            Request::AccountList { domain, after } => {
+                done(self.accounts(domain.as_ref(), after.as_ref())?)
+            }
+            Request::AccountPassword { address, password } => {
+                done(self.set_password(address, password).await?)
+            }
+            Request::AccountQuota { address, quota } => {
+                done(self.set_quota(address, quota).await?)
+            }
+            Request::AccountRemove { address } => done(self.remove_account(address).await?),
+            Request::AccountShow { address } => done(self.show_account(&address)?),
+            Request::AliasAdd(alias) => done(self.add_alias(alias).await?),
+            Request::AliasList { domain } => done(self.aliases(domain.as_ref())?),
+            Request::AliasRemove { alias } => done(self.remove_alias(alias).await?),
+            Request::AliasShow { alias } => done(self.show_alias(alias)?),
+            Request::DomainAdd { domain } => done(self.add_domain(domain).await?),
+            Request::DomainList => done(self.domains()?),
+            Request::DomainRemove { domain } => done(self.remove_domain(domain).await?),
+            Request::DomainShow { domain } => done(self.show_domain(domain)?),
+            Request::Hello => done(self.about()),
+            Request::QueueFlush { domain, id } => done(self.flush(domain, id).await?),
+            Request::QueueList { domain, after } => {
+                done(self.waiting(domain.as_ref(), after.map(|id| id.0)).await?)
+            }
+            Request::QueueShow { id } => done(self.show_waiting(id.0).await?),
+            Request::Tree { form } => done(self.tree(form)?),
+        }
+    }
+
+    /// The right to change accounts, or a part of the spool.
+    pub(super) fn fence(&self, shard: Shard) -> Result<Fence, Refusal> {
+        self.parts.leases.fence(shard).map_err(refused)
+    }
+
+    fn about(&self) -> About {
+        About {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: self.parts.hostname.to_string(),
+            process: std::process::id(),
+            since: self.since.to_string(),
+        }
+    }
+
+    fn tree(&self, form: TreeForm) -> Result<Value, Refusal> {
+        let not_yet = || Refusal::new(RefusalKind::Broken, "the daemon is still starting");
+        let tree = self.parts.view.tree().ok_or_else(not_yet)?;
+        match form {
+            TreeForm::Dot => done(tree.to_dot()),
+            TreeForm::Json => done(tree),
+            TreeForm::Text => done(tree.to_text()),
+        }
+    }
+}
+
+fn done(value: impl Serialize) -> Result<Value, Refusal> {
+    serde_json::to_value(value).map_err(|error| {
+        Refusal::new(RefusalKind::Broken, format!("the answer cannot be written: {error}"))
+    })
+}
+
+/// What the store says, in an operator's terms.
+pub(super) fn refused(error: StoreError) -> Refusal {
+    let kind = match error {
+        StoreError::Exists { .. } => RefusalKind::Conflict,
+        StoreError::Missing { .. } => RefusalKind::Missing,
+        StoreError::TooLarge { .. } => RefusalKind::Wrong,
+        _ => RefusalKind::Broken,
+    };
+    Refusal::new(kind, error.to_string())
+}

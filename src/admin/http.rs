@@ -1,0 +1,48 @@
+//! Health and metrics over HTTP.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{Router, http::StatusCode, response::IntoResponse, routing::get};
+use tokio::net::TcpListener;
+
+use super::{Recorder, ServiceArgs, TreeView, service::Serving};
+
+/// Serves `/metrics`, `/health/live` and `/health/ready` at `address`.
+///
+/// Live means that this process answers; ready, that the whole house is up. Neither asks for a
+/// password: listen where only machines that may know are let in.
+#[must_use]
+pub fn http(address: SocketAddr, recorder: Recorder, view: TreeView) -> ServiceArgs {
+    ServiceArgs {
+        bind: Arc::new(move || {
+            let router = router(recorder.clone(), view.clone());
+            Box::pin(bind(address, router))
+        }),
+    }
+}
+
+async fn bind(address: SocketAddr, router: Router) -> io::Result<Serving> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })?;
+    Ok(Box::pin(async move { axum::serve(listener, router).await }))
+}
+
+fn router(recorder: Recorder, view: TreeView) -> Router {
+    Router::new()
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(move || ready(view)))
+        .route("/metrics", get(move || metrics(recorder)))
+}
+
+async fn ready(view: TreeView) -> impl IntoResponse {
+    match view.ready() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+    }
+}
+
+async fn metrics(recorder: Recorder) -> impl IntoResponse {
+    let head = [("content-type", "text/plain; version=0.0.4; charset=utf-8")];
+    (head, recorder.render())
+}

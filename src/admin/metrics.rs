@@ -1,0 +1,48 @@
+//! The recorder: keeps what the rooms measure, until somebody asks.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use telemetry::Metric;
+
+/// The numbers of this process.
+#[derive(Clone)]
+pub struct Recorder(Arc<PrometheusHandle>);
+
+/// The recorder could not be installed. Fault of us: there was one already.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot install the metrics recorder")]
+pub struct RecorderError(#[from] BuildError);
+
+impl Recorder {
+    /// Installs the recorder of this process and tells it what the metrics mean.
+    ///
+    /// # Errors
+    /// [`RecorderError`] if this process has one already.
+    pub fn install(metrics: &[Metric]) -> Result<Self, RecorderError> {
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+            .set_buckets_for_metric(Matcher::Suffix("_octets".to_owned()), &OCTETS)?
+            .set_buckets(&COUNTS)?
+            .install_recorder()?;
+        telemetry::describe(metrics);
+        Ok(Self(Arc::new(handle)))
+    }
+
+    /// The numbers in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.run_upkeep();
+        self.0.render()
+    }
+}
+
+/// From a cache hit to a peer's time-out.
+const SECONDS: [f64; 14] = [
+    0.000_05, 0.000_2, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0,
+];
+/// From a note to the largest attachment.
+const OCTETS: [f64; 8] =
+    [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 10e6, 100e6];
+/// How many at once.
+const COUNTS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];

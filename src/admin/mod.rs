@@ -1,0 +1,21 @@
+//! How the house is watched and steered: the operator socket, health, and metrics.
+//!
+//! [`Desk`] carries out what operators ask; [`Service`] is the actor that keeps a door of this
+//! room open; [`protocol`] is what goes over the operator socket.
+
+mod accounts;
+mod desk;
+mod http;
+mod metrics;
+pub mod protocol;
+mod queue;
+mod service;
+mod socket;
+mod view;
+
+pub use desk::{Desk, Parts};
+pub use http::http;
+pub use metrics::{Recorder, RecorderError};
+pub use service::{Service, ServiceArgs, ServiceMsg};
+pub use socket::{SOCKET_NAME, operator_socket};
+pub use view::TreeView;

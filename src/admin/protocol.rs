@@ -1,0 +1,413 @@
+//! What an operator's command line and the daemon say to each other: one JSON object a line.
+//!
+//! A connection carries any number of [`Request`]s; each is answered by one [`Answer`]. Lists come
+//! in pages, so that neither side ever holds more than a page. Passwords travel as hashes only:
+//! the command line computes them.
+
+use mail::{Address, Domain, IdError, MessageId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What an operator wants.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "want", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Creates accounts, all or none; yields nothing.
+    AccountAdd {
+        /// At most [`PAGE_MAX`].
+        accounts: Vec<AccountNew>,
+        /// Whether one that is there gets the password and the limits given instead.
+        update: bool,
+    },
+    /// Yields a page of [`AccountView`]s.
+    AccountList {
+        /// Of that domain; of all, for none.
+        domain: Option<Domain>,
+        /// The last address of the page before.
+        after: Option<Address>,
+    },
+    /// Gives an account another password; `None` locks it.
+    AccountPassword {
+        /// Whose.
+        address: Address,
+        /// Its hash in PHC form.
+        password: Option<String>,
+    },
+    /// Gives an account other limits.
+    AccountQuota {
+        /// Whose.
+        address: Address,
+        /// How much it may hold.
+        quota: QuotaView,
+    },
+    /// Removes an account with all its mail.
+    AccountRemove {
+        /// Which.
+        address: Address,
+    },
+    /// Yields an [`AccountView`].
+    AccountShow {
+        /// Which.
+        address: Address,
+    },
+    /// Adds an alias, or gives it other targets.
+    AliasAdd(AliasView),
+    /// Yields [`AliasView`]s.
+    AliasList {
+        /// Of that domain; of all, for none.
+        domain: Option<Domain>,
+    },
+    /// Removes an alias.
+    AliasRemove {
+        /// Its name.
+        alias: AliasName,
+    },
+    /// Yields an [`AliasView`].
+    AliasShow {
+        /// Its name.
+        alias: AliasName,
+    },
+    /// Adds a domain.
+    DomainAdd {
+        /// Which.
+        domain: Domain,
+    },
+    /// Yields [`DomainView`]s.
+    DomainList,
+    /// Removes a domain without accounts and aliases.
+    DomainRemove {
+        /// Which.
+        domain: Domain,
+    },
+    /// Yields a [`DomainView`].
+    DomainShow {
+        /// Which.
+        domain: Domain,
+    },
+    /// Yields the daemon's [`About`].
+    Hello,
+    /// Tries waiting mail now; yields the number of recipients made due.
+    QueueFlush {
+        /// Of that domain; of all, for none.
+        domain: Option<Domain>,
+        /// Only that message.
+        id: Option<Id>,
+    },
+    /// Yields a page of [`QueueView`]s.
+    QueueList {
+        /// Only those with a recipient that waits for that domain.
+        domain: Option<Domain>,
+        /// The last id of the page before.
+        after: Option<Id>,
+    },
+    /// Yields a [`QueueView`].
+    QueueShow {
+        /// Which.
+        id: Id,
+    },
+    /// Yields the supervision tree.
+    Tree {
+        /// In which form.
+        form: TreeForm,
+    },
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Done; here is what was asked for.
+    Done(Value),
+    /// Not done.
+    Refused(Refusal),
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind of trouble it is.
+    pub kind: RefusalKind,
+    /// What, where, and what would be right.
+    pub message: String,
+}
+
+/// What kind of trouble it is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// The disk or an actor did not do its work. Fault of ours or the disk's.
+    Broken,
+    /// It is there already, or still in use. Fault of the operator.
+    Conflict,
+    /// It is not there. Fault of the operator.
+    Missing,
+    /// The request is not understood. Fault of whoever wrote it.
+    Wrong,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct About {
+    /// The daemon's version.
+    pub version: String,
+    /// Its name on the network.
+    pub hostname: String,
+    /// Its process number.
+    pub process: u32,
+    /// Since when it runs, RFC 3339.
+    pub since: String,
+}
+
+/// An account to be created.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AccountNew {
+    /// Its address.
+    pub address: Address,
+    /// Its password's hash in PHC form; without one nobody can log in.
+    pub password: Option<String>,
+    /// How much it may hold.
+    #[serde(default)]
+    pub quota: QuotaView,
+}
+
+/// An account.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AccountView {
+    /// Its address, which is its login name.
+    pub address: Address,
+    /// Its number.
+    pub id: u64,
+    /// Whether a password is set.
+    pub can_log_in: bool,
+    /// How much it may hold.
+    pub quota: QuotaView,
+    /// When it was created, RFC 3339.
+    pub created: String,
+    /// What it holds; only where one account is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holdings>,
+}
+
+/// What an account holds.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Holdings {
+    /// Mailboxes, INBOX included.
+    pub mailboxes: u64,
+    /// Messages.
+    pub messages: u64,
+    /// The sum of their sizes in octets.
+    pub octets: u64,
+}
+
+/// How much an account may hold; none is without limit.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct QuotaView {
+    /// The sum of the sizes of its messages, in octets.
+    pub octets: Option<u64>,
+    /// The number of its messages.
+    pub messages: Option<u64>,
+}
+
+/// The name of an alias: `list@example.test`, or `@example.test` for the catch-all.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AliasName {
+    /// The part before the `@`; empty for the catch-all.
+    pub local: String,
+    /// The part after it.
+    pub domain: Domain,
+}
+
+/// An alias and where it leads.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AliasView {
+    /// Its name.
+    pub alias: AliasName,
+    /// Its targets.
+    pub targets: Vec<Address>,
+}
+
+/// A domain.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DomainView {
+    /// Its name.
+    pub domain: Domain,
+    /// How many accounts it has; only where one domain is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<u64>,
+    /// How many aliases it has; likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aliases: Option<u64>,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Page<T> {
+    /// The items, ascending.
+    pub items: Vec<T>,
+    /// Whether there are more behind the last one.
+    pub more: bool,
+}
+
+/// A message that waits.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct QueueView {
+    /// The message.
+    pub id: Id,
+    /// Its sender; none is `<>`.
+    pub from: Option<Address>,
+    /// Its size in octets.
+    pub octets: u64,
+    /// Since when it waits, RFC 3339.
+    pub arrived: String,
+    /// Where it came from.
+    pub origin: String,
+    /// Its recipients; those that nothing remains to be done for only where one is shown.
+    pub recipients: Vec<RecipientView>,
+}
+
+/// A recipient of a message that waits.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RecipientView {
+    /// Who.
+    pub address: Address,
+    /// `local`, or the domain whose queue it is in.
+    pub to: String,
+    /// `open`, `failed` or `closed`.
+    pub state: String,
+    /// How many attempts have ended.
+    pub attempts: u32,
+    /// When the next attempt is due, RFC 3339; none if there is none.
+    pub next: Option<String>,
+    /// How the last attempt ended, or why there has been none.
+    pub why: Option<String>,
+}
+
+/// A message's id, written as people write it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id(pub MessageId);
+
+/// How the supervision tree is written.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TreeForm {
+    /// For Graphviz.
+    Dot,
+    /// As data.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Refusal {
+    /// A refusal of that kind.
+    pub fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+}
+
+impl std::str::FromStr for AliasName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(domain) = text.strip_prefix('@') {
+            let domain = domain.parse().map_err(|error| format!("{text}: {error}"))?;
+            return Ok(Self {
+                local: String::new(),
+                domain,
+            });
+        }
+        let address: Address = text.parse().map_err(|error| {
+            format!("{text}: {error}; name@example.test or @example.test is expected")
+        })?;
+        Ok(Self {
+            local: address.local().to_owned(),
+            domain: address.domain().clone(),
+        })
+    }
+}
+
+impl std::fmt::Display for AliasName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match Address::new(&self.local, self.domain.clone()) {
+            Ok(address) => write!(f, "{address}"),
+            Err(_) => write!(f, "@{}", self.domain),
+        }
+    }
+}
+
+impl TryFrom<String> for AliasName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<AliasName> for String {
+    fn from(name: AliasName) -> Self {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.0.to_string()
+    }
+}
+
+/// Items of a list in one answer, and accounts in one request.
+pub const PAGE_MAX: usize = 1000;
+
+/// A request or an answer longer than this is not read: a page of the longest items fits.
+pub const LINE_OCTETS_MAX: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_and_answers_survive_being_written_and_read() {
+        let requests = [
+            Request::Hello,
+            Request::AliasShow {
+                alias: "@example.test".parse().unwrap(),
+            },
+            Request::QueueFlush {
+                domain: Some("d.test".parse().unwrap()),
+                id: Some(Id(MessageId(77))),
+            },
+        ];
+        for request in requests {
+            let line = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request, "{line}");
+        }
+        let answer = Answer::Refused(Refusal::new(RefusalKind::Missing, "no such account"));
+        let line = serde_json::to_string(&answer).unwrap();
+        assert_eq!(
+            line,
+            r#"{"refused":{"kind":"missing","message":"no such account"}}"#
+        );
+        assert_eq!(serde_json::from_str::<Answer>(&line).unwrap(), answer);
+    }
+
+    #[test]
+    fn a_catch_all_is_written_with_nothing_before_the_at() {
+        let name: AliasName = "@Example.test".parse().unwrap();
+        assert_eq!((name.local.as_str(), name.to_string().as_str()), ("", "@example.test"));
+        assert!("example.test".parse::<AliasName>().is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! The operator socket: a Unix socket in the data folder, for the daemon's user and root.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+    task::JoinSet,
+};
+
+use super::{
+    Desk, ServiceArgs,
+    protocol::{Answer, LINE_OCTETS_MAX, Refusal, RefusalKind},
+    service::Serving,
+};
+
+/// The socket's name in the data folder.
+pub const SOCKET_NAME: &str = "operator.sock";
+
+/// Serves operators on the socket in `folder`, which this process has locked.
+#[must_use]
+pub fn operator_socket(folder: &Path, desk: Arc<Desk>) -> ServiceArgs {
+    let path = folder.join(SOCKET_NAME);
+    ServiceArgs {
+        bind: Arc::new(move || {
+            let (path, desk) = (path.clone(), Arc::clone(&desk));
+            Box::pin(async move { bind(path, desk) })
+        }),
+    }
+}
+
+fn bind(path: PathBuf, desk: Arc<Desk>) -> io::Result<Serving> {
+    // Whoever left it there is gone: the data folder's lock is ours.
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(&path, &error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(|error| named(&path, &error))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
+        .map_err(|error| named(&path, &error))?;
+    Ok(Box::pin(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await?;
+            while connections.try_join_next().is_some() {}
+            if connections.len() < CONNECTIONS_MAX && is_operator(&stream) {
+                let desk = Arc::clone(&desk);
+                connections.spawn(async move {
+                    if let Err(error) = serve(stream, &desk).await {
+                        tracing::debug!(%error, "an operator left");
+                    }
+                });
+            }
+        }
+    }))
+}
+
+/// Whether the peer is the daemon's own user or root. The file's mode says the same, but not
+/// every system asks it.
+fn is_operator(stream: &UnixStream) -> bool {
+    let Ok(peer) = stream.peer_cred() else {
+        return false;
+    };
+    let own = rustix::process::geteuid().as_raw();
+    let is_operator = peer.uid() == own || peer.uid() == 0;
+    if !is_operator {
+        tracing::warn!(uid = peer.uid(), "a stranger at the operator socket");
+    }
+    is_operator
+}
+
+async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
+    let (read, mut write) = stream.split();
+    let mut read = BufReader::new(read);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut limited = (&mut read).take(LINE_OCTETS_MAX as u64);
+        if limited.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        let is_whole = line.last() == Some(&b'\n');
+        let answer = match serde_json::from_slice(&line) {
+            Ok(request) if is_whole => match desk.answer(request).await {
+                Ok(value) => Answer::Done(value),
+                Err(refusal) => Answer::Refused(refusal),
+            },
+            Ok(_) => refused(format!("a request is a line of at most {LINE_OCTETS_MAX} octets")),
+            Err(error) => refused(format!("the request is not understood: {error}")),
+        };
+        let mut answer = serde_json::to_vec(&answer)?;
+        answer.push(b'\n');
+        write.write_all(&answer).await?;
+        if !is_whole {
+            return Ok(());
+        }
+    }
+}
+
+fn refused(message: String) -> Answer {
+    Answer::Refused(Refusal::new(RefusalKind::Wrong, message))
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {}: {error}", path.display()))
+}
+
+/// Operators are few; a program that forgets to hang up must not take every descriptor.
+const CONNECTIONS_MAX: usize = 64;

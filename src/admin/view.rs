@@ -1,0 +1,43 @@
+//! The supervision tree as the doors of this room see it, before and after it is whole.
+
+use std::sync::{Arc, OnceLock};
+
+use supervision::{Root, Status, Tree};
+
+/// A look at the tree. It is made before the tree, because what looks is part of it.
+#[derive(Clone, Debug, Default)]
+pub struct TreeView(Arc<OnceLock<Root>>);
+
+impl TreeView {
+    /// The tree is whole: this is its root. Said once.
+    pub fn show(&self, root: Root) {
+        // A second root would be the same one: a process has one tree.
+        let _ = self.0.set(root);
+    }
+
+    /// The tree; none before it is whole.
+    #[must_use]
+    pub fn tree(&self) -> Option<Tree> {
+        self.0.get().map(Root::tree)
+    }
+
+    /// Whether mail can be taken and served: everything has started and nothing of it is down.
+    ///
+    /// # Errors
+    /// What is not up, for whoever asks.
+    pub fn ready(&self) -> Result<(), String> {
+        let tree = self.tree().ok_or_else(|| "starting".to_owned())?;
+        match first_not_up(&tree) {
+            None => Ok(()),
+            Some((name, status)) => Err(format!("{name} is {status}")),
+        }
+    }
+}
+
+/// The first place that is not up. Members of families come and go, and are not looked at.
+fn first_not_up(tree: &Tree) -> Option<(&str, Status)> {
+    if tree.status != Status::Up {
+        return Some((&tree.name, tree.status));
+    }
+    tree.children.iter().find_map(first_not_up)
+}

@@ -1,0 +1,92 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{account, alias, check, demo, domain, queue, serve, store, tree};
+
+/// A mail system made of actors.
+#[derive(Debug, Parser)]
+#[command(
+    name = "heronry",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a command, the demo starts.\n\n\
+        Exit codes: 0 done; 1 not done; 2 command line or configuration wrong;\n\
+        3 no daemon answers; 4 the store is damaged."
+)]
+pub struct Cli {
+    /// The subcommand; none is the demo.
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) demo: demo::Demo,
+}
+
+/// Every subcommand, in the order of `--help`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Start a complete private system without configuration, on loopback only.
+    Demo(demo::Demo),
+    /// Start the daemon.
+    Serve(serve::Serve),
+    /// Print the effective configuration with the source of each value, or what is wrong with it.
+    Check(check::Check),
+    /// Domains whose mail is ours.
+    Domain {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: domain::Domain,
+    },
+    /// Accounts: who has mail here.
+    Account {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: account::Account,
+    },
+    /// Aliases: other names, for one or for many.
+    Alias {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: alias::Alias,
+    },
+    /// Mail that waits: who, since when, why, and when it is tried next.
+    Queue {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: queue::Queue,
+    },
+    /// The supervision tree of the running daemon.
+    Tree {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        tree: tree::Tree,
+    },
+    /// The store on disk, while no daemon has it open.
+    Store {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: store::Store,
+    },
+}
+
+/// Which daemon, and how its answer is written.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Reach {
+    /// The daemon's data folder; the operator socket lies in it.
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "config")]
+    pub(super) data: Option<PathBuf>,
+    /// The daemon's configuration, which names its data folder.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}

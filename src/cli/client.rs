@@ -1,0 +1,120 @@
+//! The command line's side of the operator socket.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::de::DeserializeOwned;
+
+use super::{Failure, args::Reach, demo};
+use crate::{
+    admin::{SOCKET_NAME, protocol::{Answer, LINE_OCTETS_MAX, Page, Request}},
+    config::Config,
+};
+
+/// A connection to a running daemon.
+pub(super) struct Client {
+    socket: PathBuf,
+    stream: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Connects to the daemon that `reach` names.
+    pub(super) fn of(reach: &Reach) -> Result<Self, Failure> {
+        Self::connect(&reach.folder()?)
+    }
+
+    fn connect(folder: &Path) -> Result<Self, Failure> {
+        let socket = folder.join(SOCKET_NAME);
+        let stream = UnixStream::connect(&socket).map_err(|error| {
+            let hint = match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    "no daemon runs on this data folder; start one, or name another folder with --data"
+                }
+                io::ErrorKind::PermissionDenied => "only the daemon's user and root may steer it",
+                _ => "is this the daemon's data folder?",
+            };
+            Failure::unreachable(format!("cannot reach {}: {error}: {hint}", socket.display()))
+        })?;
+        let limited = stream
+            .set_read_timeout(Some(ANSWER_LIMIT))
+            .and_then(|()| stream.set_write_timeout(Some(ANSWER_LIMIT)));
+        limited.map_err(|error| Failure::unreachable(format!("{}: {error}", socket.display())))?;
+        Ok(Self { socket, stream: BufReader::new(stream) })
+    }
+
+    /// Asks, and reads the answer.
+    pub(super) fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
+        match self.exchange(request).map_err(|error| self.lost(&error))? {
+            Answer::Done(value) => serde_json::from_value(value).map_err(|error| self.lost(&error.into())),
+            Answer::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Asks for page after page: `request` makes the question from the last item so far.
+    pub(super) fn ask_for_all<T: DeserializeOwned>(
+        &mut self,
+        mut request: impl FnMut(Option<&T>) -> Request,
+    ) -> Result<Vec<T>, Failure> {
+        let mut items: Vec<T> = Vec::new();
+        loop {
+            let page: Page<T> = self.ask(&request(items.last()))?;
+            let is_last = !page.more || page.items.is_empty();
+            items.extend(page.items);
+            if is_last {
+                return Ok(items);
+            }
+        }
+    }
+
+    fn exchange(&mut self, request: &Request) -> io::Result<Answer> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line)?;
+        let mut answer = Vec::new();
+        let limit = LINE_OCTETS_MAX as u64;
+        self.stream.by_ref().take(limit).read_until(b'\n', &mut answer)?;
+        if answer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
+    fn lost(&self, error: &io::Error) -> Failure {
+        let what = match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                format!("no answer within {} seconds", ANSWER_LIMIT.as_secs())
+            }
+            io::ErrorKind::UnexpectedEof => "the daemon hung up; its log says why".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::unreachable(format!("{}: {what}", self.socket.display()))
+    }
+}
+
+impl Reach {
+    /// The data folder of the daemon that is meant: the one given, the one that the configuration
+    /// names, or the demo's.
+    pub(super) fn folder(&self) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &self.data {
+            return Ok(folder.clone());
+        }
+        if let Some(file) = &self.config {
+            return Ok(Config::read(file)?.effective.data);
+        }
+        let usual = Path::new(USUAL_CONFIG);
+        if usual.exists() {
+            return Ok(Config::read(usual)?.effective.data);
+        }
+        Ok(demo::default_folder())
+    }
+}
+
+/// Read when neither `--data` nor `--config` is given.
+const USUAL_CONFIG: &str = "/etc/heronry/heronry.toml";
+
+/// The longest request makes a thousand accounts durable.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);

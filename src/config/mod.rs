@@ -1,0 +1,18 @@
+//! The configuration: one TOML file, one struct made of each room's own.
+//!
+//! Every key says its unit, every default is a documented constant, and a key that is not known
+//! is an error with the line and the nearest known one.
+
+mod defaults;
+mod effective;
+mod error;
+mod hop;
+mod listener;
+mod read;
+mod sections;
+
+pub use effective::{Effective, Source};
+pub use error::ConfigError;
+pub use hop::{Hop, Server};
+pub use listener::{Listener, Protocol};
+pub use sections::{Config, Dns, Limits, Log, LogFormat, Route, Tls};

@@ -1,0 +1,155 @@
+//! What an operator may set.
+
+use std::path::PathBuf;
+
+use mail::{Domain, Network};
+use serde::{Deserialize, Serialize};
+
+use super::{Hop, Listener, Server, defaults};
+
+/// Everything that an operator may set. `docs/configuration.md` explains each key.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The name by which this system knows itself: in greetings, in trace headers, as the sender
+    /// of reports.
+    pub hostname: Domain,
+    /// Where everything is kept that must survive a restart.
+    pub data: PathBuf,
+    /// Domains that are added at the start if they are not there; more with `heronry domain add`.
+    pub domains: Vec<Domain>,
+    /// Clients that may send to other systems without logging in.
+    pub trusted: Vec<Network>,
+    /// Clients that may log in without TLS.
+    pub login_without_tls: Vec<Network>,
+    /// Whether mail for other systems waits in its queue instead of being sent.
+    pub hold_remote_mail: bool,
+    /// The next hop of all mail for other systems that no `[[route]]` names.
+    pub relay: Option<Hop>,
+    /// The doors.
+    pub listener: Vec<Listener>,
+    /// Next hops of single domains.
+    pub route: Vec<Route>,
+    /// How addresses are understood.
+    pub address: policy::route::Rules,
+    /// Where names are asked for.
+    pub dns: Dns,
+    /// How much is taken.
+    pub limits: Limits,
+    /// What is logged.
+    pub log: Log,
+    /// How passwords are checked.
+    pub login: actors::login::Config,
+    /// How mail for other systems is sent.
+    pub queue: actors::queue::Config,
+    /// What this system shows as itself.
+    pub tls: Tls,
+}
+
+/// The section `[dns]`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dns {
+    /// The servers to ask; none: the machine's own (`/etc/resolv.conf`).
+    pub servers: Vec<Server>,
+}
+
+/// The section `[limits]`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The largest message, in octets (RFC 1870 §3).
+    pub message_octets_max: u64,
+    /// The most recipients of one transaction (RFC 5321 §4.5.3.1.8: 100 at least).
+    pub recipients_max: usize,
+    /// How many octets of mail may be in memory at a time, on their way to the disk.
+    pub memory_octets: u64,
+    /// How many connections each door takes.
+    pub connections: policy::shape::Limits,
+}
+
+/// The section `[log]`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A level, or levels by room: `info,heronry_store=debug`.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// One `[[route]]`: mail for a domain goes to this hop, whatever the DNS says.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The recipients' domain.
+    pub domain: Domain,
+    /// Where its mail goes.
+    pub to: Hop,
+}
+
+/// The section `[tls]`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub key: Option<PathBuf>,
+    /// Whether a certificate is made in the data folder if none is given; no client has a reason
+    /// to trust it.
+    pub self_signed: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            hostname: defaults::hostname(),
+            data: defaults::DATA.into(),
+            domains: Vec::new(),
+            trusted: Vec::new(),
+            login_without_tls: Vec::new(),
+            hold_remote_mail: false,
+            relay: None,
+            listener: Vec::new(),
+            route: Vec::new(),
+            address: Default::default(),
+            dns: Dns::default(),
+            limits: Limits::default(),
+            log: Log::default(),
+            login: Default::default(),
+            queue: Default::default(),
+            tls: Tls::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_octets_max: defaults::MESSAGE_OCTETS_MAX,
+            recipients_max: defaults::RECIPIENTS_MAX,
+            memory_octets: defaults::MEMORY_OCTETS,
+            connections: Default::default(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: defaults::LOG_FILTER.to_owned(), format: LogFormat::Auto }
+    }
+}

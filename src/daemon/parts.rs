@@ -1,0 +1,41 @@
+//! What the supervision tree is made of.
+
+use std::sync::Arc;
+
+use store::port::{Accounts, Leases, MailStore, Spool};
+use world::{
+    Clock, Random,
+    tls::{ClientTls, ServerTls},
+};
+
+use crate::{
+    admin::{Recorder, TreeView},
+    config::Config,
+};
+
+/// Everything that the tree is given. Clones are the same house.
+#[derive(Clone)]
+pub struct Parts {
+    /// Domains, accounts and aliases.
+    pub accounts: Arc<dyn Accounts>,
+    /// TLS as a client of other systems.
+    pub client_tls: ClientTls,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What the operator has set.
+    pub config: Arc<Config>,
+    /// Who owns which shard.
+    pub leases: Arc<dyn Leases>,
+    /// Mailboxes and their messages.
+    pub mail: Arc<dyn MailStore>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// The numbers of this process, for the HTTP door.
+    pub recorder: Recorder,
+    /// TLS as a server; none if there is no certificate.
+    pub server_tls: Option<ServerTls>,
+    /// Messages that we have taken responsibility for.
+    pub spool: Arc<dyn Spool>,
+    /// Where the tree shows itself once it is whole.
+    pub view: TreeView,
+}

@@ -1,0 +1,37 @@
+//! What is to be started.
+
+use crate::config::Config;
+
+/// A configuration, and what a demo adds to it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(super) config: Config,
+    pub(super) demo: Option<Demo>,
+}
+
+/// What a demo has besides its configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demo {
+    /// How many accounts there are.
+    pub(super) accounts: u32,
+}
+
+impl Plan {
+    /// The demo, with `accounts` accounts.
+    #[must_use]
+    pub fn demo(config: Config, accounts: u32) -> Self {
+        Self { config, demo: Some(Demo { accounts }) }
+    }
+
+    /// The daemon.
+    #[must_use]
+    pub fn serve(config: Config) -> Self {
+        Self { config, demo: None }
+    }
+}
+
+/// The domain of the demo's accounts: never anybody's (RFC 6761 §6.2).
+pub const DEMO_DOMAIN: &str = "example.test";
+
+/// The password of the demo's accounts.
+pub const DEMO_PASSWORD: &str = "secret";

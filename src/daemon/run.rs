@@ -1,0 +1,170 @@
+//! From a plan to a house, and back.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
+
+use supervision::{ExitCause, Root};
+use world::{
+    Clock, Random, SystemClock, SystemRandom,
+    tls::{Certificates, ClientTls, ServerTls},
+};
+
+use super::{Parts, Plan, StartError, banner::banner, folder, furnish, signals::Signals};
+use crate::{
+    admin::{Recorder, TreeView},
+    config::{Config, LogFormat},
+    tree,
+};
+
+/// Brings the house up, and returns when it is down again.
+///
+/// # Errors
+/// [`StartError`]: it did not come up, or one part failed so often that the house gave up.
+pub fn run(plan: Plan) -> Result<(), StartError> {
+    set_up_logging(&plan)?;
+    supervision::install_panic_hook();
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    runtime.block_on(live(plan))
+}
+
+async fn live(plan: Plan) -> Result<(), StartError> {
+    // Before anything else, so that a stop is never missed.
+    let mut signals = Signals::listen().map_err(StartError::Runtime)?;
+    let parts = tokio::select! {
+        parts = parts(&plan) => parts?,
+        signal = signals.next() => return stopped_early(signal),
+    };
+    let root = tokio::select! {
+        root = tree::start(parts.clone()) => root.map_err(StartError::Tree)?,
+        signal = signals.next() => return stopped_early(signal),
+    };
+    parts.view.show(root.clone());
+    announce(&plan);
+    let ended = tokio::select! {
+        cause = root.ended() => Some(cause),
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            None
+        }
+    };
+    match ended {
+        Some(cause) => Err(StartError::Tree(cause)),
+        None => stop(&root, &mut signals).await,
+    }
+}
+
+/// The doors close first, the store last. A second signal ends the wait: nothing that was
+/// answered 250 needs it.
+async fn stop(root: &Root, signals: &mut Signals) -> Result<(), StartError> {
+    let cause = tokio::select! {
+        cause = root.stop() => cause,
+        signal = signals.next() => {
+            tracing::warn!(signal, "stopping at once");
+            return Ok(());
+        }
+    };
+    match cause {
+        ExitCause::Normal | ExitCause::Drained => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        cause => Err(StartError::Tree(cause)),
+    }
+}
+
+fn stopped_early(signal: &str) -> Result<(), StartError> {
+    tracing::info!(signal, "stopped before the house was up");
+    Ok(())
+}
+
+async fn parts(plan: &Plan) -> Result<Parts, StartError> {
+    let config = &plan.config;
+    folder::prepare(&config.data)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let recorder = Recorder::install(&tree::metrics())?;
+    let trouble =
+        |source| StartError::Store { folder: config.data.clone(), source };
+    let store = Arc::new(open_store(config, &clock).await.map_err(trouble)?);
+    furnish::domains(&*store, &*store, &config.domains).await.map_err(trouble)?;
+    if let Some(demo) = plan.demo {
+        furnish::demo(&*store, &*store, &*random, demo).await.map_err(trouble)?;
+    }
+    Ok(Parts {
+        accounts: store.clone(),
+        client_tls: ClientTls::new(&[])?,
+        clock,
+        config: Arc::new(config.clone()),
+        leases: store.clone(),
+        mail: store.clone(),
+        random,
+        recorder,
+        server_tls: server_tls(config)?,
+        spool: store,
+        view: TreeView::default(),
+    })
+}
+
+async fn open_store(
+    _config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<store::MemoryStore, store::StoreError> {
+    let clock = Arc::clone(clock);
+    Ok(store::MemoryStore::new(Arc::new(move || clock.now())))
+}
+
+fn server_tls(config: &Config) -> Result<Option<ServerTls>, StartError> {
+    let certificates = match (&config.tls.certificate, &config.tls.key) {
+        (Some(certificate), Some(key)) => {
+            Certificates::read(&[(certificate.clone(), key.clone())])?
+        }
+        _ if config.tls.self_signed => {
+            let mut names = vec![config.hostname.to_string()];
+            for name in ["localhost", "127.0.0.1", "::1"] {
+                if names[0] != name {
+                    names.push(name.to_owned());
+                }
+            }
+            Certificates::self_signed(&config.data.join("tls"), &names)?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(ServerTls::new(certificates)?))
+}
+
+fn set_up_logging(plan: &Plan) -> Result<(), StartError> {
+    let format = match plan.config.log.format {
+        LogFormat::Auto => telemetry::Format::Auto,
+        LogFormat::Json => telemetry::Format::Json,
+        LogFormat::Text => telemetry::Format::Text,
+    };
+    Ok(telemetry::set_up(format, &plan.config.log.filter)?)
+}
+
+/// A connection is a descriptor: as many as the system lets us have.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let before = limit.current;
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, limit = before, "cannot raise the limit of open files");
+    }
+}
+
+fn announce(plan: &Plan) {
+    let Some(demo) = plan.demo else {
+        let doors = plan.config.listener.len();
+        tracing::info!(hostname = %plan.config.hostname, doors, "up");
+        return;
+    };
+    let text = banner(&plan.config, demo);
+    // Nobody may be reading: that is no reason to go down again.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}

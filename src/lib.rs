@@ -1,0 +1,11 @@
+//! The door: the daemon and its command line, the only place that knows every room.
+//!
+//! [`cli`] reads what the operator typed, [`config`] what they wrote down; [`daemon`] brings the
+//! house up and down; [`tree`] is the house on one page; [`admin`] is how it is watched and
+//! steered.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod tree;
