@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::lexer::{Lexer, Piece};
+use crate::{
+    header::squeeze,
+    lexer::{Lexer, Piece},
+};
 
 /// One entry of an address list, in the four parts in which IMAP shows it (RFC 3501 §7.4.2).
 ///
@@ -11,7 +14,8 @@ use crate::lexer::{Lexer, Piece};
 /// there stand there.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Entry<'a> {
-    /// The display name, or the comment behind an address without one; still encoded.
+    /// The display name, or the comment behind an address without one; still encoded, with one
+    /// space wherever there was white space.
     pub name: Option<Cow<'a, [u8]>>,
     /// The obsolete source route, `@a,@b`.
     pub route: Option<Cow<'a, [u8]>>,
@@ -119,6 +123,10 @@ impl<'a> Reader<'a> {
                 .filter(|comment| !comment.is_empty());
             read
         };
+        entry.name = entry.name.map(|name| match name {
+            Cow::Borrowed(name) => squeeze(name),
+            Cow::Owned(name) => Cow::Owned(squeeze(&name).into_owned()),
+        });
         entry.mailbox.get_or_insert(Cow::Borrowed(MISSING_MAILBOX));
         entry.domain.get_or_insert(Cow::Borrowed(MISSING_DOMAIN));
         self.entries.push(entry);
@@ -128,6 +136,10 @@ impl<'a> Reader<'a> {
     fn angle(&mut self, entry: &mut Entry<'a>) -> Result<(), Broken> {
         self.lexer.bump();
         self.lexer.skip();
+        if self.lexer.eat(b'>') {
+            self.lexer.skip();
+            return Ok(()); // nobody, `<>`
+        }
         if self.lexer.peek() == Some(b'@') {
             entry.route = Some(Cow::Borrowed(INVALID_ROUTE));
             entry.route = Some(self.route()?);
@@ -216,7 +228,7 @@ mod tests {
 
     #[test]
     fn addresses_are_read_in_their_many_forms() {
-        let cases: [(&str, &[&str]); 14] = [
+        let cases: [(&str, &[&str]); 15] = [
             ("user@domain", &["-|-|user|domain"]),
             ("Real Name <u.v@d.test>", &["Real Name|-|u.v|d.test"]),
             ("\"Q. \\\"x\\\"\" <\"a b\"@d>", &["Q. \"x\"|-|a b|d"]),
@@ -245,6 +257,10 @@ mod tests {
                 &["-|-|a|b", "-|-|MISSING_MAILBOX|MISSING_DOMAIN", "-|-|c|d"],
             ),
             ("alone", &["-|-|alone|MISSING_DOMAIN"]),
+            (
+                "MAILER DAEMON <>",
+                &["MAILER DAEMON|-|MISSING_MAILBOX|MISSING_DOMAIN"],
+            ),
             ("Name <broken>", &["Name|-|broken|MISSING_DOMAIN"]),
             (
                 "John Q. Public <j@x>, Foo\r\n Bar <f@x>",

@@ -55,8 +55,11 @@ pub struct Disposition<'a> {
 /// as `name`, or as `name*` if a piece of them is encoded; the value stays encoded then.
 #[derive(Clone, Debug, Default)]
 pub struct Params<'a> {
-    pairs: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+    pairs: Vec<Pair<'a>>,
 }
+
+/// A parameter: name and value.
+pub type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 impl<'a> Content<'a> {
     /// Reads the `Content-` fields of a header.
@@ -116,7 +119,7 @@ impl<'a> Content<'a> {
 }
 
 impl<'a> ContentType<'a> {
-    /// Reads a field's value. A broken one gives as much as can be read, without parameters.
+    /// Reads a field's value. A broken one gives as much as can be read.
     #[must_use]
     pub fn read(value: &'a [u8]) -> Self {
         let mut lexer = Lexer::new(value);
@@ -126,9 +129,9 @@ impl<'a> ContentType<'a> {
         if lexer.eat(b'/') {
             lexer.skip();
             read.subtype = lexer.token().unwrap_or_default();
-            if lexer.peek() == Some(b';') {
-                read.params = Params::read(&mut lexer);
-            }
+        }
+        if lexer.peek() == Some(b';') {
+            read.params = Params::read(&mut lexer);
         }
         read
     }
@@ -207,7 +210,7 @@ impl<'a> Params<'a> {
             .map(|(_, value)| value)
     }
 
-    pub(crate) fn into_pairs(self) -> Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)> {
+    pub(crate) fn into_pairs(self) -> Vec<Pair<'a>> {
         self.pairs
     }
 
@@ -293,11 +296,9 @@ impl<'a> Piecewise<'a> {
     }
 }
 
-type Pairs<'a> = Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>;
-
 /// Puts the pieces of each name together in the order of their numbers (RFC 2231 §3, §4.1). Where
 /// a number is missing they stay apart.
-fn join<'a>(mut pieces: Vec<(Piecewise<'a>, Cow<'a, [u8]>)>, pairs: &mut Pairs<'a>) {
+fn join<'a>(mut pieces: Vec<(Piecewise<'a>, Cow<'a, [u8]>)>, pairs: &mut Vec<Pair<'a>>) {
     pieces.sort_by(|(a, _), (b, _)| {
         let (x, y) = (a.base.to_ascii_lowercase(), b.base.to_ascii_lowercase());
         x.cmp(&y).then(a.index.cmp(&b.index))

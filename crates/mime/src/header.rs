@@ -20,7 +20,8 @@ pub struct Header<'a> {
 pub struct Field<'a> {
     /// Without white space around it.
     pub name: &'a [u8],
-    /// What follows the colon, folded as it was, without white space and line ends around it.
+    /// What follows the colon, folded as it was, without white space before it and the line end
+    /// behind it.
     pub value: &'a [u8],
     /// Where the field stands in the block, its last line end included.
     pub range: Range<usize>,
@@ -105,7 +106,7 @@ impl<'a> Field<'a> {
     /// The value as people read it: unfolded, encoded words decoded (RFC 2047).
     #[must_use]
     pub fn text(&self) -> Cow<'a, str> {
-        words::decode(self.unfolded())
+        words::decode(unfold(self.value.trim_ascii_end()))
     }
 }
 
@@ -123,6 +124,31 @@ pub fn header_end(message: &[u8]) -> Option<usize> {
             },
         }
     }
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Removes line ends, and makes one space of any white space; none stays at the edges.
+pub(crate) fn squeeze(value: &[u8]) -> Cow<'_, [u8]> {
+    let value = value.trim_ascii();
+    let is_plain = |pair: &[u8]| pair != b"  " && !matches!(pair[0], b'\t' | b'\r' | b'\n');
+    if value.windows(2).all(is_plain) {
+        return Cow::Borrowed(value);
+    }
+    let mut out = Vec::with_capacity(value.len());
+    for word in value
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+    {
+        if !out.is_empty() {
+            out.push(b' ');
+        }
+        out.extend_from_slice(word);
+    }
+    Cow::Owned(out)
 }
 
 /// Removes line ends.
@@ -157,7 +183,7 @@ fn field_at(block: &[u8], at: usize) -> Option<Field<'_>> {
     };
     Some(Field {
         name: name.trim_ascii(),
-        value: value.trim_ascii(),
+        value: without_line_end(value).trim_ascii_start(),
         range: at..at + end,
     })
 }

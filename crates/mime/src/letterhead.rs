@@ -5,18 +5,18 @@ use std::borrow::Cow;
 use crate::{
     addresses::{self, Entry},
     date::Date,
-    header::Header,
+    header::{Header, squeeze},
 };
 
 /// The fields of IMAP's ENVELOPE, unfolded and still encoded (RFC 3501 §7.4.2). Not to be mixed up
 /// with [`mail::Envelope`], which says where a message really goes.
 ///
-/// Of a field that is there twice the last one counts, as in Dovecot.
+/// Of a text that is there twice the last one counts, of addresses all, as in Dovecot.
 #[derive(Clone, Debug, Default)]
 pub struct Letterhead<'a> {
     /// `Date`
     pub date: Option<Cow<'a, [u8]>>,
-    /// `Subject`
+    /// `Subject`, with one space wherever there was white space.
     pub subject: Option<Cow<'a, [u8]>>,
     /// `From`
     pub from: Vec<Entry<'a>>,
@@ -42,18 +42,18 @@ impl<'a> Letterhead<'a> {
     pub fn of(header: Header<'a>) -> Self {
         let mut head = Self::default();
         for field in header.fields() {
-            let list = || addresses::read(field.value);
+            let add = |list: &mut Vec<Entry<'a>>| list.append(&mut addresses::read(field.value));
             let text = || Some(field.unfolded());
             // By length first: most fields are none of these.
             match field.name.len() {
-                2 if field.is("To") => head.to = list(),
-                2 if field.is("Cc") => head.cc = list(),
-                3 if field.is("Bcc") => head.bcc = list(),
+                2 if field.is("To") => add(&mut head.to),
+                2 if field.is("Cc") => add(&mut head.cc),
+                3 if field.is("Bcc") => add(&mut head.bcc),
                 4 if field.is("Date") => head.date = text(),
-                4 if field.is("From") => head.from = list(),
-                6 if field.is("Sender") => head.sender = list(),
-                7 if field.is("Subject") => head.subject = text(),
-                8 if field.is("Reply-To") => head.reply_to = list(),
+                4 if field.is("From") => add(&mut head.from),
+                6 if field.is("Sender") => add(&mut head.sender),
+                7 if field.is("Subject") => head.subject = Some(squeeze(field.value)),
+                8 if field.is("Reply-To") => add(&mut head.reply_to),
                 10 if field.is("Message-ID") => head.message_id = text(),
                 11 if field.is("In-Reply-To") => head.in_reply_to = text(),
                 _ => {}

@@ -164,7 +164,7 @@ impl<'a> Lexer<'a> {
         let mut found = false;
         loop {
             let from = self.at;
-            if self.run(is_atext).is_empty() && !(found && self.peek() == Some(b'.')) {
+            if self.run(is_atext).is_empty() && self.peek() != Some(b'.') {
                 return found;
             }
             if self.at > from {

@@ -19,11 +19,11 @@ mod trace;
 pub mod transfer;
 pub mod words;
 
-pub use content::{Content, ContentType, Disposition, Params};
+pub use content::{Content, ContentType, Disposition, Pair, Params};
 pub use date::{Date, day_of};
 pub use header::{Field, Header, header_end};
 pub use letterhead::Letterhead;
-pub use outline::{Outline, OutlineKind, Pair};
+pub use outline::{Outline, OutlineKind};
 pub use section::Section;
 pub use structure::{DEPTH_MAX, Message, PARTS_MAX, Part, PartId, PartKind};
 pub use text::{Needle, Scope};

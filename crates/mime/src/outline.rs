@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
+    content::Pair,
     letterhead::Letterhead,
     structure::{Message, PartId, PartKind},
 };
@@ -37,9 +38,6 @@ pub struct Outline<'a> {
     /// What it consists of.
     pub kind: OutlineKind<'a>,
 }
-
-/// A parameter: name and value.
-pub type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// What a part consists of.
 #[derive(Clone, Debug)]
@@ -77,9 +75,18 @@ impl<'a> Message<'a> {
         let own_lines = u64::from(lines[id.0]);
         let content = self.content(id);
         let named = content.kind.unwrap_or_default();
+        let named_global = named.is("message", "global");
         let is_composite = named.is_message() || named.is_multipart();
         let (mut media, mut subtype) = (named.kind, named.subtype);
+        let is_text = media.eq_ignore_ascii_case(b"text");
         let mut params = named.params.into_pairs();
+        if subtype.is_empty() {
+            // Not there, or broken: then it is plain text (RFC 2045 §5.2).
+            (media, subtype) = (b"text", b"plain");
+            if !is_text {
+                params.clear();
+            }
+        }
         let mut children = self.children(id);
         let kind = match (part.kind, children.next()) {
             (PartKind::Multipart, first) => {
@@ -87,7 +94,7 @@ impl<'a> Message<'a> {
                 OutlineKind::Multipart(parts.map(|child| self.outline_of(child, lines)).collect())
             }
             (PartKind::Message, Some(inner)) => {
-                if media.is_empty() {
+                if !named_global {
                     (media, subtype) = (b"message", b"rfc822");
                 }
                 OutlineKind::Message {
@@ -101,10 +108,7 @@ impl<'a> Message<'a> {
                 (media, subtype) = (b"application", b"octet-stream");
                 OutlineKind::Basic
             }
-            _ if media.is_empty() || media.eq_ignore_ascii_case(b"text") => {
-                if media.is_empty() {
-                    (media, subtype) = (b"text", b"plain");
-                }
+            _ if media.eq_ignore_ascii_case(b"text") => {
                 if !params
                     .iter()
                     .any(|(name, _)| name.eq_ignore_ascii_case(b"charset"))

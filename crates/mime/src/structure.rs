@@ -203,9 +203,10 @@ impl<'a> Reader<'a> {
         let mut from = self.begin(0);
         while let Some(found) = self.next_boundary(from) {
             let owner = self.boundaries[found.level].part;
-            let mut end = self.before_line_end(found.at);
+            // A line end that already ended the line before is not the boundary's.
+            let end = self.before_line_end(found.at).max(from);
             while self.open.last().is_some_and(|open| open.id != owner) {
-                end = self.end(end);
+                self.end(end);
             }
             self.boundaries
                 .truncate(found.level + usize::from(!found.is_last));
@@ -223,7 +224,7 @@ impl<'a> Reader<'a> {
     /// Returns where the innermost body is.
     fn begin(&mut self, mut start: usize) -> usize {
         loop {
-            let (body, is_cut) = self.header_end(start);
+            let (mut body, mut is_cut) = self.header_end(start);
             let header = Header::new(&self.raw[start..body]);
             let is_full = self.parts.len() + 1 >= PARTS_MAX || self.open.len() >= DEPTH_MAX;
             let kind = if is_full {
@@ -231,6 +232,15 @@ impl<'a> Reader<'a> {
             } else {
                 self.kind(header)
             };
+            let own = match &kind {
+                Kind::Multipart { boundary, .. } => boundary.as_deref(),
+                Kind::Leaf | Kind::Message => None,
+            };
+            if !is_cut && self.is_other_boundary(body, own) {
+                // Without a body the empty line is the line end before the boundary.
+                is_cut = true;
+                body = self.before_line_end(body).max(start);
+            }
             let is_digest = matches!(
                 kind,
                 Kind::Multipart {
@@ -262,6 +272,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether the line at `at` is a boundary, and not the one that the part itself brings.
+    fn is_other_boundary(&self, at: usize, own: Option<&[u8]>) -> bool {
+        let Some(found) = self.boundary_at(at) else {
+            return false;
+        };
+        let is_own = own.is_some_and(|own| {
+            own.len() >= self.boundaries[found.level].text.len()
+                && self.raw[at + 2..].starts_with(own)
+        });
+        !is_own
+    }
+
     fn push(&mut self, header: Range<usize>, kind: PartKind, is_digest: bool) -> usize {
         let id = self.parts.len();
         self.parts.push(Part {
@@ -275,17 +297,14 @@ impl<'a> Reader<'a> {
         id
     }
 
-    /// Ends the innermost part that is open. It ends later if its header does: the empty line
-    /// there may be the line end before the boundary.
-    fn end(&mut self, end: usize) -> usize {
-        let Some(open) = self.open.pop() else {
-            return end;
-        };
-        let next = self.parts.len();
-        let part = &mut self.parts[open.id];
-        part.next = next;
-        part.body.end = end.max(part.body.start);
-        part.body.end
+    /// Ends the innermost part that is open.
+    fn end(&mut self, end: usize) {
+        if let Some(open) = self.open.pop() {
+            let next = self.parts.len();
+            let part = &mut self.parts[open.id];
+            part.next = next;
+            part.body.end = end.max(part.body.start);
+        }
     }
 
     fn kind(&self, header: Header<'a>) -> Kind<'a> {

@@ -157,7 +157,7 @@ impl Report<'_> {
     /// The message's own `Message-ID`, if it looks like one.
     fn original_id(&self) -> Option<String> {
         let field = Header::of(self.original).find("Message-ID")?;
-        let id = String::from_utf8(field.value.to_vec()).ok()?;
+        let id = String::from_utf8(field.value.trim_ascii_end().to_vec()).ok()?;
         let inner = id.strip_prefix('<')?.strip_suffix('>')?;
         let is_sound = |b: u8| b.is_ascii_graphic() && b != b'<' && b != b'>';
         (inner.len() < 250 && inner.bytes().all(is_sound)).then_some(id)
