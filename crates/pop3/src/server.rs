@@ -143,7 +143,7 @@ impl Server {
         }
         let drop = Maildrop::new(entries);
         self.phase = Phase::Commands;
-        self.say_count("+OK ", &drop);
+        self.say_count(&drop);
         self.drop = Some(drop);
     }
 
@@ -153,8 +153,9 @@ impl Server {
             Phase::Judging(Question::Message { index }, lines) => {
                 let found = self.drop.as_ref().and_then(|drop| drop.find(index + 1));
                 let octets = found.map_or(0, |(_, entry)| entry.octets);
-                self.out.extend_from_slice(b"+OK ");
+                self.out.extend_from_slice(b"+OK");
                 if lines.is_none() {
+                    self.out.push(b' ');
                     write_number(octets, &mut self.out);
                     self.out.extend_from_slice(b" octets");
                 }
@@ -307,7 +308,7 @@ impl Server {
             (Some(name), _) if !name.eq_ignore_ascii_case("PLAIN") => {
                 self.error("unknown mechanism");
             }
-            _ if !self.may_log_in() => self.error("STLS first"),
+            _ if !self.may_log_in() => self.error("TLS is needed first"),
             (_, None) => {
                 self.say("+ ");
                 self.phase = Phase::Auth;
@@ -329,7 +330,7 @@ impl Server {
 
     fn user(&mut self, name: &str) {
         if !self.may_log_in() {
-            return self.error("STLS first");
+            return self.error("TLS is needed first");
         }
         self.user = Some(name.to_owned());
         // RFC 1939 §7: whether the user exists is not told.
@@ -418,7 +419,7 @@ impl Server {
     fn reset(&mut self) {
         if let Some(mut drop) = self.drop.take() {
             drop.unmark_all();
-            self.say_count("+OK ", &drop);
+            self.say_count(&drop);
             self.drop = Some(drop);
         }
     }
@@ -466,8 +467,8 @@ impl Server {
         self.say(text);
     }
 
-    fn say_count(&mut self, before: &str, drop: &Maildrop) {
-        self.out.extend_from_slice(before.as_bytes());
+    fn say_count(&mut self, drop: &Maildrop) {
+        self.out.extend_from_slice(b"+OK ");
         write_number(drop.count as u64, &mut self.out);
         self.out.extend_from_slice(b" messages, ");
         write_number(drop.octets, &mut self.out);
