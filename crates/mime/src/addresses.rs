@@ -77,6 +77,7 @@ struct Broken;
 impl<'a> Reader<'a> {
     /// `name: mailboxes;`. False, and nothing read, if this is no group.
     fn group(&mut self) -> bool {
+        self.lexer.comment = None; // it is cloned below, and may be long
         let begin = self.lexer.clone();
         let mut name = Piece::default();
         if !self.lexer.phrase(&mut name) || !self.lexer.eat(b':') {
@@ -102,6 +103,7 @@ impl<'a> Reader<'a> {
 
     /// `name <address>` or `address (name)`.
     fn mailbox(&mut self) -> Result<(), Broken> {
+        self.lexer.comment = None;
         let begin = self.lexer.clone();
         let mut name = Piece::default();
         let mut entry = Entry::default();

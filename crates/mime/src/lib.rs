@@ -12,6 +12,7 @@ mod header;
 mod letterhead;
 mod lexer;
 mod outline;
+mod reader;
 mod section;
 mod structure;
 mod text;

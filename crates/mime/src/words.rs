@@ -69,7 +69,10 @@ struct Word<'a> {
 /// The encoded word at the beginning of `text`: `=?charset*language?B or Q?octets?=`.
 fn encoded_word(text: &[u8]) -> Option<Word<'_>> {
     let inner = text.strip_prefix(b"=?")?;
-    let mark = inner.iter().position(|&b| b == b'?')?;
+    let mark = inner
+        .iter()
+        .take(CHARSET_OCTETS_MAX)
+        .position(|&b| b == b'?')?;
     let charset = inner[..mark].split(|&b| b == b'*').next()?;
     if charset.is_empty() || !charset.iter().all(u8::is_ascii_graphic) {
         return None;
@@ -77,7 +80,7 @@ fn encoded_word(text: &[u8]) -> Option<Word<'_>> {
     let [encoding, b'?', encoded @ ..] = &inner[mark + 1..] else {
         return None;
     };
-    let end = memmem::find(encoded, b"?=")?;
+    let end = memmem::find(&encoded[..encoded.len().min(WORD_OCTETS_MAX)], b"?=")?;
     let encoded = &encoded[..end];
     let octets = match encoding {
         b'B' | b'b' => transfer::base64(encoded),
@@ -90,6 +93,11 @@ fn encoded_word(text: &[u8]) -> Option<Word<'_>> {
         length: 2 + mark + 1 + 2 + end + 2,
     })
 }
+
+const CHARSET_OCTETS_MAX: usize = 100;
+/// RFC 2047 §2 allows 75, many write more. Without a bound, a header full of beginnings would be
+/// searched to its end for each of them.
+const WORD_OCTETS_MAX: usize = 4096;
 
 #[cfg(test)]
 mod tests {
