@@ -6,6 +6,7 @@
 
 mod bounce;
 mod delivery;
+mod listener;
 mod login;
 mod mailbox;
 mod queue;
@@ -13,8 +14,9 @@ mod resolver;
 mod router;
 mod session;
 
-pub use bounce::BounceMsg;
+pub use bounce::{BounceMsg, BounceReport};
 pub use delivery::{Attempt, DeliveryMsg, DeliveryReport};
+pub use listener::{ListenerMsg, ListenerReport};
 pub use login::{
     Checked, HashMsg, Identity, LoginMsg, LoginReport, LoginRequest, LoginVerdict,
 };

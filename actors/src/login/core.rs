@@ -26,24 +26,24 @@ use crate::contract::{Checked, Identity, LoginReport, LoginVerdict};
 
 /// A login that has arrived, with what the store knows about its user.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub(super) struct Attempt {
     /// Whose the password may be; `None` for a user that is not there.
-    pub identity: Option<Identity>,
+    pub(super) identity: Option<Identity>,
     /// A keyed digest of the user name as written.
-    pub user: Digest,
+    pub(super) user: Digest,
     /// A keyed digest of stored hash and given password together: another password, or another
     /// stored hash, is another proof, and so a change of the password is felt at once.
-    pub proof: Digest,
+    pub(super) proof: Digest,
     /// Where the client is.
-    pub client: IpAddr,
+    pub(super) client: IpAddr,
 }
 
 /// Thirty-two octets that nobody outside this process can compute.
-pub type Digest = [u8; 32];
+pub(super) type Digest = [u8; 32];
 
 /// What the shell must do.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Effect {
+pub(super) enum Effect {
     /// Answer that request.
     Answer(u64, LoginVerdict),
     /// Let that worker (the second) compute that request's hash, and say [`LoginCore::computed`].
@@ -53,7 +53,7 @@ pub enum Effect {
 }
 
 /// The state of the login room. Times are monotonic.
-pub struct LoginCore {
+pub(super) struct LoginCore {
     config: Config,
     /// When something is due for which request: a refusal, or the end of our patience with a
     /// worker.
@@ -94,7 +94,7 @@ struct Failures {
 impl LoginCore {
     /// A room in which nobody has failed yet.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config) -> Self {
         Self {
             due: BTreeSet::new(),
             failures: Generations::new(FAILURES_MAX),
@@ -108,7 +108,7 @@ impl LoginCore {
     }
 
     /// A login has arrived; `request` is a new number.
-    pub fn arrive(&mut self, request: u64, attempt: Attempt, now: Duration) -> Vec<Effect> {
+    pub(super) fn arrive(&mut self, request: u64, attempt: Attempt, now: Duration) -> Vec<Effect> {
         if let Some(identity) = &attempt.identity
             && self.is_remembered(&attempt.proof, now)
         {
@@ -131,7 +131,7 @@ impl LoginCore {
     }
 
     /// A worker has computed a hash. A report about a request that it is not computing is stale.
-    pub fn computed(&mut self, report: Checked, now: Duration) -> Vec<Effect> {
+    pub(super) fn computed(&mut self, report: Checked, now: Duration) -> Vec<Effect> {
         let Some(request) = self.requests.get(&report.request) else {
             return Vec::new();
         };
@@ -158,7 +158,7 @@ impl LoginCore {
     }
 
     /// The worker of that request cannot be reached: no verdict, and no failure.
-    pub fn unreachable(&mut self, request: u64) -> Option<Effect> {
+    pub(super) fn unreachable(&mut self, request: u64) -> Option<Effect> {
         let Stage::Computing { worker, until } = self.requests.get(&request)?.stage else {
             return None;
         };
@@ -168,7 +168,7 @@ impl LoginCore {
     }
 
     /// Time has passed: refusals may be due, or a worker may have died.
-    pub fn wake(&mut self, now: Duration) -> Vec<Effect> {
+    pub(super) fn wake(&mut self, now: Duration) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Some(&(due, request)) = self.due.first()
             && due <= now
@@ -189,7 +189,7 @@ impl LoginCore {
 
     /// How it is.
     #[must_use]
-    pub fn report(&self) -> LoginReport {
+    pub(super) fn report(&self) -> LoginReport {
         let held_back = self.requests.values().filter(|r| r.stage == Stage::HeldBack).count();
         LoginReport {
             computing: self.requests.len() - held_back,

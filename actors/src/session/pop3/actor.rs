@@ -86,18 +86,21 @@ pub struct Pop3SessionState {
 impl Actor for Pop3Session {
     type Msg = SessionMsg;
     type State = Pop3SessionState;
-    type Arguments = (Pop3Connection, Arc<Pop3SessionArgs>);
+    /// The connection, what the listener gives, and whether it goes on after a crash.
+    type Arguments = (Pop3Connection, Arc<Pop3SessionArgs>, bool);
 
     async fn pre_start(
         &self,
         myself: ActorRef<SessionMsg>,
-        (connection, args): Self::Arguments,
+        (connection, args, goes_on): Self::Arguments,
     ) -> Result<Pop3SessionState, ActorProcessingErr> {
+        if goes_on {
+            RESUMED.count(&[]);
+            myself.cast(SessionMsg::Begin)?;
+        }
         let kept = connection.checkpoint(|slot| slot.clone());
         let (server, maildrop) = match kept {
             Some(kept) => {
-                RESUMED.count(&[]);
-                myself.cast(SessionMsg::Begin)?;
                 (Server::resume(kept.server), kept.maildrop)
             }
             None => (Server::new(args.config.clone()), None),

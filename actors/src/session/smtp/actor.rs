@@ -106,18 +106,21 @@ pub struct SmtpSessionState {
 impl Actor for SmtpSession {
     type Msg = SessionMsg;
     type State = SmtpSessionState;
-    type Arguments = (SmtpConnection, Arc<SmtpSessionArgs>);
+    /// The connection, what the listener gives, and whether it goes on after a crash.
+    type Arguments = (SmtpConnection, Arc<SmtpSessionArgs>, bool);
 
     async fn pre_start(
         &self,
         myself: ActorRef<SessionMsg>,
-        (connection, args): Self::Arguments,
+        (connection, args, goes_on): Self::Arguments,
     ) -> Result<SmtpSessionState, ActorProcessingErr> {
+        if goes_on {
+            RESUMED.count(&[]);
+            myself.cast(SessionMsg::Begin)?;
+        }
         let kept = connection.checkpoint(|slot| slot.clone());
         let (server, identity) = match kept {
             Some(kept) => {
-                RESUMED.count(&[]);
-                myself.cast(SessionMsg::Begin)?;
                 (Server::resume(kept.server, trouble()), kept.identity)
             }
             None => (Server::new(args.config.clone()), None),

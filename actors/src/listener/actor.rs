@@ -1,0 +1,167 @@
+//! A listener, as an actor: it lets connections in, as many as may be.
+//!
+//! # Owns
+//! The accepting of one socket. The socket itself is older and lives on: while a listener is
+//! restarted, connections wait in the kernel.
+//!
+//! # Hears
+//! [`ListenerMsg`]: `Crowded` from its own door, `Look` from the clock.
+//!
+//! # Says
+//! Nothing to actors: it gives each socket to the function that begins a session.
+//!
+//! # Supervised by
+//! Its door, `Permanent`, after the family of its sessions.
+//!
+//! # When it crashes
+//! Nobody notices: connections wait in the kernel for the microseconds of a restart, and sessions
+//! do not depend on their listener.
+//!
+//! # Metrics
+//! `heronry_listener_connections_total`, `heronry_listener_crowded_total`.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use supervision::{Alarm, Gate, KeyedGate, KeyedPass, Pass, alarm};
+use world::{
+    connection::Socket,
+    listen::{Accepting, Door},
+};
+
+use super::metrics::{ACCEPTED, CROWDED};
+use crate::contract::{ListenerMsg, ListenerReport};
+
+/// A listener.
+#[derive(Debug)]
+pub struct Listener;
+
+/// What a listener needs to live. Everything it may touch is named here.
+#[derive(Clone)]
+pub struct ListenerArgs {
+    /// Begins a session; the guest's place is free again when it is dropped.
+    pub begin: Arc<dyn Fn(Socket, Guest) + Send + Sync>,
+    /// How many may be inside, over all clients.
+    pub gate: Gate,
+    /// How many may be inside, per client.
+    pub per_client: KeyedGate<IpAddr>,
+    /// The protocol, for the label of the metrics.
+    pub protocol: &'static str,
+    /// The bound socket.
+    pub socket: Arc<TcpListener>,
+    /// Says no in the words of the protocol, and closes.
+    pub turn_away: Arc<dyn Fn(Socket) + Send + Sync>,
+}
+
+/// A guest's place behind the door.
+pub struct Guest {
+    _pass: Pass,
+    _client: KeyedPass<IpAddr>,
+}
+
+/// What a listener has in memory.
+pub struct ListenerState {
+    args: ListenerArgs,
+    accepting: Accepting,
+    /// Rings while connections wait in the kernel.
+    waiting: Option<Alarm>,
+}
+
+impl Actor for Listener {
+    type Msg = ListenerMsg;
+    type State = ListenerState;
+    type Arguments = ListenerArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ListenerMsg>,
+        args: ListenerArgs,
+    ) -> Result<ListenerState, ActorProcessingErr> {
+        let door = Door::take_over(args.socket.try_clone()?)?;
+        let doorman = args.clone();
+        let accepting = door.accepting(move |socket| {
+            doorman.receive(socket);
+            if doorman.gate.is_crowded() {
+                let _ = myself.cast(ListenerMsg::Crowded); // the next incarnation sees for itself
+            }
+        });
+        Ok(ListenerState { args, accepting, waiting: None })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ListenerMsg>,
+        msg: ListenerMsg,
+        state: &mut ListenerState,
+    ) -> Result<(), ActorProcessingErr> {
+        match msg {
+            ListenerMsg::Crowded if state.waiting.is_some() => {}
+            ListenerMsg::Crowded => {
+                CROWDED.count(&[state.args.protocol]);
+                state.accepting.pause();
+                state.waiting = Some(alarm(LOOK_PAUSE, &myself, ListenerMsg::Look));
+            }
+            ListenerMsg::Inspect(reply) => {
+                let _ = reply.send(state.report()); // whoever asked may have left
+            }
+            ListenerMsg::Look if state.args.gate.is_crowded() => {
+                state.waiting = Some(alarm(LOOK_PAUSE, &myself, ListenerMsg::Look));
+            }
+            ListenerMsg::Look => {
+                state.waiting = None;
+                state.accepting.resume();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ListenerArgs {
+    fn receive(&self, socket: Socket) {
+        let Some(pass) = self.gate.enter() else {
+            ACCEPTED.count(&[self.protocol, "full"]);
+            return (self.turn_away)(socket);
+        };
+        let Some(client) = self.per_client.enter(household(socket.peer())) else {
+            ACCEPTED.count(&[self.protocol, "network_full"]);
+            return (self.turn_away)(socket);
+        };
+        ACCEPTED.count(&[self.protocol, "let_in"]);
+        (self.begin)(socket, Guest { _pass: pass, _client: client });
+    }
+}
+
+impl ListenerState {
+    fn report(&self) -> ListenerReport {
+        let (soft, hard) = self.args.gate.limits();
+        ListenerReport {
+            address: self.accepting.local(),
+            connections: self.args.gate.count(),
+            soft,
+            hard,
+            waiting: self.waiting.is_some(),
+        }
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guest")
+    }
+}
+
+/// Whoever has an IPv6 address has a /64 of them.
+fn household(peer: SocketAddr) -> IpAddr {
+    match peer.ip().to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
+/// How long connections wait at least once the soft limit is reached.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
