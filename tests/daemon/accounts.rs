@@ -136,15 +136,17 @@ fn run(daemon: &Daemon, words: &[&str], input: &[u8]) -> String {
     daemon.command(words, input).ok()
 }
 
+/// By IMAP; and whoever gets in there gets in by submission too. (A refusal comes the later the more
+/// there have been, so that one is enough.)
 fn logs_in(daemon: &Daemon, user: &str, password: &str) -> bool {
-    let by_imap = ImapClient::connect(daemon.address(Door::Imap))
-        .command(format!("LOGIN {user} {password}"))
-        .is_ok();
+    let mut imap = ImapClient::connect(daemon.address(Door::Imap));
+    if !imap.command(format!("LOGIN {user} {password}")).is_ok() {
+        return false;
+    }
     let mut submission = SmtpClient::connect(daemon.address(Door::Submission));
     submission.ehlo();
-    let by_smtp = submission.auth_plain(user, password).code == 235;
-    assert_eq!(by_imap, by_smtp, "IMAP and submission agree about {user}");
-    by_imap
+    submission.auth_plain(user, password).expect(235);
+    true
 }
 
 /// `secret`, hashed once with small parameters so that the test need not wait.

@@ -44,18 +44,30 @@ pub fn play(wire: &mut Wire, path: &Path, is_last: fn(&str) -> bool) {
             };
             assert!(matches, "{at}: expected {expected:?}, got {said:?}");
         } else if line == "T:" {
-            wire.secure().unwrap_or_else(|error| panic!("{at}: no TLS: {error}"));
+            wire.secure()
+                .unwrap_or_else(|error| panic!("{at}: no TLS: {error}"));
         } else if line == "X:" {
-            let rest = wire.until_closed().unwrap_or_else(|error| panic!("{at}: {error}"));
-            assert!(rest.is_empty(), "{at}: {:?}", String::from_utf8_lossy(&rest));
+            let rest = wire
+                .until_closed()
+                .unwrap_or_else(|error| panic!("{at}: {error}"));
+            assert!(
+                rest.is_empty(),
+                "{at}: {:?}",
+                String::from_utf8_lossy(&rest)
+            );
         } else {
-            assert!(line.starts_with('#') || line.is_empty(), "{at}: not a transcript line");
+            assert!(
+                line.starts_with('#') || line.is_empty(),
+                "{at}: not a transcript line"
+            );
         }
     }
 }
 
 fn heard(wire: &mut Wire, at: &str) -> String {
-    let line = wire.line().unwrap_or_else(|error| panic!("{at}: nothing was said: {error}"));
+    let line = wire
+        .line()
+        .unwrap_or_else(|error| panic!("{at}: nothing was said: {error}"));
     String::from_utf8_lossy(&line).into_owned()
 }
 

@@ -33,7 +33,7 @@ mod wire;
 
 pub use corpora::{Letter, corpora, crlf, suites};
 pub use daemon::{Daemon, Ended, PASSWORD, Recipe};
-pub use dialogue::{Cast, dialogues, play};
+pub use dialogue::{dialogues, play};
 pub use door::{Door, PortBase};
 pub use http::http_get;
 pub use imap::{Answer, ImapClient, Response};
