@@ -83,10 +83,9 @@
 //! # What the frame makes of ractor
 //!
 //! Each actor runs in a wrapping that catches its panics with place and backtrace, keeps the typed
-//! error of its end, drops its state *before* its supervisor hears of the end (but for a kill
-//! between two messages, where the two are one moment apart but still in this order), and tells
-//! the end exactly once, when nothing of the actor and of its descendants is left. A kill counts as
-//! a crash. What ractor itself does is held fast by `tests/ractor_contract.rs`.
+//! error of its end, and tells that end exactly once, when nothing of the actor is left: its state
+//! has been dropped, and so have its descendants with theirs. A successor finds every lock free. A
+//! kill counts as a crash. What ractor itself does is held fast by `tests/ractor_contract.rs`.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,

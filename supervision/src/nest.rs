@@ -13,8 +13,6 @@ use crate::{
 };
 
 /// An actor inside the frame.
-///
-/// ractor drops the handler (this) after the state: the presence is the last thing to go.
 pub(crate) struct Nest<A: Actor> {
     pub(crate) actor: A,
     pub(crate) seat: Option<Seat<A::Msg>>,
@@ -23,8 +21,14 @@ pub(crate) struct Nest<A: Actor> {
     pub(crate) up_at_start: bool,
 }
 
-/// The actor's state; taken out, and so dropped, before its end is told.
-pub(crate) struct Held<S>(Option<S>);
+/// The actor's state; taken out, and so dropped, at the end.
+///
+/// Only a kill between two messages leaves it in place, and then ractor carries it to the
+/// supervisor. So it holds the presence as well, which is told gone after the state is.
+pub(crate) struct Held<S> {
+    state: Option<S>,
+    _presence: Arc<Presence>,
+}
 
 /// Runs one handler of the actor on its state, inside the wrapping.
 macro_rules! within {
@@ -33,7 +37,7 @@ macro_rules! within {
             held: $held,
             keep: false,
         };
-        let Some($state) = guard.held.0.as_mut() else {
+        let Some($state) = guard.held.state.as_mut() else {
             return Err($nest.ends(ExitCause::Killed)); // ractor calls nothing after an end
         };
         let _beat = $nest.presence.pulse().map(|pulse| pulse.beat());
@@ -62,7 +66,10 @@ impl<A: Actor> Actor for Nest<A> {
         args: A::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         flat(caught(async { self.actor.pre_start(myself, args).await }).await)
-            .map(|state| Held(Some(state)))
+            .map(|state| Held {
+                state: Some(state),
+                _presence: Arc::clone(&self.presence),
+            })
             .map_err(|cause| self.ends(cause))
     }
 
@@ -111,7 +118,7 @@ impl<A: Actor> Actor for Nest<A> {
     ) -> Result<(), ActorProcessingErr> {
         within!(self, held, |state| self.actor.post_stop(myself, state))?;
         // Sockets and permits go now: the supervision event would carry them along otherwise.
-        match caught_now(|| drop(held.0.take())) {
+        match caught_now(|| drop(held.state.take())) {
             Ok(()) => {
                 self.presence.ends(ExitCause::Normal);
                 Ok(())
@@ -147,7 +154,7 @@ struct Guard<'a, S> {
 impl<S> Drop for Guard<'_, S> {
     fn drop(&mut self) {
         if !self.keep {
-            drop(self.held.0.take());
+            drop(self.held.state.take());
         }
     }
 }

@@ -1,1 +1,610 @@
-//! Properties of the core.
+//! The invariants of a supervisor, one property each, and the comparison with OTP's rules.
+
+use std::collections::BTreeSet;
+
+use proptest::{
+    collection::vec,
+    prelude::{Just, ProptestConfig, any, prop_assert, prop_assert_eq, prop_oneof, proptest},
+    strategy::Strategy as Arbitrary,
+};
+
+use super::{
+    reference::{Otp, Pid, Trace, Why},
+    *,
+};
+
+/// A supervisor to be tried.
+#[derive(Clone, Debug)]
+struct Plan {
+    strategy: Strategy,
+    intensity: Intensity,
+    auto_shutdown: AutoShutdown,
+    rules: Vec<Rule>,
+}
+
+impl Plan {
+    fn core(&self) -> Core {
+        let rules = self.rules.iter().copied();
+        Core::new(self.strategy, self.intensity, self.auto_shutdown, rules, 7)
+    }
+}
+
+fn restarts() -> impl Arbitrary<Value = Restart> {
+    prop_oneof![
+        Just(Restart::Permanent),
+        Just(Restart::Temporary),
+        Just(Restart::Transient)
+    ]
+}
+
+fn rules(backoffs: bool) -> impl Arbitrary<Value = Rule> {
+    let shutdowns = prop_oneof![
+        Just(Shutdown::Kill),
+        Just(Shutdown::Infinity),
+        Just(Shutdown::Stop(Duration::from_secs(5))),
+        Just(Shutdown::Drain(Duration::from_secs(9))),
+    ];
+    (restarts(), shutdowns, any::<bool>(), any::<bool>()).prop_map(
+        move |(restart, shutdown, significant, slow)| Rule {
+            restart,
+            shutdown,
+            backoff: (backoffs && slow).then(Backoff::default),
+            significant: significant && restart != Restart::Permanent,
+        },
+    )
+}
+
+fn plans(backoffs: bool) -> impl Arbitrary<Value = Plan> {
+    let strategies = prop_oneof![
+        Just(Strategy::OneForAll),
+        Just(Strategy::OneForOne),
+        Just(Strategy::RestForOne),
+    ];
+    let autos = prop_oneof![
+        2 => Just(AutoShutdown::Never),
+        1 => Just(AutoShutdown::AllSignificant),
+        1 => Just(AutoShutdown::AnySignificant),
+    ];
+    (strategies, autos, 0_u32..6, vec(rules(backoffs), 0..6)).prop_map(
+        |(strategy, auto_shutdown, restarts_max, rules)| Plan {
+            strategy,
+            auto_shutdown,
+            intensity: Intensity {
+                restarts_max,
+                window: Duration::from_secs(10),
+            },
+            rules,
+        },
+    )
+}
+
+/// What an observer of the core has seen.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    Did(Command),
+    Heard(Event),
+}
+
+/// Children that take their time and come and go as a tape of numbers says.
+struct World {
+    core: Core,
+    now: Duration,
+    /// Incarnations that are there: (child, incarnation, is up, is asked to stop).
+    there: Vec<(usize, u64, bool, bool)>,
+    alarms: Vec<(Duration, u64)>,
+    told: Vec<Event>,
+    seen: Vec<(Duration, Seen)>,
+    finish: Option<Finish>,
+}
+
+impl World {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            core: plan.core(),
+            now: Duration::ZERO,
+            there: Vec::new(),
+            alarms: Vec::new(),
+            told: Vec::new(),
+            seen: Vec::new(),
+            finish: None,
+        }
+    }
+
+    /// Plays a whole tape, then asks it to stop and lets everybody go.
+    fn play(plan: &Plan, tape: &[u16]) -> Self {
+        let mut world = Self::new(plan);
+        world.tell(Event::Begin);
+        for &turn in tape {
+            world.turn(turn);
+        }
+        world.tell(Event::Stop);
+        let mut rounds = 0;
+        while world.finish.is_none() {
+            match world.there.last().copied() {
+                Some((child, incarnation, ..)) => world.go(child, incarnation, false),
+                None => world.ring(),
+            }
+            rounds += 1;
+            assert!(rounds < 1_000, "it never ends: {world:?}");
+        }
+        world
+    }
+
+    fn turn(&mut self, turn: u16) {
+        let (what, which) = (turn % 8, usize::from(turn / 8));
+        let picked = self.there.get(which % self.there.len().max(1)).copied();
+        self.now += Duration::from_millis(u64::from(turn) % 3_000);
+        match (what, picked) {
+            (0..=2, Some((child, incarnation, false, _))) => {
+                self.there
+                    .iter_mut()
+                    .for_each(|there| there.2 |= there.1 == incarnation);
+                self.tell(Event::Up { child, incarnation });
+            }
+            (0..=2, Some((child, incarnation, true, true))) => self.go(child, incarnation, false),
+            (3..=4, Some((child, incarnation, ..))) => self.go(child, incarnation, true),
+            (5, Some((child, incarnation, ..))) => self.go(child, incarnation, which % 2 == 0),
+            (6, _) => self.ring(),
+            (7, _) if !self.told.is_empty() => {
+                // An event of the past arrives once more, and late.
+                let late = self.told[which % self.told.len()];
+                let is_stale = match late {
+                    Event::Gone { incarnation, .. } => {
+                        self.there.iter().all(|there| there.1 != incarnation)
+                    }
+                    Event::Up { incarnation, .. } => self
+                        .there
+                        .iter()
+                        .all(|there| there.1 != incarnation || there.2),
+                    Event::Alarm(_) | Event::Begin => true,
+                    Event::Stop => false,
+                };
+                if is_stale {
+                    let before = format!("{:?}", self.core);
+                    let mut commands = Vec::new();
+                    self.core.step(self.now, late, &mut commands);
+                    assert_eq!(commands, [], "a stale {late:?} changed something");
+                    assert_eq!(before, format!("{:?}", self.core), "a stale {late:?}");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn go(&mut self, child: usize, incarnation: u64, abnormal: bool) {
+        self.there.retain(|there| there.1 != incarnation);
+        self.tell(Event::Gone {
+            child,
+            incarnation,
+            abnormal,
+        });
+    }
+
+    fn ring(&mut self) {
+        self.alarms.sort_unstable();
+        if !self.alarms.is_empty() {
+            let (at, alarm) = self.alarms.remove(0);
+            self.now = self.now.max(at);
+            self.tell(Event::Alarm(alarm));
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.told.push(event);
+        self.seen.push((self.now, Seen::Heard(event)));
+        let mut commands = Vec::new();
+        self.core.step(self.now, event, &mut commands);
+        for command in commands {
+            self.seen.push((self.now, Seen::Did(command)));
+            assert_eq!(self.finish, None, "nothing is done after the end");
+            match command {
+                Command::Abandon { incarnation, .. } => {
+                    self.there.retain(|there| there.1 != incarnation);
+                }
+                Command::Finish(finish) => self.finish = Some(finish),
+                Command::Kill { incarnation, .. } | Command::Stop { incarnation, .. } => {
+                    self.there
+                        .iter_mut()
+                        .for_each(|there| there.3 |= there.1 == incarnation);
+                }
+                Command::Start {
+                    child, incarnation, ..
+                } => {
+                    self.there.push((child, incarnation, false, false));
+                }
+                Command::Up => {}
+                Command::Wake { alarm, after } => self.alarms.push((self.now + after, alarm)),
+            }
+        }
+    }
+
+    fn starts(&self) -> impl Iterator<Item = (Duration, usize)> {
+        self.seen.iter().filter_map(|(at, seen)| match seen {
+            Seen::Did(Command::Start { child, .. }) => Some((*at, *child)),
+            _ => None,
+        })
+    }
+
+    /// For every moment: what was seen then, and who was there just before it.
+    fn moments(&self) -> Vec<(Seen, Vec<(usize, u64)>)> {
+        let mut there: Vec<(usize, u64)> = Vec::new();
+        let mut moments = Vec::new();
+        for (_, seen) in &self.seen {
+            moments.push((*seen, there.clone()));
+            match *seen {
+                Seen::Did(Command::Start {
+                    child, incarnation, ..
+                }) => {
+                    there.push((child, incarnation));
+                }
+                Seen::Did(Command::Abandon { incarnation, .. })
+                | Seen::Heard(Event::Gone { incarnation, .. }) => {
+                    there.retain(|there| there.1 != incarnation);
+                }
+                _ => {}
+            }
+        }
+        moments
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for seen in &self.seen {
+            writeln!(f, "{seen:?}")?;
+        }
+        write!(f, "{:?}", self.core)
+    }
+}
+
+/// Plays the core in a world where everything takes no time; what can be seen of it.
+fn play_at_once(
+    plan: &Plan,
+    works: impl Fn(usize) -> bool,
+    exits: &[(u64, usize, bool)],
+) -> Vec<Trace> {
+    let (mut core, mut trace) = (plan.core(), Vec::new());
+    let (mut present, mut starts) = (vec![0; plan.rules.len()], 0);
+    let mut settle = |core: &mut Core, now, event, present: &mut Vec<u64>| {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut commands = Vec::new();
+            core.step(now, event, &mut commands);
+            for command in commands {
+                match command {
+                    Command::Finish(finish) => trace.push(Trace::Ended(match finish {
+                        Finish::Auto => Why::Auto,
+                        Finish::Escalate { child } => Why::GaveUpOn(child),
+                        Finish::StartFailed { child } => Why::NeverUp(child),
+                        Finish::Stopped => Why::Asked,
+                    })),
+                    Command::Kill { child, incarnation } | Command::Stop { child, incarnation } => {
+                        trace.push(Trace::Stopped(child));
+                        present[child] = 0;
+                        events.push_back(Event::Gone {
+                            child,
+                            incarnation,
+                            abnormal: false,
+                        });
+                    }
+                    Command::Start {
+                        child, incarnation, ..
+                    } => {
+                        trace.push(Trace::Started(child));
+                        starts += 1;
+                        events.push_back(if works(starts) {
+                            present[child] = incarnation;
+                            Event::Up { child, incarnation }
+                        } else {
+                            Event::Gone {
+                                child,
+                                incarnation,
+                                abnormal: true,
+                            }
+                        });
+                    }
+                    Command::Abandon { .. } | Command::Up | Command::Wake { .. } => {}
+                }
+            }
+        }
+    };
+    let mut now = Duration::ZERO;
+    settle(&mut core, now, Event::Begin, &mut present);
+    for &(seconds, child, abnormal) in exits {
+        now += Duration::from_secs(seconds);
+        let Some(child) = child.checked_rem(plan.rules.len()) else {
+            break;
+        };
+        let incarnation = std::mem::take(&mut present[child]);
+        if incarnation > 0 {
+            settle(
+                &mut core,
+                now,
+                Event::Gone {
+                    child,
+                    incarnation,
+                    abnormal,
+                },
+                &mut present,
+            );
+        }
+    }
+    settle(&mut core, now, Event::Stop, &mut present);
+    trace
+}
+
+fn play_reference(
+    plan: &Plan,
+    works: impl FnMut(usize) -> bool,
+    exits: &[(u64, usize, bool)],
+) -> Vec<Trace> {
+    let pid = |rule: &Rule| Pid {
+        restart: rule.restart,
+        significant: rule.significant,
+        alive: false,
+        deleted: false,
+    };
+    let mut otp = Otp {
+        strategy: plan.strategy,
+        intensity: plan.intensity,
+        auto_shutdown: plan.auto_shutdown,
+        children: plan.rules.iter().map(pid).collect(),
+        works,
+        starts: 0,
+        restarts: Vec::new(),
+        trace: Vec::new(),
+    };
+    let mut now = Duration::ZERO;
+    otp.init();
+    for &(seconds, child, abnormal) in exits {
+        now += Duration::from_secs(seconds);
+        let Some(child) = child.checked_rem(plan.rules.len()) else {
+            break;
+        };
+        otp.exit(child, abnormal, now);
+    }
+    otp.shut_down(Why::Asked);
+    otp.trace
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn where_nothing_takes_time_the_core_does_what_otp_does(
+        plan in plans(false),
+        exits in vec((0_u64..7, any::<usize>(), any::<bool>()), 0..25),
+        failing in vec(1_usize..60, 0..8),
+    ) {
+        let failing: BTreeSet<_> = failing.into_iter().collect();
+        let works = |start| !failing.contains(&start);
+        prop_assert_eq!(
+            play_at_once(&plan, works, &exits),
+            play_reference(&plan, works, &exits)
+        );
+    }
+
+    #[test]
+    fn at_most_one_incarnation_of_a_child_is_alive(
+        plan in plans(true), tape in vec(any::<u16>(), 0..120),
+    ) {
+        for (seen, there) in World::play(&plan, &tape).moments() {
+            if let Seen::Did(Command::Start { child, .. }) = seen {
+                prop_assert!(there.iter().all(|there| there.0 != child), "{child} is there");
+            }
+        }
+    }
+
+    #[test]
+    fn live_children_are_a_subset_of_the_specs(
+        plan in plans(true), tape in vec(any::<u16>(), 0..120),
+    ) {
+        let world = World::play(&plan, &tape);
+        prop_assert!(world.starts().all(|(_, child)| child < plan.rules.len()));
+    }
+
+    #[test]
+    fn start_order_is_spec_order_and_stop_order_is_its_reverse(
+        plan in plans(true), tape in vec(any::<u16>(), 0..120),
+    ) {
+        let world = World::play(&plan, &tape);
+        let first = world.starts().map(|(_, child)| child);
+        let mut known = 0;
+        for child in first {
+            prop_assert!(child <= known, "{child} was started before {known}");
+            known = known.max(child + 1);
+        }
+        let mut is_ending = false;
+        for (seen, there) in world.moments() {
+            is_ending |= matches!(seen, Seen::Heard(Event::Stop));
+            if let Seen::Did(Command::Stop { child, .. } | Command::Kill { child, .. }) = seen {
+                let later = there.iter().any(|there| there.0 > child);
+                prop_assert!(!is_ending || !later, "{child} was stopped before a later one");
+            }
+        }
+    }
+
+    #[test]
+    fn after_the_end_no_child_is_alive(
+        plan in plans(true), tape in vec(any::<u16>(), 0..120),
+    ) {
+        for (seen, there) in World::play(&plan, &tape).moments() {
+            if let Seen::Did(Command::Finish(_)) = seen {
+                prop_assert_eq!(&there, &[]);
+            }
+        }
+    }
+
+    #[test]
+    fn more_failures_in_a_window_than_the_intensity_bears_are_the_end(
+        plan in plans(false), tape in vec(any::<u16>(), 0..120),
+    ) {
+        let plan = Plan { strategy: Strategy::OneForOne, ..plan };
+        let world = World::play(&plan, &tape);
+        let starts: Vec<_> = world.seen.iter().filter_map(|(at, seen)| match seen {
+            Seen::Did(Command::Start { restart: true, .. }) => Some(*at),
+            _ => None,
+        }).collect();
+        for (first, from) in starts.iter().enumerate() {
+            let until = *from + plan.intensity.window;
+            let within = starts[first..].iter().filter(|at| **at <= until).count();
+            prop_assert!(within <= plan.intensity.restarts_max as usize);
+        }
+    }
+
+    #[test]
+    fn a_temporary_child_never_has_a_second_incarnation(
+        plan in plans(true), tape in vec(any::<u16>(), 0..120),
+    ) {
+        let world = World::play(&plan, &tape);
+        for (child, rule) in plan.rules.iter().enumerate() {
+            if rule.restart == Restart::Temporary {
+                prop_assert!(world.starts().filter(|start| start.1 == child).count() <= 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_transient_child_is_restarted_if_and_only_if_its_end_was_abnormal(
+        abnormal in any::<bool>(), count in 1_usize..5, which in any::<usize>(),
+    ) {
+        let plan = all(Strategy::OneForOne, Restart::Transient, count, 9);
+        let (mut world, child) = (up(&plan), which % count);
+        world.go(child, world.incarnation(child), abnormal);
+        prop_assert_eq!(world.starts().filter(|start| start.1 == child).count() > 1, abnormal);
+    }
+
+    #[test]
+    fn rest_for_one_restarts_exactly_the_suffix(count in 1_usize..6, which in any::<usize>()) {
+        let plan = all(Strategy::RestForOne, Restart::Permanent, count, 9);
+        let (mut world, child) = (up(&plan), which % count);
+        world.go(child, world.incarnation(child), true);
+        world.settle();
+        let started: Vec<_> = world.starts().skip(count).map(|start| start.1).collect();
+        prop_assert_eq!(started, (child..count).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn failures_of_one_group_at_one_time_are_one_round(
+        count in 1_usize..6, failing in vec(any::<usize>(), 1..6),
+    ) {
+        // The intensity bears one round, so a second one would be the end.
+        let plan = all(Strategy::OneForAll, Restart::Permanent, count, 1);
+        let mut world = up(&plan);
+        let failing: BTreeSet<_> = failing.into_iter().map(|child| child % count).collect();
+        for child in failing {
+            world.go(child, world.incarnation(child), true);
+        }
+        world.settle();
+        prop_assert_eq!(world.finish, None);
+        prop_assert_eq!(world.starts().count(), 2 * count);
+    }
+
+    #[test]
+    fn a_stale_event_of_an_older_incarnation_changes_nothing(
+        plan in plans(true), tape in vec(any::<u16>(), 0..120),
+    ) {
+        World::play(&plan, &tape); // asserts it at every seventh turn
+    }
+}
+
+#[test]
+fn a_child_that_does_not_stop_is_killed_and_then_counted_out() {
+    let plan = all(Strategy::OneForOne, Restart::Permanent, 1, 9);
+    let mut world = up(&plan);
+    let incarnation = world.incarnation(0);
+    world.tell(Event::Stop);
+    world.ring();
+    world.ring();
+    let done = world.seen.iter().filter_map(|(_, seen)| match seen {
+        Seen::Did(command) if !matches!(command, Command::Wake { .. }) => Some(*command),
+        _ => None,
+    });
+    let end: Vec<_> = done.skip(2).collect();
+    assert_eq!(
+        end,
+        [
+            Command::Stop {
+                child: 0,
+                incarnation
+            },
+            Command::Kill {
+                child: 0,
+                incarnation
+            },
+            Command::Abandon {
+                child: 0,
+                incarnation
+            },
+            Command::Finish(Finish::Stopped),
+        ]
+    );
+}
+
+#[test]
+fn a_child_with_a_backoff_is_started_after_its_pause() {
+    let mut plan = all(Strategy::OneForOne, Restart::Permanent, 1, 9);
+    plan.rules[0].backoff = Some(Backoff {
+        jitter: 0.0,
+        ..Backoff::default()
+    });
+    let mut world = up(&plan);
+    world.go(0, world.incarnation(0), true);
+    assert_eq!(world.starts().count(), 1);
+    world.ring();
+    assert_eq!(world.starts().last(), Some((Duration::from_millis(10), 0)));
+}
+
+fn all(strategy: Strategy, restart: Restart, count: usize, restarts_max: u32) -> Plan {
+    let shutdown = Shutdown::Stop(Duration::from_secs(5));
+    let rule = Rule {
+        restart,
+        shutdown,
+        backoff: None,
+        significant: false,
+    };
+    Plan {
+        strategy,
+        intensity: Intensity {
+            restarts_max,
+            window: Duration::from_secs(10),
+        },
+        auto_shutdown: AutoShutdown::Never,
+        rules: vec![rule; count],
+    }
+}
+
+/// A world with everybody up.
+fn up(plan: &Plan) -> World {
+    let mut world = World::new(plan);
+    world.tell(Event::Begin);
+    world.settle();
+    world
+}
+
+impl World {
+    /// Lets everybody come up who starts, and go who is asked to.
+    fn settle(&mut self) {
+        loop {
+            let asked = self.there.iter().find(|there| there.3).copied();
+            let starting = self.there.iter_mut().find(|there| !there.2 && !there.3);
+            if let Some((child, incarnation, ..)) = asked {
+                self.go(child, incarnation, false);
+            } else if let Some(starting) = starting {
+                starting.2 = true;
+                let (child, incarnation, ..) = *starting;
+                self.tell(Event::Up { child, incarnation });
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn incarnation(&self, child: usize) -> u64 {
+        self.there
+            .iter()
+            .find(|there| there.0 == child)
+            .expect("it is up")
+            .1
+    }
+}
