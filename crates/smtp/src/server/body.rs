@@ -141,6 +141,8 @@ impl Scanner {
                 }
                 (At::DotCr, b'\n') => return (here..here, here + 1, true),
                 (At::DotCr, _) => {
+                    // The CR was part of the message after all; it counts, and nobody gets it.
+                    self.octets += 1;
                     self.spoil(Defect::BareLineEnd);
                     self.at = At::Middle;
                 }
@@ -219,3 +221,132 @@ const RECEIVED: &[u8] = b"Received:";
 
 /// More than the length of [`RECEIVED`].
 const NO_MATCH: u8 = u8::MAX;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        octets_max: 12,
+        line_octets_max: 5,
+        received_max: 0,
+    };
+
+    /// What is handed out, what is wrong, and what is left over.
+    type Read = (Vec<u8>, Option<Defect>, Option<Vec<u8>>);
+
+    fn scanned(slices: &[&[u8]]) -> Read {
+        let mut scanner = Scanner::new(LIMITS);
+        let mut found = Vec::new();
+        for (number, slice) in slices.iter().enumerate() {
+            let mut input = Bytes::copy_from_slice(slice);
+            loop {
+                match scanner.scan(&mut input) {
+                    Piece::Chunk(chunk) => found.extend_from_slice(&chunk),
+                    Piece::End => {
+                        let rest = [&[&input[..]], &slices[number + 1..]].concat().concat();
+                        return (found, scanner.defect(), Some(rest));
+                    }
+                    Piece::Hungry => break,
+                }
+            }
+        }
+        (found, scanner.defect(), None)
+    }
+
+    /// The same, written without any thought of speed.
+    fn expected(whole: &[u8]) -> Read {
+        let ends = |at: usize| {
+            whole[at..].starts_with(b".\r\n") && (at == 0 || whole[..at].ends_with(b"\r\n"))
+        };
+        let end = (0..whole.len()).find(|&at| ends(at));
+        let body = &whole[..end.unwrap_or(whole.len())];
+        let mut message = Vec::new();
+        for (at, &octet) in body.iter().enumerate() {
+            let first = at == 0 || body[..at].ends_with(b"\r\n");
+            if octet != b'.' || !first {
+                message.push(octet);
+            }
+        }
+        let text = String::from_utf8_lossy(&message).into_owned();
+        let header = text.split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
+        let header = if text.starts_with("\r\n") {
+            String::new()
+        } else {
+            header
+        };
+        let bare = text.replace("\r\n", "").contains(['\r', '\n']);
+        let length = |line: &str| line.bytes().filter(|b| !b"\r\n\0".contains(b)).count();
+        let long = text.split("\r\n").any(|line| length(line) > 5);
+        let received = header
+            .split("\r\n")
+            .any(|line| line.starts_with("received:"));
+        let defect = [
+            (message.len() > 12, Defect::Size),
+            (received, Defect::Loop),
+            (bare, Defect::BareLineEnd),
+            (long, Defect::LongLine),
+            (text.contains('\0'), Defect::Nul),
+        ];
+        let defect = defect
+            .into_iter()
+            .find(|(there, _)| *there)
+            .map(|(_, defect)| defect);
+        (message, defect, end.map(|end| whole[end + 3..].to_vec()))
+    }
+
+    fn octets() -> impl Strategy<Value = Vec<u8>> {
+        let words: &[&[u8]] = &[b"a", b".", b"\r", b"\n", b"\r\n", b"\r\n.", b".\r\n", b"\0"];
+        let word = prop::sample::select(words);
+        prop::collection::vec(word, 0..16).prop_map(|words| words.concat())
+    }
+
+    #[test]
+    fn a_header_field_is_known_wherever_its_name_is_cut() {
+        let whole = b"A:\r\nReCeived:\r\n\r\n.\r\n";
+        for cut in 0..whole.len() {
+            let (_, defect, rest) = scanned(&[&whole[..cut], &whole[cut..]]);
+            assert_eq!(
+                (defect, rest),
+                (Some(Defect::Size), Some(Vec::new())),
+                "{cut}"
+            );
+        }
+        for other in [
+            &b"AReceived:\r\n.\r\n"[..],
+            b"\r\nReceived:\r\n.\r\n",
+            b"Received\r\n.\r\n",
+        ] {
+            let (_, defect, _) = scanned(&[other]);
+            assert_ne!(defect, Some(Defect::Loop), "{other:?}");
+        }
+        assert_eq!(scanned(&[b"Received:\r\n.\r\n"]).1, Some(Defect::Loop));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn the_fast_reader_agrees_with_the_slow_one(
+            whole in octets(), cuts in prop::collection::vec(0_usize..9, 0..9),
+        ) {
+            let (mut slices, mut rest) = (Vec::new(), &whole[..]);
+            for cut in cuts {
+                let (slice, after) = rest.split_at(cut.min(rest.len()));
+                slices.push(slice);
+                rest = after;
+            }
+            slices.push(rest);
+            let (message, defect, after) = expected(&whole);
+            let (found, found_defect, found_after) = scanned(&slices);
+            prop_assert_eq!(&found_after, &after);
+            if after.is_some() {
+                prop_assert_eq!(found_defect, defect);
+            }
+            if found_defect.is_none() && after.is_some() {
+                prop_assert_eq!(found, message);
+            }
+        }
+    }
+}

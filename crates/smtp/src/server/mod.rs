@@ -24,6 +24,7 @@
 
 mod body;
 mod checkpoint;
+mod commands;
 mod config;
 mod exchange;
 mod machine;
