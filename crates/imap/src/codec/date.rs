@@ -34,6 +34,13 @@ impl Date {
         Self(i32::try_from(time.seconds() / SECONDS_PER_DAY).unwrap_or(i32::MAX))
     }
 
+    /// The day that many days after 1970-01-01; the nearest there is, for others.
+    #[must_use]
+    pub fn from_days(days: i64) -> Self {
+        let days = days.clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2));
+        Self(i32::try_from(days).unwrap_or_default())
+    }
+
     /// Days since 1970-01-01.
     #[must_use]
     pub const fn days(self) -> i32 {

@@ -185,21 +185,7 @@ pub struct SelectData<'a> {
 
 /// What SELECT and EXAMINE tell before their reply (RFC 3501 §6.3.1).
 pub fn select(out: &mut Vec<u8>, data: &SelectData<'_>) {
-    out.extend_from_slice(b"* FLAGS ");
-    flags(out, Flags::ALL, data.keywords.iter().copied(), false);
-    out.extend_from_slice(b"\r\n* OK [PERMANENTFLAGS ");
-    if data.read_only {
-        out.extend_from_slice(b"()");
-    } else {
-        let any = data.new_keywords.then_some("\\*");
-        flags(
-            out,
-            Flags::ALL,
-            data.keywords.iter().copied().chain(any),
-            false,
-        );
-    }
-    out.extend_from_slice(b"] what is kept\r\n");
+    flags_known(out, &data.keywords, data.read_only, data.new_keywords);
     numbered(out, data.exists, "EXISTS");
     numbered(out, data.recent, "RECENT");
     if let Some(unseen) = data.first_unseen {
@@ -212,6 +198,20 @@ pub fn select(out: &mut Vec<u8>, data: &SelectData<'_>) {
         "the UIDs' generation",
     );
     ok_number(out, "UIDNEXT", data.uid_next.get(), "the next UID");
+}
+
+/// Which flags there are, and which of them can be changed for ever (RFC 3501 §7.2.6, §7.1).
+pub fn flags_known(out: &mut Vec<u8>, keywords: &[&str], read_only: bool, new_keywords: bool) {
+    out.extend_from_slice(b"* FLAGS ");
+    flags(out, Flags::ALL, keywords.iter().copied(), false);
+    out.extend_from_slice(b"\r\n* OK [PERMANENTFLAGS ");
+    if read_only {
+        out.extend_from_slice(b"()");
+    } else {
+        let any = new_keywords.then_some("\\*");
+        flags(out, Flags::ALL, keywords.iter().copied().chain(any), false);
+    }
+    out.extend_from_slice(b"] what is kept\r\n");
 }
 
 fn ok_number(out: &mut Vec<u8>, code: &str, n: u32, words: &str) {

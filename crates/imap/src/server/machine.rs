@@ -254,6 +254,11 @@ impl Server {
         *self = Self::new(Arc::clone(&self.config), true);
     }
 
+    /// The mailbox that was open is there no longer; the session goes on without one.
+    pub fn deselect(&mut self) {
+        self.selected = None;
+    }
+
     /// Says good-bye; the next step is [`Step::Close`].
     pub fn bye(&mut self, words: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"* BYE ");

@@ -1,0 +1,571 @@
+//! A session of IMAP, as an actor: one per connection of a client.
+//!
+//! # Owns
+//! The dialogue with one client: the machine that knows IMAP, the mailbox as this client sees it,
+//! and a message that is being appended. The socket is the connection's, which outlives the
+//! session.
+//!
+//! # Hears
+//! [`SessionMsg`]: octets and time-outs from the connection, `Changed` from the mailbox actor,
+//! `Begin` from the listener, `Closing` from the tree.
+//!
+//! # Says
+//! [`LoginMsg::Verify`] to the login room; [`MailboxMsg`] to the account's mailbox actor, which
+//! makes all changes. What is only read, it reads from the store.
+//!
+//! # Supervised by
+//! The listener's session family, restarted at most three times; then the connection is closed.
+//!
+//! # When it crashes
+//! The next incarnation goes on from the connection's checkpoint on the same socket: the command
+//! that was under way is answered with `NO [SERVERBUG]`, its mailbox stays open as the client saw
+//! it. In the middle of an answer nobody knows where the client is: `* BYE`.
+//!
+//! # Metrics
+//! `heronry_imap_appended_total`, `heronry_imap_commands_total`, `heronry_imap_command_seconds`,
+//! `heronry_imap_fetched_messages_total`, `heronry_imap_idling_sessions`,
+//! `heronry_imap_sessions_resumed_total`.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use imap::{Code, Command, Reply, Server, Status, Step};
+use mail::{AccountId, MailboxId, ModSeq};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use store::port::{Accounts, MailStore, MailboxRow, MessageRow};
+use supervision::{Alarm, Budget, Family, Seat, alarm};
+use telemetry::Held;
+use world::{
+    Clock,
+    connection::{Connection, Event},
+    tls::ServerTls,
+};
+
+use super::{
+    append::Incoming,
+    failure::Failure,
+    letter::Place,
+    metrics::{APPENDED, COMMANDS, COMMAND_SECONDS, IDLING, RESUMED},
+    opened::{Kept, Opened},
+    outlet::Outlet,
+    watch::{DEAF, Watch},
+};
+use crate::contract::{
+    Identity, LoginMsg, LoginRequest, LoginVerdict, MailboxFailure, MailboxMsg, SessionMsg,
+};
+
+/// A session of IMAP.
+#[derive(Debug)]
+pub struct ImapSession;
+
+/// A connection whose checkpoint is an IMAP session's.
+pub type ImapConnection = Connection<ImapCheckpoint>;
+
+/// What a restarted session goes on from.
+#[derive(Clone, Debug)]
+pub struct ImapCheckpoint {
+    server: imap::Checkpoint,
+    identity: Option<Identity>,
+    opened: Option<Kept>,
+    /// Whether a part of an answer has left: no successor can know which.
+    pub(super) in_answer: bool,
+}
+
+/// What the sessions of a listener need to live. Everything they may touch is named here.
+pub struct ImapSessionArgs {
+    /// Who has which quota.
+    pub accounts: Arc<dyn Accounts>,
+    /// Memory for messages on their way, for the whole process.
+    pub budget: Budget,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// How the machine behaves.
+    pub config: Arc<imap::Config>,
+    /// Who knows passwords.
+    pub login: Seat<LoginMsg>,
+    /// The mailboxes, for reading.
+    pub mail: Arc<dyn MailStore>,
+    /// The mailboxes' only writers.
+    pub mailboxes: Family<AccountId, MailboxMsg>,
+    /// For STARTTLS.
+    pub tls: Option<ServerTls>,
+    /// Whether connections begin in TLS (RFC 8314 §3).
+    pub tls_from_start: bool,
+}
+
+/// What a session has in memory.
+pub struct ImapSessionState {
+    pub(super) args: Arc<ImapSessionArgs>,
+    pub(super) connection: ImapConnection,
+    pub(super) server: Server,
+    pub(super) out: Outlet,
+    pub(super) opened: Option<Opened>,
+    pub(super) incoming: Option<Incoming>,
+    /// Where a part of a message was last found.
+    pub(super) place: Place,
+    /// Rows whose flags the client has been told, or does not want to be told.
+    pub(super) told: Vec<MessageRow>,
+    identity: Option<Identity>,
+    myself: ActorRef<SessionMsg>,
+    idling: Option<Held>,
+    /// Rings when the mailbox actor is to be asked again for hints.
+    again: Option<Alarm>,
+}
+
+impl Actor for ImapSession {
+    type Msg = SessionMsg;
+    type State = ImapSessionState;
+    type Arguments = (ImapConnection, Arc<ImapSessionArgs>);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        (connection, args): Self::Arguments,
+    ) -> Result<ImapSessionState, ActorProcessingErr> {
+        let kept = connection.checkpoint(|slot| slot.clone());
+        let mut state = ImapSessionState {
+            server: Server::new(args.config.clone(), args.tls_from_start),
+            out: Outlet::new(connection.clone()),
+            opened: None,
+            incoming: None,
+            place: Place::default(),
+            told: Vec::new(),
+            identity: None,
+            myself: myself.clone(),
+            idling: None,
+            again: None,
+            args,
+            connection,
+        };
+        if let Some(kept) = kept {
+            RESUMED.count(&[]);
+            state.resume(kept);
+            myself.cast(SessionMsg::Begin)?;
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        msg: SessionMsg,
+        state: &mut ImapSessionState,
+    ) -> Result<(), ActorProcessingErr> {
+        let alive = match msg {
+            SessionMsg::Begin => state.begin().await,
+            SessionMsg::Changed(mailbox, modseq) => state.changed(mailbox, modseq).await,
+            SessionMsg::Closing => state.bye("closing, come back soon").await,
+            SessionMsg::Connection(Event::Octets(octets)) => {
+                state.server.feed(octets);
+                state.go_on().await
+            }
+            SessionMsg::Connection(Event::Secured(_)) => {
+                if !state.args.tls_from_start {
+                    state.server.tls_started();
+                }
+                state.go_on().await
+            }
+            SessionMsg::Connection(Event::TimedOut(_)) => {
+                state.bye("you have been silent too long").await
+            }
+            SessionMsg::Connection(Event::Room) => Ok(()),
+            SessionMsg::Connection(Event::Closed(_)) => {
+                state.leave();
+                myself.stop(None);
+                return Ok(());
+            }
+        };
+        if alive.is_err() {
+            // The client is gone, or cannot be told the truth any more; `Closed` follows.
+            state.connection.abort();
+        }
+        Ok(())
+    }
+}
+
+impl ImapSessionState {
+    /// Takes up what a predecessor left.
+    fn resume(&mut self, kept: ImapCheckpoint) {
+        let config = self.args.config.clone();
+        self.server = Server::resume(config, kept.server, &mut self.out.buffer);
+        if kept.in_answer {
+            self.out.buffer.clear();
+            self.server.bye("trouble on our side, in the middle of an answer", &mut self.out.buffer);
+        }
+        self.identity = kept.identity;
+        if let (Some(who), Some(opened)) = (&self.identity, kept.opened) {
+            self.opened = Some(Opened::resume(who.account, opened));
+        }
+    }
+
+    /// Greets the client, or goes on where a predecessor ended.
+    async fn begin(&mut self) -> Result<(), Failure> {
+        let is_new = self.connection.checkpoint(|slot| slot.is_none());
+        if is_new {
+            self.server.greet(&mut self.out.buffer);
+        } else if let Some(id) = self.opened_id() {
+            self.watch_again(id).await;
+        }
+        self.go_on().await
+    }
+
+    async fn bye(&mut self, words: &str) -> Result<(), Failure> {
+        self.server.bye(words, &mut self.out.buffer);
+        self.go_on().await
+    }
+
+    /// Carries out what the machine wants until it wants to hear from the client.
+    async fn go_on(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.server.step(&mut self.out.buffer) {
+                Step::AppendAbort => {
+                    APPENDED.count(&["refused"]);
+                    self.incoming = None;
+                }
+                Step::AppendBegin(append) => match self.begin_append(append) {
+                    Ok(()) => self.server.accept(&mut self.out.buffer),
+                    Err(failure) => self.refuse_append(failure)?,
+                },
+                Step::AppendChunk(piece) => {
+                    if let Err(failure) = self.push_append(piece).await {
+                        self.refuse_append(failure)?;
+                    }
+                }
+                Step::AppendEnd => {
+                    let ended = self.end_append().await;
+                    self.finish("append", ended, true).await?;
+                }
+                Step::Authenticate(credentials) => {
+                    self.keep();
+                    let reply = self.log_in(credentials).await;
+                    self.server.answer(reply, &mut self.out.buffer);
+                }
+                Step::Close => {
+                    let last_words = mem::take(&mut self.out.buffer);
+                    self.connection.close_after(last_words.into());
+                    return Ok(());
+                }
+                Step::IdleBegin => {
+                    self.out.flush().await?; // the client learns at once that it may wait
+                    self.idling = Some(IDLING.hold(&[]));
+                    self.news(true, false).await?;
+                }
+                Step::IdleEnd => {
+                    self.idling = None;
+                    self.news(true, false).await?;
+                    self.server.answer(Reply::ok("no longer idling"), &mut self.out.buffer);
+                }
+                Step::Read => {
+                    self.out.flush().await?;
+                    self.out.end();
+                    self.keep();
+                    self.connection.read_on();
+                    return Ok(());
+                }
+                Step::Run(command) => {
+                    self.keep();
+                    self.run(command).await?;
+                }
+                Step::StartTls => {
+                    self.out.flush().await?;
+                    let begun = self.args.tls.clone().map(|tls| self.connection.start_tls(tls));
+                    return match begun {
+                        Some(Ok(())) => Ok(()),
+                        _ => Err(Failure::Gone),
+                    };
+                }
+            }
+        }
+    }
+
+    fn refuse_append(&mut self, failure: Failure) -> Result<(), Failure> {
+        self.incoming = None;
+        let Failure::Refused(reply) = failure else { return Err(failure) };
+        APPENDED.count(&["refused"]);
+        self.server.answer(reply, &mut self.out.buffer);
+        Ok(())
+    }
+
+    /// Leaves what the next incarnation needs where a crash cannot reach it.
+    fn keep(&self) {
+        let kept = ImapCheckpoint {
+            server: self.server.checkpoint(),
+            identity: self.identity.clone(),
+            opened: self.opened.as_ref().map(Opened::keep),
+            in_answer: false,
+        };
+        self.connection.checkpoint(|slot| *slot = Some(kept));
+    }
+
+    async fn log_in(&mut self, credentials: mail::Credentials) -> Reply {
+        let request = LoginRequest { credentials, client: self.connection.peer().ip() };
+        let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
+        let verdict = self.args.login.call(|port| LoginMsg::Verify(request, port), limit).await;
+        match verdict.unwrap_or(LoginVerdict::Busy) {
+            LoginVerdict::Busy => {
+                Reply::no("cannot check now, try again later").with(Code::Unavailable)
+            }
+            LoginVerdict::Refused => {
+                Reply::no("wrong name or password").with(Code::AuthenticationFailed)
+            }
+            LoginVerdict::Welcome(identity) => {
+                self.identity = Some(identity);
+                self.connection.set_idle(IDLE_MAX);
+                Reply::ok("welcome")
+            }
+        }
+    }
+
+    async fn run(&mut self, command: Command) -> Result<(), Failure> {
+        let begun = self.args.clock.monotonic();
+        let expunges = command.may_tell_expunges();
+        let kind = kind(&command);
+        let done = match command {
+            Command::Check | Command::Noop => {
+                if let Some(opened) = &mut self.opened {
+                    opened.dirty = true; // hints may be late: whoever asks gets the truth
+                }
+                Ok(Reply::ok("that is new"))
+            }
+            Command::Close => self.close().await,
+            Command::Copy(transfer) => self.copy(transfer).await,
+            Command::Create(name) => self.create(&name).await,
+            Command::Delete(name) => self.delete(&name).await,
+            Command::Examine(name) => self.select(&name, true).await,
+            Command::Expunge(set) => {
+                self.news(true, false).await?; // what is deleted may have come just now
+                self.expunge(set.as_ref()).await
+            }
+            Command::Fetch(fetch) => self.fetch(&fetch).await,
+            Command::List(list) => self.list(&list),
+            Command::Lsub(list) => self.lsub(&list),
+            Command::Move(transfer) => self.move_messages(transfer).await,
+            Command::Rename { from, to } => self.rename(&from, &to).await,
+            Command::Search(search) => self.search(&search).await,
+            Command::Select(name) => self.select(&name, false).await,
+            Command::Status(name, items) => self.status(&name, &items),
+            Command::Store(store) => self.store(store).await,
+            Command::Subscribe(name) => self.subscribe(&name, true).await,
+            Command::Unselect => {
+                self.leave();
+                Ok(Reply::ok("left"))
+            }
+            Command::Unsubscribe(name) => self.subscribe(&name, false).await,
+            _ => Ok(Reply::bad("that is not done here")),
+        };
+        self.finish(kind, done, expunges).await?;
+        let took = self.args.clock.monotonic().saturating_sub(begun);
+        COMMAND_SECONDS.observe(took.as_secs_f64(), &[kind]);
+        Ok(())
+    }
+
+    /// Says what is new and ends the command.
+    async fn finish(
+        &mut self,
+        kind: &'static str,
+        done: Result<Reply, Failure>,
+        expunges: bool,
+    ) -> Result<(), Failure> {
+        let reply = match done {
+            Ok(reply) => reply,
+            Err(Failure::Refused(reply)) => reply,
+            Err(Failure::Gone) => return Err(Failure::Gone),
+        };
+        self.news(expunges, kind == "store").await?;
+        self.told.clear();
+        let outcome = match reply.status {
+            Status::Bad => "bad",
+            Status::No => "no",
+            Status::Ok => "ok",
+        };
+        COMMANDS.count(&[kind, outcome]);
+        self.server.answer(reply, &mut self.out.buffer);
+        if self.out.relieve().await.is_err() {
+            return Err(Failure::Gone);
+        }
+        self.out.end();
+        Ok(())
+    }
+
+    /// A hint has come.
+    async fn changed(&mut self, mailbox: MailboxId, modseq: ModSeq) -> Result<(), Failure> {
+        let Some(opened) = self.opened.as_mut().filter(|opened| opened.id == mailbox) else {
+            return Ok(()); // it has been left meanwhile
+        };
+        opened.dirty = true;
+        if let Some(watch) = &opened.watch {
+            watch.heard();
+        }
+        if modseq == DEAF {
+            self.watch_again(mailbox).await;
+        }
+        if self.idling.is_none() {
+            return Ok(()); // it is told with the next command
+        }
+        self.news(true, false).await?;
+        self.go_on().await
+    }
+
+    /// Tells the client what has happened in its mailbox.
+    async fn news(&mut self, expunges: bool, by_uid: bool) -> Result<(), Failure> {
+        let Some(opened) = &mut self.opened else { return Ok(()) };
+        if !opened.dirty && opened.watch.is_some() {
+            opened.view.announce(expunges, &mut self.out.buffer);
+            return Ok(());
+        }
+        opened.dirty = false;
+        let (id, account) = (opened.id, opened.account);
+        let Some(row) = self.row(id)? else {
+            self.leave();
+            self.server.bye("the mailbox has been removed", &mut self.out.buffer);
+            return Ok(());
+        };
+        self.learn(&row);
+        let Some(opened) = &mut self.opened else { return Ok(()) };
+        let before = opened.view.last();
+        if row.highest_modseq > opened.view.modseq() {
+            let mail = &self.args.mail;
+            let changes = match mail.changes(account, id, opened.view.modseq())? {
+                Some(changes) => changes,
+                None => everything(&**mail, opened, &row)?,
+            };
+            let mut known = Vec::new();
+            let uids = changes.changed.iter().map(|row| row.uid);
+            let expunged = changes.expunged.iter().copied();
+            opened.view.apply(changes.highest, uids, expunged, |n, uid| known.push((n, uid)));
+            let mut rows = changes.changed.iter();
+            for (sequence, uid) in known {
+                let Some(row) = rows.find(|row| row.uid == uid) else { break };
+                let is_told = self
+                    .told
+                    .binary_search_by_key(&uid, |told| told.uid)
+                    .is_ok_and(|at| self.told[at].modseq == row.modseq);
+                if !is_told {
+                    opened.tell_flags(&mut self.out.buffer, sequence, row, by_uid);
+                }
+            }
+        }
+        opened.view.announce(expunges, &mut self.out.buffer);
+        let is_first = !opened.read_only && row.recent_from < row.uid_next;
+        if is_first && opened.view.last() > before {
+            if self.idling.is_some() {
+                self.out.flush().await?; // that they are there is told before whose they are
+            }
+            self.claim_recent(id).await;
+        }
+        Ok(())
+    }
+
+    /// New messages are recent to the session that sees them first.
+    async fn claim_recent(&mut self, id: MailboxId) {
+        let taken = self.ask(|port| MailboxMsg::Recent(id, port)).await;
+        if let (Ok(first), Some(opened)) = (taken, &mut self.opened) {
+            opened.view.add_recent(first);
+            opened.view.announce(false, &mut self.out.buffer);
+        }
+    }
+
+    /// Keywords that the mailbox has learned are told before a message has them.
+    pub(super) fn learn_keywords(&mut self) -> Result<(), Failure> {
+        if let Some(id) = self.opened_id()
+            && let Some(row) = self.row(id)?
+        {
+            self.learn(&row);
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, row: &MailboxRow) {
+        let Some(opened) = &mut self.opened else { return };
+        if opened.keywords.len() != row.keywords.len() {
+            opened.keywords.clone_from(&row.keywords);
+            let names: Vec<&str> = row.keywords.iter().map(mail::Keyword::as_str).collect();
+            let more = names.len() < 64;
+            imap::respond::flags_known(&mut self.out.buffer, &names, opened.read_only, more);
+        }
+    }
+
+    /// Asks the mailbox actor for hints, and once more a little later if it cannot be asked now.
+    async fn watch_again(&mut self, id: MailboxId) {
+        let watch = self.watch(id).await;
+        if watch.is_none() {
+            let ask_again = SessionMsg::Changed(id, DEAF);
+            self.again = Some(alarm(WATCH_AGAIN, &self.myself, ask_again));
+        }
+        if let Some(opened) = &mut self.opened {
+            opened.watch = watch.map(|(watch, _)| watch);
+            opened.dirty = true;
+        }
+    }
+
+    /// From now on the mailbox actor gives hints; the mailbox as it stands.
+    pub(super) async fn watch(&mut self, id: MailboxId) -> Option<(Watch, MailboxRow)> {
+        if let Some(opened) = &mut self.opened {
+            opened.watch = None; // before it is replaced, or its end would be taken for a crash
+        }
+        let (watch, watcher) = Watch::new(self.connection.id(), id, self.myself.clone());
+        let row = self.ask(|port| MailboxMsg::Watch(id, watcher, port)).await;
+        Some((watch, row.ok()?))
+    }
+
+    /// Asks the account's mailbox actor.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        build: impl FnOnce(RpcReplyPort<Result<T, MailboxFailure>>) -> MailboxMsg,
+    ) -> Result<T, Failure> {
+        let account = self.account()?;
+        Ok(self.args.mailboxes.call(&account, build, ANSWER_MAX).await??)
+    }
+
+    /// Whose session it is.
+    pub(super) fn account(&self) -> Result<AccountId, Failure> {
+        let account = self.identity.as_ref().map(|who| who.account);
+        account.ok_or_else(|| Reply::bad("log in first").into())
+    }
+}
+
+/// The whole mailbox as changes: the store has forgotten what happened since.
+fn everything(
+    mail: &dyn MailStore,
+    opened: &Opened,
+    row: &MailboxRow,
+) -> Result<store::port::Changes, Failure> {
+    let mut changed = Vec::with_capacity(row.messages as usize);
+    mail.messages(opened.account, opened.id, store::port::UidRange::ALL, &mut |row| {
+        changed.push(*row);
+        true
+    })?;
+    let mut present = changed.iter().map(|row| row.uid).peekable();
+    let all = opened.view.all();
+    let expunged = opened.view.messages(&all).map(|(_, uid)| uid).filter(|uid| {
+        while present.next_if(|other| other < uid).is_some() {}
+        present.peek() != Some(uid)
+    });
+    let expunged = expunged.collect();
+    Ok(store::port::Changes { highest: row.highest_modseq, changed, expunged })
+}
+
+/// The label of a command.
+const fn kind(command: &Command) -> &'static str {
+    match command {
+        Command::Fetch(_) => "fetch",
+        Command::Search(_) => "search",
+        Command::Store(_) => "store",
+        Command::Select(_) | Command::Examine(_) => "select",
+        Command::List(_) | Command::Lsub(_) => "list",
+        Command::Status(..) => "status",
+        Command::Copy(_) => "copy",
+        Command::Move(_) => "move",
+        Command::Expunge(_) | Command::Close => "expunge",
+        Command::Check | Command::Noop | Command::Unselect => "poll",
+        _ => "change",
+    }
+}
+
+/// RFC 3501 §5.4: at least 30 minutes; clients end IDLE after 29 (RFC 2177 §3).
+const IDLE_MAX: Duration = Duration::from_secs(31 * 60);
+
+/// A mailbox actor waits for the disk, not for long.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// A mailbox actor is back within microseconds; one that is not has trouble.
+const WATCH_AGAIN: Duration = Duration::from_secs(1);

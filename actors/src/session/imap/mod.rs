@@ -1,0 +1,21 @@
+//! Sessions of IMAP: a shell over the machine of `imap`.
+//!
+//! Reads go straight to the store, writes to the account's mailbox actor, which is the only
+//! writer. What a client is told about its mailbox comes from its [`View`](imap::View); hints say
+//! only when to look.
+
+mod actor;
+mod append;
+mod failure;
+mod fetch;
+mod folders;
+mod letter;
+mod messages;
+mod metrics;
+mod opened;
+mod outlet;
+mod search;
+mod watch;
+
+pub use actor::{ImapCheckpoint, ImapConnection, ImapSession, ImapSessionArgs};
+pub use metrics::METRICS;
