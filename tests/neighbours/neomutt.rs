@@ -6,7 +6,7 @@ use std::process::Command;
 
 use testkit::{Daemon, Door, LONG, finish, needs, until};
 
-use crate::common::{demo, inbox_with, letter};
+use crate::common::{demo, inbox_with, letter, newest};
 
 #[test]
 fn a_person_reads_answers_flags_and_files_mail() {
@@ -25,14 +25,17 @@ fn a_person_reads_answers_flags_and_files_mail() {
 
     terminal.shows("first words");
     terminal.shows("second words");
-    terminal.keys(&["1", "Enter"]);
+    terminal.keys(&["1", "Enter", "Enter"]);
     terminal.shows("Message 1");
-    terminal.keys(&["Enter"]);
     terminal.shows("Hello.");
     terminal.keys(&["r"]);
-    terminal.shows("Sent by a person");
+    terminal.shows("y:Send");
     terminal.keys(&["y"]);
-    inbox_with(&daemon, "user1", "first words");
+    let answer = newest(&mut inbox_with(&daemon, "user1", "first words"));
+    assert!(
+        answer.contains("Sent by a person") && answer.contains("> Hello."),
+        "{answer}"
+    );
     terminal.keys(&["i", "F"]);
     until("the flag is there", LONG, || {
         let mut imap = inbox_with(&daemon, "user0", "first words");
