@@ -1,1 +1,23 @@
 //! The census: gathers what each room measures.
+
+use telemetry::Metric;
+
+use crate::{bounce, delivery, listener, login, mailbox, queue, resolver, router, session};
+
+/// Every metric of the actors.
+#[must_use]
+pub fn all() -> Vec<Metric> {
+    let rooms = [
+        bounce::METRICS,
+        delivery::METRICS,
+        listener::METRICS,
+        login::METRICS,
+        mailbox::METRICS,
+        queue::METRICS,
+        resolver::METRICS,
+        router::METRICS,
+        session::pop3::METRICS,
+        session::smtp::METRICS,
+    ];
+    rooms.concat()
+}

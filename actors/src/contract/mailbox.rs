@@ -40,6 +40,8 @@ pub enum MailboxMsg {
     /// From an IMAP session: change flags. Yields rows changed and UIDs refused by
     /// `unchanged_since`.
     Flag(FlagRequest, RpcReplyPort<Result<(Vec<MessageRow>, Vec<Uid>), MailboxFailure>>),
+    /// From its family: nobody has said anything for a while.
+    Idle,
     /// From an operator: how are you?
     Inspect(RpcReplyPort<MailboxReport>),
     /// From itself: a write that was begun has become durable or has failed.

@@ -30,6 +30,8 @@ pub enum QueueMsg {
         /// Why it never had a connection, if it never had one.
         unreachable: Option<Reply>,
     },
+    /// From its family: nobody has said anything for a while.
+    Idle,
     /// From an operator: how are you?
     Inspect(RpcReplyPort<QueueReport>),
     /// From a delivery whose connection stands: is there more to carry? Yields nothing if not.

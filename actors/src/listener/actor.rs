@@ -22,11 +22,13 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener},
+    net::TcpListener,
     sync::Arc,
     time::Duration,
 };
 
+use mail::Network;
+use policy::shape::Limits;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use supervision::{Alarm, Gate, KeyedGate, KeyedPass, Pass, alarm};
 use world::{
@@ -48,8 +50,10 @@ pub struct ListenerArgs {
     pub begin: Arc<dyn Fn(Socket, Guest) + Send + Sync>,
     /// How many may be inside, over all clients.
     pub gate: Gate,
-    /// How many may be inside, per client.
-    pub per_client: KeyedGate<IpAddr>,
+    /// How wide a network is, whose clients are counted together.
+    pub limits: Limits,
+    /// How many may be inside, per network.
+    pub per_network: KeyedGate<Network>,
     /// The protocol, for the label of the metrics.
     pub protocol: &'static str,
     /// The bound socket.
@@ -61,7 +65,7 @@ pub struct ListenerArgs {
 /// A guest's place behind the door.
 pub struct Guest {
     _pass: Pass,
-    _client: KeyedPass<IpAddr>,
+    _network: KeyedPass<Network>,
 }
 
 /// What a listener has in memory.
@@ -127,12 +131,13 @@ impl ListenerArgs {
             ACCEPTED.count(&[self.protocol, "full"]);
             return (self.turn_away)(socket);
         };
-        let Some(client) = self.per_client.enter(household(socket.peer())) else {
+        let network = self.limits.network(socket.peer().ip());
+        let Some(network) = self.per_network.enter(network) else {
             ACCEPTED.count(&[self.protocol, "network_full"]);
             return (self.turn_away)(socket);
         };
         ACCEPTED.count(&[self.protocol, "let_in"]);
-        (self.begin)(socket, Guest { _pass: pass, _client: client });
+        (self.begin)(socket, Guest { _pass: pass, _network: network });
     }
 }
 
@@ -152,14 +157,6 @@ impl ListenerState {
 impl fmt::Debug for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Guest")
-    }
-}
-
-/// Whoever has an IPv6 address has a /64 of them.
-fn household(peer: SocketAddr) -> IpAddr {
-    match peer.ip().to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-        v4 => v4,
     }
 }
 

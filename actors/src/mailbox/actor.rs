@@ -31,7 +31,7 @@ use store::{
     StoreError,
     port::{Arrival, Fence, Leases, MailStore, MailboxRow, Pending, Settle, Shard, Spool},
 };
-use supervision::Seat;
+use supervision::{Context, Seat};
 
 use super::{
     metrics::{DELIVERED, WRITES_FAILED},
@@ -49,10 +49,10 @@ pub struct Mailbox;
 /// What a mailbox actor needs to live. Everything it may touch is named here.
 #[derive(Clone)]
 pub struct MailboxArgs {
-    /// Whose mailboxes.
-    pub account: AccountId,
     /// Who tells the sender of what cannot be delivered.
     pub bounce: Seat<BounceMsg>,
+    /// Whose mailboxes they are, and their place in the family.
+    pub context: Context<AccountId>,
     /// Who owns which shard.
     pub leases: Arc<dyn Leases>,
     /// The mailboxes.
@@ -64,6 +64,7 @@ pub struct MailboxArgs {
 /// What a mailbox actor has in memory: nothing that its successor could not do without.
 pub struct MailboxState {
     args: MailboxArgs,
+    account: AccountId,
     fence: Fence,
     watchers: Watchers,
     inbox: Option<MailboxId>,
@@ -82,7 +83,8 @@ impl Actor for Mailbox {
         args: MailboxArgs,
     ) -> Result<MailboxState, ActorProcessingErr> {
         Ok(MailboxState {
-            fence: args.leases.fence(Shard::of_account(args.account))?,
+            fence: args.leases.fence(Shard::of_account(*args.context.key()))?,
+            account: *args.context.key(),
             args,
             watchers: Watchers::default(),
             inbox: None,
@@ -101,11 +103,11 @@ impl Actor for Mailbox {
             MailboxMsg::Append(request, reply) => state.append(request, reply, myself),
             MailboxMsg::Copy(request, reply) => state.copy(request, reply, myself),
             MailboxMsg::Create(new, reply) => {
-                let write = state.args.mail.create(state.fence, state.args.account, new);
+                let write = state.args.mail.create(state.fence, state.account, new);
                 state.land(write, reply, myself, |_| Landed::NOTHING);
             }
             MailboxMsg::Delete(id, reply) => {
-                let write = state.args.mail.delete(state.fence, state.args.account, id);
+                let write = state.args.mail.delete(state.fence, state.account, id);
                 // Whoever has it selected must learn that it is gone.
                 state.land(write, reply, myself, move |()| Landed::at(id, ModSeq(u64::MAX)));
             }
@@ -121,20 +123,22 @@ impl Actor for Mailbox {
             }
             MailboxMsg::Expunge(request, reply) => state.expunge(request, reply, myself),
             MailboxMsg::Flag(request, reply) => state.flag(request, reply, myself),
+            MailboxMsg::Idle if state.is_idle() => state.args.context.passivate(),
+            MailboxMsg::Idle => {}
             MailboxMsg::Inspect(reply) => answer(reply, state.report()),
             MailboxMsg::Landed(landed) => state.landed(landed),
             MailboxMsg::Lock(watcher, reply) => answer(reply, state.watchers.lock(watcher)),
             MailboxMsg::Recent(id, reply) => {
-                let write = state.args.mail.take_recent(state.fence, state.args.account, id);
+                let write = state.args.mail.take_recent(state.fence, state.account, id);
                 state.land(write, reply, myself, |_| Landed::NOTHING);
             }
             MailboxMsg::Rename(id, to, reply) => {
-                let write = state.args.mail.rename(state.fence, state.args.account, id, to);
+                let write = state.args.mail.rename(state.fence, state.account, id, to);
                 state.inbox = None; // renaming INBOX leaves a new one behind
                 state.land(write, reply, myself, move |()| Landed::at(id, ModSeq(u64::MAX)));
             }
             MailboxMsg::Subscribe(name, on, reply) => {
-                let write = state.args.mail.subscribe(state.fence, state.args.account, name, on);
+                let write = state.args.mail.subscribe(state.fence, state.account, name, on);
                 state.land(write, reply, myself, |()| Landed::NOTHING);
             }
             MailboxMsg::Unlock(session) => state.watchers.unlock(session),
@@ -153,7 +157,7 @@ impl MailboxState {
         myself: ActorRef<MailboxMsg>,
     ) {
         let AppendRequest { mailbox, messages } = request;
-        let write = self.args.mail.append(self.fence, self.args.account, mailbox, messages);
+        let write = self.args.mail.append(self.fence, self.account, mailbox, messages);
         self.land(write, reply, myself, move |appended| {
             appended.last().map_or(Landed::NOTHING, |last| Landed::at(mailbox, last.modseq))
         });
@@ -166,7 +170,7 @@ impl MailboxState {
         myself: ActorRef<MailboxMsg>,
     ) {
         let CopyRequest { from, uids, to, moving } = request;
-        let write = self.args.mail.copy(self.fence, self.args.account, from, uids, to, moving);
+        let write = self.args.mail.copy(self.fence, self.account, from, uids, to, moving);
         self.land(write, reply, myself, move |copied| Landed {
             changed: Some((to, copied.to_modseq)),
             also: moving.then_some((from, copied.from_modseq)),
@@ -180,7 +184,7 @@ impl MailboxState {
         myself: ActorRef<MailboxMsg>,
     ) {
         let ExpungeRequest { mailbox, uids, deleted_only } = request;
-        let (mail, account) = (self.args.mail.clone(), self.args.account);
+        let (mail, account) = (self.args.mail.clone(), self.account);
         let write = mail.expunge(self.fence, account, mailbox, uids, deleted_only);
         self.land(write, reply, myself, move |expunged| {
             if expunged.is_empty() { Landed::NOTHING } else { Landed::at(mailbox, NEWEST) }
@@ -196,7 +200,7 @@ impl MailboxState {
         myself: ActorRef<MailboxMsg>,
     ) {
         let FlagRequest { mailbox, uids, change, unchanged_since } = request;
-        let (mail, account) = (self.args.mail.clone(), self.args.account);
+        let (mail, account) = (self.args.mail.clone(), self.account);
         let write = mail.flag(self.fence, account, mailbox, uids, change, unchanged_since);
         self.land(write, reply, myself, move |(rows, _)| {
             let newest = rows.iter().map(|row| row.modseq).max();
@@ -212,7 +216,7 @@ impl MailboxState {
             Err(error) => return trouble(&arrival, &error),
         };
         let write =
-            self.args.mail.deliver(self.fence, self.args.account, mailbox, arrival.clone());
+            self.args.mail.deliver(self.fence, self.account, mailbox, arrival.clone());
         self.writes_pending += 1;
         write.then(move |result| {
             let landed = match result {
@@ -235,7 +239,7 @@ impl MailboxState {
 
     /// Where a message goes: `None` when the account is gone.
     fn folder(&mut self, detail: Option<&str>) -> Result<Option<MailboxId>, StoreError> {
-        let (mail, account) = (&self.args.mail, self.args.account);
+        let (mail, account) = (&self.args.mail, self.account);
         if let Some(detail) = detail
             && let Some(row) = mail.mailbox_named(account, detail)?
         {
@@ -262,7 +266,7 @@ impl MailboxState {
     }
 
     fn watch(&mut self, id: MailboxId, watcher: Watcher) -> Result<MailboxRow, MailboxFailure> {
-        let row = self.args.mail.mailbox(self.args.account, id)?;
+        let row = self.args.mail.mailbox(self.account, id)?;
         let row = row.ok_or_else(|| StoreError::Missing { what: format!("mailbox {id}") })?;
         self.watchers.watch(id, watcher);
         Ok(row)
@@ -300,9 +304,14 @@ impl MailboxState {
         });
     }
 
+    /// Whether its end would be noticed by nobody.
+    const fn is_idle(&self) -> bool {
+        self.watchers.len() == 0 && !self.watchers.is_locked() && self.writes_pending == 0
+    }
+
     fn report(&self) -> MailboxReport {
         MailboxReport {
-            account: self.args.account.0,
+            account: self.account.0,
             watchers: self.watchers.len(),
             locked: self.watchers.is_locked(),
             writes_pending: self.writes_pending,

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use mail::{Domain, MessageId, Outcome, Time};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use store::port::{DueRow, Fence, Leases, Settle, Shard, Spool};
-use supervision::{Alarm, Family, Seat};
+use supervision::{Alarm, Context, Family, Seat};
 use world::{Clock, Random};
 
 use super::{
@@ -45,14 +45,14 @@ pub struct Queue;
 /// What a queue needs to live. Everything it may touch is named here.
 #[derive(Clone)]
 pub struct QueueArgs {
-    /// The domain.
-    pub domain: Domain,
     /// Who tells senders of failures and delays.
     pub bounce: Seat<BounceMsg>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What the operator has set.
     pub config: Config,
+    /// Its domain, and its place in the family.
+    pub context: Context<Domain>,
     /// Who carries: a delivery per attempt.
     pub deliveries: Family<(Domain, u64), DeliveryMsg>,
     /// Who owns which shard.
@@ -84,7 +84,7 @@ impl Actor for Queue {
         myself: ActorRef<QueueMsg>,
         args: QueueArgs,
     ) -> Result<QueueState, ActorProcessingErr> {
-        let fence = args.leases.fence(Shard::of_domain(&args.domain))?;
+        let fence = args.leases.fence(Shard::of_domain(&args.context.key()))?;
         // Milliseconds leave room for a million attempts a second between two incarnations.
         let attempt_last = args.clock.now().0 << 10;
         let core = DomainQueue::new(args.config.limits(), args.config.schedule(), attempt_last);
@@ -109,6 +109,8 @@ impl Actor for Queue {
             QueueMsg::Gone { attempt, unreachable } => {
                 state.core.gone(attempt, unreachable, now, &mut effects);
             }
+            QueueMsg::Idle if state.core.is_empty() => state.args.context.passivate(),
+            QueueMsg::Idle => {}
             QueueMsg::Inspect(reply) => {
                 let _ = reply.send(state.report(now)); // whoever asked may have left
             }
@@ -151,7 +153,7 @@ impl QueueState {
                     Effect::Late(id) => drop(self.args.bounce.cast(BounceMsg::Late(id))),
                     Effect::Record { id, what } => self.record(id, what, myself.clone()),
                     Effect::Refill(limit) => {
-                        let rows = self.args.spool.due(&self.args.domain, None, limit)?;
+                        let rows = self.args.spool.due(self.args.context.key(), None, limit)?;
                         self.core.refill(rows, limit, now, &mut todo);
                     }
                     Effect::Return(id) => drop(self.args.bounce.cast(BounceMsg::Return(id))),
@@ -170,7 +172,7 @@ impl QueueState {
         myself: &ActorRef<QueueMsg>,
     ) -> Result<(), ActorProcessingErr> {
         ATTEMPTS.count(&[]);
-        let domain = self.args.domain.clone();
+        let domain = self.args.context.key().clone();
         let what = Attempt { attempt, domain: domain.clone(), first: (id, recipients) };
         let said = self.args.deliveries.cast(&(domain, attempt), DeliveryMsg::Attempt(what.into()));
         if said.is_err() {
@@ -210,7 +212,7 @@ impl QueueState {
     fn report(&self, now: Time) -> QueueReport {
         let (waiting, in_flight, deliveries) = self.core.counts();
         QueueReport {
-            domain: self.args.domain.clone(),
+            domain: self.args.context.key().clone(),
             waiting,
             in_flight,
             deliveries,

@@ -1,4 +1,5 @@
 //! One actor per connection of a client: thin shells over the protocol machines.
 
+pub mod imap;
 pub mod pop3;
 pub mod smtp;

@@ -115,6 +115,10 @@ impl Actor for Pop3Session {
         state: &mut Pop3SessionState,
     ) -> Result<(), ActorProcessingErr> {
         match msg {
+            SessionMsg::Begin if !state.connection.is_open() => {
+                myself.stop(None); // it has left before it was greeted
+                return Ok(());
+            }
             SessionMsg::Begin => {}
             // It watches nothing; the mailbox only asks whether it is still there.
             SessionMsg::Changed(..) => return Ok(()),

@@ -142,6 +142,10 @@ impl Actor for SmtpSession {
         state: &mut SmtpSessionState,
     ) -> Result<(), ActorProcessingErr> {
         match msg {
+            SessionMsg::Begin if !state.connection.is_open() => {
+                myself.stop(None); // it has left before it was greeted
+                return Ok(());
+            }
             SessionMsg::Begin => {}
             SessionMsg::Changed(..) => return Ok(()), // an SMTP session watches nothing
             SessionMsg::Closing => {
