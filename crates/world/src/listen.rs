@@ -81,12 +81,8 @@ impl Door {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn open(address: SocketAddr, backlog: u16) -> Result<Self, DoorError> {
-        bind(address, backlog).map_err(|source| match source.kind() {
-            ErrorKind::AddrInUse => DoorError::InUse { address },
-            ErrorKind::AddrNotAvailable => DoorError::Foreign { address },
-            ErrorKind::PermissionDenied => DoorError::Forbidden { address },
-            _ => DoorError::Other { address, source },
-        })
+        let taken = Self::take_over(bind(address, backlog)?);
+        taken.map_err(|source| DoorError::Other { address, source })
     }
 
     /// Takes over a socket that listens already: from systemd, or from a predecessor.
@@ -189,19 +185,30 @@ impl Drop for Accepting {
     }
 }
 
-fn bind(address: SocketAddr, backlog: u16) -> io::Result<Door> {
-    let socket = socket2::Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+/// Binds `address`, for a [`Door`] that is opened later, or again and again: while nobody accepts,
+/// `backlog` connections may wait in the kernel.
+///
+/// # Errors
+/// [`DoorError`], with the address and what would be right.
+pub fn bind(address: SocketAddr, backlog: u16) -> Result<std::net::TcpListener, DoorError> {
+    listening(address, backlog).map_err(|source| match source.kind() {
+        ErrorKind::AddrInUse => DoorError::InUse { address },
+        ErrorKind::AddrNotAvailable => DoorError::Foreign { address },
+        ErrorKind::PermissionDenied => DoorError::Forbidden { address },
+        _ => DoorError::Other { address, source },
+    })
+}
+
+fn listening(address: SocketAddr, backlog: u16) -> io::Result<std::net::TcpListener> {
+    let socket =
+        socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
     socket.listen(backlog.into())?;
-    Door::take_over(socket.into())
+    Ok(socket.into())
 }
 
 /// Errors that one connection brought with it (accept(2), "Error handling").
