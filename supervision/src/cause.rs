@@ -47,10 +47,10 @@ pub struct PanicReport {
 impl ExitCause {
     /// A cause made of the error that a handler returned.
     pub fn from_error(error: Box<dyn Error + Send + Sync>) -> Self {
-        match error.downcast::<EndedBy>() {
-            Ok(ended) => ended.0,
-            Err(error) => Self::Error(Arc::from(error)),
-        }
+        // A cause may have come by way of ractor, or of `?`.
+        error
+            .downcast()
+            .map_or_else(|error| Self::Error(Arc::from(error)), |cause| *cause)
     }
 
     /// The error of type `E` in this cause, however deeply it is wrapped.
@@ -92,7 +92,7 @@ impl ExitCause {
     }
 }
 
-impl std::error::Error for ExitCause {}
+impl Error for ExitCause {}
 
 impl fmt::Display for ExitCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,18 +127,6 @@ impl fmt::Display for PanicReport {
     }
 }
 
-/// A cause on its way through ractor, which knows errors only.
-#[derive(Debug)]
-pub(crate) struct EndedBy(pub(crate) ExitCause);
-
-impl fmt::Display for EndedBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Error for EndedBy {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_cause_that_passed_through_ractor_comes_back_as_it_was() {
-        let cause = ExitCause::from_error(EndedBy(ExitCause::ShutdownTimeout).into());
+        let cause = ExitCause::from_error(ExitCause::ShutdownTimeout.into());
         assert!(matches!(cause, ExitCause::ShutdownTimeout));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::{
-    cause::{EndedBy, ExitCause, PanicReport},
+    cause::{ExitCause, PanicReport},
     panic_hook::{caught, caught_now},
     presence::Presence,
     seat::Seat,
@@ -132,7 +132,7 @@ impl<A: Actor> Nest<A> {
     /// Notes the cause; what comes back is for ractor.
     fn ends(&self, cause: ExitCause) -> ActorProcessingErr {
         self.presence.ends(cause.clone());
-        EndedBy(cause).into()
+        cause.into()
     }
 }
 

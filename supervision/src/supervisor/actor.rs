@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use crate::{
     alarm::{Alarm, alarm},
-    cause::{EndedBy, ExitCause},
+    cause::ExitCause,
     core::{Command, Core, Event, Finish, Rule},
     metrics as count,
     name::Name,
@@ -344,7 +344,7 @@ impl SupervisorState {
             cause,
         };
         tracing::error!(supervisor = %self.path, %cause, "gives up");
-        Err(EndedBy(cause).into())
+        Err(cause.into())
     }
 
     fn up(&mut self, child: usize, incarnation: u64) -> Result<(), ActorProcessingErr> {

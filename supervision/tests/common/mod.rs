@@ -74,6 +74,8 @@ pub struct Strings {
     pub at: Arc<Mutex<At>>,
     /// Called by `Stop`-less ends: what the member's own handle offers.
     pub passivate: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Told of the first incarnation's address.
+    pub myself: Arc<Mutex<Option<tokio::sync::oneshot::Sender<ActorRef<Do>>>>>,
 }
 
 impl Strings {
@@ -83,6 +85,7 @@ impl Strings {
             diary: diary.clone(),
             at: Arc::default(),
             passivate: None,
+            myself: Arc::default(),
         }
     }
 
@@ -109,7 +112,14 @@ impl Actor for Puppet {
     type State = Life;
     type Arguments = Strings;
 
-    async fn pre_start(&self, _: ActorRef<Do>, args: Strings) -> Result<Life, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Do>,
+        args: Strings,
+    ) -> Result<Life, ActorProcessingErr> {
+        if let Some(tell) = args.myself.lock().unwrap().take() {
+            let _ = tell.send(myself);
+        }
         match args.at() {
             At::PanicInPreStart => panic!("in pre_start"),
             At::FailInPreStart => return Err(ToldToFail.into()),
