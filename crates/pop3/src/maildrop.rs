@@ -15,7 +15,8 @@ pub struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Maildrop {
     entries: Arc<[Entry]>,
-    marked: Vec<bool>,
+    /// Shared with checkpoints, which are made more often than marks.
+    marked: Arc<Vec<bool>>,
     /// How many are not marked.
     pub(crate) count: usize,
     /// How many octets those have.
@@ -25,7 +26,7 @@ pub(crate) struct Maildrop {
 impl Maildrop {
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
         Self {
-            marked: vec![false; entries.len()],
+            marked: vec![false; entries.len()].into(),
             count: entries.len(),
             octets: entries.iter().map(|entry| entry.octets).sum(),
             entries: entries.into(),
@@ -41,14 +42,14 @@ impl Maildrop {
 
     /// Marks a message that [`Maildrop::find`] has found.
     pub(crate) fn mark(&mut self, index: usize) {
-        if !std::mem::replace(&mut self.marked[index], true) {
+        if !std::mem::replace(&mut Arc::make_mut(&mut self.marked)[index], true) {
             self.count -= 1;
             self.octets -= self.entries[index].octets;
         }
     }
 
     pub(crate) fn unmark_all(&mut self) {
-        self.marked.fill(false);
+        self.marked = vec![false; self.entries.len()].into();
         self.count = self.entries.len();
         self.octets = self.entries.iter().map(|entry| entry.octets).sum();
     }
