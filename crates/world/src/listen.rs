@@ -200,8 +200,11 @@ pub fn bind(address: SocketAddr, backlog: u16) -> Result<std::net::TcpListener, 
 }
 
 fn listening(address: SocketAddr, backlog: u16) -> io::Result<std::net::TcpListener> {
-    let socket =
-        socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;

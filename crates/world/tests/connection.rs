@@ -226,6 +226,46 @@ async fn who_was_refused_hears_of_room() {
     client.read_exact(&mut [0; 4]).await.unwrap();
 }
 
+#[tokio::test]
+async fn who_asks_on_and_on_and_takes_no_answer_is_not_listened_to() {
+    let (client, served) = tokio::io::duplex(4096);
+    let options = Options {
+        queue_octets: 10_000,
+        ..Options::default()
+    };
+    let connection =
+        Connection::<()>::start(in_memory(served), Arc::new(options), |connection, event| {
+            if let Event::Octets(octets) = event {
+                let _ = connection.say([octets]);
+                connection.read_on();
+            }
+        });
+    connection.read_on();
+    let (mut from, mut to) = tokio::io::split(client);
+    let asker = tokio::spawn(async move { to.write_all(&[b'x'; 100_000]).await });
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+        assert!(connection.queued() <= 10_000 + 4096);
+    }
+    assert!(connection.queued() > 0 && !asker.is_finished());
+    from.read_exact(&mut vec![0; 100_000]).await.unwrap();
+    asker.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_what_we_have_to_say_is_not_silent() {
+    let (connection, mut events, mut client) = memory(Options::default());
+    connection.set_idle(Duration::from_secs(60));
+    connection.say([Bytes::from(vec![b'a'; 2000])]).unwrap();
+    connection.read_on();
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        client.read_exact(&mut [0; 100]).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert!(events.try_recv().is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_is_told_once_and_ends_the_connection_if_nobody_says_goodbye() {
     let (connection, mut events, mut client) = memory(Options::default());
@@ -378,7 +418,10 @@ async fn much_goes_through_tls_both_ways() {
     );
     wrote.and(read.map(|_| ())).unwrap();
     assert!(back == sent);
-    to.shutdown().await.unwrap();
+    to.write_all(b"QUIT").await.unwrap();
+    to.shutdown().await.unwrap(); // TLS says its end, in the same breath
+    connection.read_on();
+    assert_eq!(events.recv().await.unwrap(), octets("QUIT"));
     connection.read_on();
     assert_eq!(events.recv().await.unwrap(), Event::Closed(Why::Peer));
 }

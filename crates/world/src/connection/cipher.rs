@@ -12,23 +12,16 @@ use crate::tls::{ServerTls, TlsInfo};
 
 /// A TLS session on the server's side. It holds no socket and no thread: octets are handed to it.
 pub(super) struct Cipher {
+    ended: bool,
     session: ServerConnection,
     written: u64,
-}
-
-/// What came of reading.
-#[derive(Debug, Default)]
-pub(super) struct Opened {
-    /// The peer's octets, decrypted.
-    pub(super) octets: Vec<u8>,
-    /// The peer said that it will send no more (RFC 8446 §6.1).
-    pub(super) ended: bool,
 }
 
 impl Cipher {
     pub(super) fn new(tls: &ServerTls) -> Result<Box<Self>, rustls::Error> {
         let session = ServerConnection::new(tls.config())?;
         Ok(Box::new(Self {
+            ended: false,
             session,
             written: 0,
         }))
@@ -60,26 +53,31 @@ impl Cipher {
             .ok()
     }
 
+    /// Whether the peer said that it will send no more (RFC 8446 §6.1).
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Takes records as they came; decrypts the whole ones.
     ///
     /// # Errors
     /// What the peer sent is no TLS. An alert that says so waits to be sent.
-    pub(super) fn open(&mut self, mut records: &[u8]) -> Result<Opened, rustls::Error> {
-        let mut opened = Opened::default();
-        while !records.is_empty() && !opened.ended {
+    pub(super) fn open(&mut self, mut records: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        let mut octets = Vec::new();
+        while !records.is_empty() && !self.ended {
             if self.session.read_tls(&mut records).is_err() {
                 return Err(rustls::Error::General("too many records at once".into()));
             }
             let state = self.session.process_new_packets()?;
-            let (from, more) = (opened.octets.len(), state.plaintext_bytes_to_read());
+            let (from, more) = (octets.len(), state.plaintext_bytes_to_read());
             if more > 0 {
-                opened.octets.resize(from + more, 0);
-                let read = self.session.reader().read(&mut opened.octets[from..]);
-                opened.octets.truncate(from + read.unwrap_or(0));
+                octets.resize(from + more, 0);
+                let read = self.session.reader().read(&mut octets[from..]);
+                octets.truncate(from + read.unwrap_or(0));
             }
-            opened.ended = state.peer_has_closed();
+            self.ended = state.peer_has_closed();
         }
-        Ok(opened)
+        Ok(octets)
     }
 
     /// Encrypts as much of `octets` as there is room for; says how much.

@@ -22,7 +22,7 @@ use bytes::{Buf, Bytes};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    cipher::{Cipher, Opened},
+    cipher::Cipher,
     event::{Event, Gone, Limit, Refused, Why},
     options::Options,
     socket::Io,
@@ -260,7 +260,11 @@ impl Line {
         if let Phase::Over(why) = self.phase {
             return Err(why);
         }
+        let owed = self.owes();
         self.poll_out(cx, now)?;
+        if owed && !self.owes() {
+            self.heard = now; // who reads for an hour what we have to say has not been silent
+        }
         if self.out_octets <= options.queue_octets / 2 {
             if std::mem::take(&mut self.waited_for) {
                 room.notify_waiters();
@@ -282,7 +286,10 @@ impl Line {
             Phase::Closing(why) => self.close(cx, why, now),
             Phase::Lingering { discarded } => self.linger(cx, scratch, discarded),
             Phase::Open if self.upgrade.is_some() => Ok(None),
-            Phase::Open if self.credit => self.listen(cx, scratch, now),
+            // Who asks on and on and takes no answer is not listened to: the queue stays bounded.
+            Phase::Open if self.credit && self.out_octets <= options.queue_octets => {
+                self.listen(cx, scratch, now)
+            }
             Phase::Open => {
                 self.parked = self.io()?.poll_readable(cx).is_pending();
                 Ok(None)
@@ -348,7 +355,7 @@ impl Line {
                 Poll::Ready(Ok(n)) => n,
             };
             let opened = self.open(cx, &scratch[..n])?;
-            self.early = opened.octets.into();
+            self.early = opened.into();
             self.poll_out(cx, now)?;
         }
     }
@@ -406,6 +413,13 @@ impl Line {
 
     /// Reads once, through TLS if there is; empty is the end of the stream.
     fn read(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Result<Poll<Bytes>, Why> {
+        if self
+            .cipher
+            .as_ref()
+            .is_some_and(|cipher| cipher.has_ended())
+        {
+            return Ok(Poll::Ready(Bytes::new()));
+        }
         loop {
             let n = match self.io()?.poll_read(cx, scratch) {
                 Poll::Pending => return Ok(Poll::Pending),
@@ -424,14 +438,15 @@ impl Line {
             {
                 self.poll_out(cx, Instant::now())?;
             }
-            if !opened.octets.is_empty() || opened.ended {
-                return Ok(Poll::Ready(opened.octets.into()));
+            let ended = self.cipher.as_ref().is_none_or(|cipher| cipher.has_ended());
+            if !opened.is_empty() || ended {
+                return Ok(Poll::Ready(opened.into()));
             }
         }
     }
 
     /// Decrypts; tells the peer if that fails.
-    fn open(&mut self, cx: &mut Context<'_>, records: &[u8]) -> Result<Opened, Why> {
+    fn open(&mut self, cx: &mut Context<'_>, records: &[u8]) -> Result<Vec<u8>, Why> {
         let (Some(cipher), Some(io)) = (&mut self.cipher, &mut self.io) else {
             return Err(Why::Tls);
         };
@@ -516,6 +531,9 @@ impl Line {
 
     /// Removes what has been written from the queue.
     fn taken(&mut self, mut n: usize) {
+        if n == 0 {
+            return;
+        }
         OCTETS.add(n as u64, &["out"]);
         self.out_octets -= n;
         while let Some(octets) = self.out.front_mut() {
@@ -606,7 +624,7 @@ impl Line {
                     });
                 }
             } else {
-                let silent = self.credit && passed(self.heard + self.idle);
+                let silent = self.credit && !self.owes() && passed(self.heard + self.idle);
                 let limit = match self.end {
                     Some(end) if passed(end) => Some(Limit::Lifetime),
                     _ if silent => Some(Limit::Idle),
