@@ -11,7 +11,7 @@ use hickory_resolver::proto::{
     op::{Message, MessageType, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
-        rdata::{A, CNAME, MX, SOA, TXT},
+        rdata::{A, CNAME, MX, PTR, SOA, TXT},
     },
 };
 use mail::Domain;
@@ -59,6 +59,10 @@ fn reply(question: &Message) -> Message {
         ("plain.test.", RecordType::TXT) => {
             let text = TXT::new(vec!["v=spf1 ".to_owned(), "-all".to_owned()]);
             reply.add_answer(record("plain.test.", 300, RData::TXT(text)));
+        }
+        ("1.2.0.192.in-addr.arpa.", RecordType::PTR) => {
+            let name = RData::PTR(PTR(root("mx.plain.test.")));
+            reply.add_answer(record("1.2.0.192.in-addr.arpa.", 300, name));
         }
         ("plain.test.", _) => {
             reply.add_authority(soa(900));
@@ -131,6 +135,12 @@ async fn what_a_server_says_is_understood() {
         Records::V4(vec!["192.0.2.7".parse().unwrap()])
     );
     assert_eq!(Some(alias.ttl), seconds(30));
+
+    let names = dns
+        .ask(Question::Ptr("192.0.2.1".parse().unwrap()))
+        .await
+        .unwrap();
+    assert_eq!(names.records, Records::Ptr(vec![domain("mx.plain.test")]));
 
     let text = dns.ask(Question::Txt(domain("plain.test"))).await.unwrap();
     assert_eq!(text.records, Records::Txt(vec!["v=spf1 -all".to_owned()]));
