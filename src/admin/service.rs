@@ -38,13 +38,13 @@ pub enum ServiceMsg {
 #[derive(Clone)]
 pub struct ServiceArgs {
     /// Binds; what comes back serves.
-    pub bind: Arc<dyn Fn() -> Binding + Send + Sync>,
+    pub(super) bind: Arc<dyn Fn() -> Binding + Send + Sync>,
 }
 
 /// A server that is about to be bound.
-pub type Binding = Pin<Box<dyn Future<Output = io::Result<Serving>> + Send>>;
+pub(super) type Binding = Pin<Box<dyn Future<Output = io::Result<Serving>> + Send>>;
 /// A server that is bound.
-pub type Serving = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+pub(super) type Serving = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 /// The running server; dropping this ends it.
 pub struct ServiceState(AbortHandle);

@@ -7,11 +7,13 @@ use std::{
 };
 
 use clap::Args;
+use actors::delivery::Hop;
 use mail::Network;
+use world::dns::DnsServer;
 
 use super::Failure;
 use crate::{
-    config::{Config, Dns, Hop, Listener, Protocol, Server, Tls},
+    config::{Config, Listener, Protocol, Tls},
     daemon,
 };
 
@@ -39,7 +41,7 @@ pub(super) struct Demo {
     relay: Option<Hop>,
     /// Ask this DNS server where other systems are.
     #[arg(long, value_name = "ADDR")]
-    dns: Option<Server>,
+    dns: Option<DnsServer>,
 }
 
 impl Demo {
@@ -66,13 +68,13 @@ impl Demo {
             domains: vec![domain],
             trusted: self.trust,
             login_without_tls: loopback.to_vec(),
-            hold_remote_mail: self.relay.is_none() && self.dns.is_none(),
-            relay: self.relay,
             listener: Protocol::ALL.iter().map(|&protocol| listener(protocol)).collect(),
-            dns: Dns { servers: self.dns.into_iter().collect() },
             tls: Tls { self_signed: true, ..Tls::default() },
             ..Config::default()
         };
+        config.delivery.dns = self.dns.is_some();
+        config.delivery.relay = self.relay;
+        config.dns.servers = self.dns.into_iter().collect();
         // Everybody here is the same person: one network must not be told from the others.
         let connections = &mut config.limits.connections;
         connections.connections_per_network_max = connections.connections_max;
@@ -129,9 +131,10 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_out_unless_a_relay_or_a_dns_server_is_named() {
-        assert!(config(&["--data", "x"]).hold_remote_mail);
-        assert!(!config(&["--data", "x", "--relay", "127.0.0.1:2525"]).hold_remote_mail);
-        assert!(!config(&["--data", "x", "--dns", "127.0.0.1:5353"]).hold_remote_mail);
+        let sends = |words: &[&str]| !config(words).holds_remote_mail();
+        assert!(!sends(&["--data", "x"]));
+        assert!(sends(&["--data", "x", "--relay", "127.0.0.1:2525"]));
+        assert!(sends(&["--data", "x", "--dns", "127.0.0.1:5353"]));
     }
 
     #[test]

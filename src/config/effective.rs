@@ -130,8 +130,14 @@ fn is_set(table: &Table, key: &str) -> bool {
 }
 
 /// Keys that may be without a value.
-const OPTIONAL: [&str; 5] =
-    ["address.postmaster", "address.separator", "relay", "tls.certificate", "tls.key"];
+const OPTIONAL: [&str; 6] = [
+    "address.postmaster",
+    "address.separator",
+    "delivery.relay",
+    "delivery.source",
+    "tls.certificate",
+    "tls.key",
+];
 
 #[cfg(test)]
 mod tests {
@@ -145,7 +151,7 @@ mod tests {
         assert!(line("hostname = \"mx.test\"").ends_with("# h.toml:1"), "{shown}");
         assert!(line("route.0.to = \"127.0.1.1:25\"").ends_with("# h.toml:4"), "{shown}");
         assert!(line("queue.window = ").ends_with("# default"), "{shown}");
-        assert!(line("# relay is not set").ends_with("# default"), "{shown}");
+        assert!(line("# delivery.relay is not set").ends_with("# default"), "{shown}");
     }
 
     #[test]

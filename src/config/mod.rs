@@ -6,13 +6,11 @@
 mod defaults;
 mod effective;
 mod error;
-mod hop;
 mod listener;
 mod read;
 mod sections;
 
 pub use effective::{Effective, Source};
 pub use error::ConfigError;
-pub use hop::{Hop, Server};
 pub use listener::{Listener, Protocol};
-pub use sections::{Config, Dns, Limits, Log, LogFormat, Route, Tls};
+pub use sections::{Config, Limits, Log, LogFormat, Tls};

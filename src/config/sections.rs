@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use mail::{Domain, Network};
 use serde::{Deserialize, Serialize};
 
-use super::{Hop, Listener, Server, defaults};
+use super::{Listener, defaults};
 
 /// Everything that an operator may set. `docs/configuration.md` explains each key.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -22,36 +22,26 @@ pub struct Config {
     pub trusted: Vec<Network>,
     /// Clients that may log in without TLS.
     pub login_without_tls: Vec<Network>,
-    /// Whether mail for other systems waits in its queue instead of being sent.
-    pub hold_remote_mail: bool,
-    /// The next hop of all mail for other systems that no `[[route]]` names.
-    pub relay: Option<Hop>,
     /// The doors.
     pub listener: Vec<Listener>,
     /// Next hops of single domains.
-    pub route: Vec<Route>,
+    pub route: Vec<actors::delivery::StaticRoute>,
     /// How addresses are understood.
     pub address: policy::route::Rules,
+    /// How mail is brought to other systems.
+    pub delivery: actors::delivery::Config,
     /// Where names are asked for.
-    pub dns: Dns,
+    pub dns: actors::resolver::Config,
     /// How much is taken.
     pub limits: Limits,
     /// What is logged.
     pub log: Log,
     /// How passwords are checked.
     pub login: actors::login::Config,
-    /// How mail for other systems is sent.
+    /// When mail for other systems is tried, and tried again.
     pub queue: actors::queue::Config,
     /// What this system shows as itself.
     pub tls: Tls,
-}
-
-/// The section `[dns]`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Dns {
-    /// The servers to ask; none: the machine's own (`/etc/resolv.conf`).
-    pub servers: Vec<Server>,
 }
 
 /// The section `[limits]`.
@@ -91,16 +81,6 @@ pub enum LogFormat {
     Text,
 }
 
-/// One `[[route]]`: mail for a domain goes to this hop, whatever the DNS says.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// The recipients' domain.
-    pub domain: Domain,
-    /// Where its mail goes.
-    pub to: Hop,
-}
-
 /// The section `[tls]`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -114,6 +94,14 @@ pub struct Tls {
     pub self_signed: bool,
 }
 
+impl Config {
+    /// Whether nothing leads out: mail for other systems waits in its queue.
+    #[must_use]
+    pub fn holds_remote_mail(&self) -> bool {
+        !self.delivery.dns && self.delivery.relay.is_none() && self.route.is_empty()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -122,12 +110,11 @@ impl Default for Config {
             domains: Vec::new(),
             trusted: Vec::new(),
             login_without_tls: Vec::new(),
-            hold_remote_mail: false,
-            relay: None,
             listener: Vec::new(),
             route: Vec::new(),
             address: Default::default(),
-            dns: Dns::default(),
+            delivery: Default::default(),
+            dns: Default::default(),
             limits: Limits::default(),
             log: Log::default(),
             login: Default::default(),

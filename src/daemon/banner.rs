@@ -39,8 +39,8 @@ pub(super) fn banner(config: &Config, demo: Demo) -> String {
 
 /// What becomes of mail for other systems.
 fn elsewhere(config: &Config) -> String {
-    match (&config.relay, config.dns.servers.as_slice()) {
-        _ if config.hold_remote_mail => {
+    match (&config.delivery.relay, config.dns.servers.as_slice()) {
+        _ if config.holds_remote_mail() => {
             "mail for other systems waits in its queue; --relay or --dns sends it".to_owned()
         }
         (Some(relay), _) => format!("mail for other systems goes to {relay}"),
@@ -84,8 +84,8 @@ mod tests {
             protocol,
             address: (Ipv4Addr::LOCALHOST, 2000 + protocol.port()).into(),
         });
-        let config =
-            Config { listener: listener.to_vec(), hold_remote_mail: true, ..Config::default() };
+        let mut config = Config { listener: listener.to_vec(), ..Config::default() };
+        config.delivery.dns = false;
         let text = banner(&config, Demo { accounts: 10 });
         for door in listener {
             assert!(text.contains(&door.address.to_string()), "{}", door.protocol.name());
