@@ -8,4 +8,5 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+mod doors;
 pub mod tree;

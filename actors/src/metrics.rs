@@ -16,6 +16,7 @@ pub fn all() -> Vec<Metric> {
         queue::METRICS,
         resolver::METRICS,
         router::METRICS,
+        session::imap::METRICS,
         session::pop3::METRICS,
         session::smtp::METRICS,
     ];

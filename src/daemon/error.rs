@@ -20,6 +20,12 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// A port cannot be listened at. Fault of the operator.
+    #[error(transparent)]
+    Door(#[from] world::listen::DoorError),
+    /// The DNS cannot be asked. Fault of the operator.
+    #[error("dns: {0}")]
+    Dns(#[from] world::dns::DnsSetting),
     /// Logging cannot be set up. Fault of the operator.
     #[error("log.filter: {0}")]
     Log(#[from] telemetry::LoggingError),

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use store::port::{Accounts, Leases, MailStore, Spool};
 use world::{
     Clock, Random,
+    dns::Dns,
+    outbound::Dial,
     tls::{ClientTls, ServerTls},
 };
 
 use crate::{
     admin::{Recorder, TreeView},
     config::Config,
+    doors::Bound,
 };
 
 /// Everything that the tree is given. Clones are the same house.
@@ -24,6 +27,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// What the operator has set.
     pub config: Arc<Config>,
+    /// Who is asked for names.
+    pub dns: Arc<dyn Dns>,
+    /// The way out of this machine.
+    pub dial: Arc<dyn Dial>,
     /// Who owns which shard.
     pub leases: Arc<dyn Leases>,
     /// Mailboxes and their messages.
@@ -34,6 +41,8 @@ pub struct Parts {
     pub recorder: Recorder,
     /// TLS as a server; none if there is no certificate.
     pub server_tls: Option<ServerTls>,
+    /// The doors' sockets, bound.
+    pub sockets: Arc<Vec<Bound>>,
     /// Messages that we have taken responsibility for.
     pub spool: Arc<dyn Spool>,
     /// Where the tree shows itself once it is whole.

@@ -5,9 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use supervision::{ExitCause, Root};
+use supervision::ExitCause;
 use world::{
     Clock, Random, SystemClock, SystemRandom,
+    dns::Hickory,
+    outbound::Internet,
     tls::{Certificates, ClientTls, ServerTls},
 };
 
@@ -15,7 +17,8 @@ use super::{Parts, Plan, StartError, banner::banner, folder, furnish, signals::S
 use crate::{
     admin::{Recorder, TreeView},
     config::{Config, LogFormat},
-    tree,
+    doors,
+    tree::{self, House},
 };
 
 /// Brings the house up, and returns when it is down again.
@@ -40,14 +43,14 @@ async fn live(plan: Plan) -> Result<(), StartError> {
         parts = parts(&plan) => parts?,
         signal = signals.next() => return stopped_early(signal),
     };
-    let root = tokio::select! {
-        root = tree::start(parts.clone()) => root.map_err(StartError::Tree)?,
+    let house = tokio::select! {
+        house = tree::start(parts.clone()) => house.map_err(StartError::Tree)?,
         signal = signals.next() => return stopped_early(signal),
     };
-    parts.view.show(root.clone());
+    parts.view.show(house.root.clone());
     announce(&plan);
     let ended = tokio::select! {
-        cause = root.ended() => Some(cause),
+        cause = house.root.ended() => Some(cause),
         signal = signals.next() => {
             tracing::info!(signal, "stopping");
             None
@@ -55,15 +58,15 @@ async fn live(plan: Plan) -> Result<(), StartError> {
     };
     match ended {
         Some(cause) => Err(StartError::Tree(cause)),
-        None => stop(&root, &mut signals).await,
+        None => stop(&house, &mut signals).await,
     }
 }
 
 /// The doors close first, the store last. A second signal ends the wait: nothing that was
 /// answered 250 needs it.
-async fn stop(root: &Root, signals: &mut Signals) -> Result<(), StartError> {
+async fn stop(house: &House, signals: &mut Signals) -> Result<(), StartError> {
     let cause = tokio::select! {
-        cause = root.stop() => cause,
+        cause = house.stop(GOODBYE) => cause,
         signal = signals.next() => {
             tracing::warn!(signal, "stopping at once");
             return Ok(());
@@ -91,6 +94,7 @@ async fn parts(plan: &Plan) -> Result<Parts, StartError> {
     let recorder = Recorder::install(&tree::metrics())?;
     let trouble =
         |source| StartError::Store { folder: config.data.clone(), source };
+    let sockets = Arc::new(doors::bind_all(config)?);
     let store = Arc::new(open_store(config, &clock).await.map_err(trouble)?);
     furnish::domains(&*store, &*store, &config.domains).await.map_err(trouble)?;
     if let Some(demo) = plan.demo {
@@ -101,11 +105,14 @@ async fn parts(plan: &Plan) -> Result<Parts, StartError> {
         client_tls: ClientTls::new(&[])?,
         clock,
         config: Arc::new(config.clone()),
+        dial: Arc::new(Internet),
+        dns: Arc::new(Hickory::new(&config.dns.servers)?),
         leases: store.clone(),
         mail: store.clone(),
         random,
         recorder,
         server_tls: server_tls(config)?,
+        sockets,
         spool: store,
         view: TreeView::default(),
     })
@@ -116,7 +123,7 @@ async fn open_store(
     clock: &Arc<dyn Clock>,
 ) -> Result<store::MemoryStore, store::StoreError> {
     let clock = Arc::clone(clock);
-    Ok(store::MemoryStore::new(Arc::new(move || clock.now())))
+    Ok(store::MemoryStore::with_clock(Arc::new(move || clock.now())))
 }
 
 fn server_tls(config: &Config) -> Result<Option<ServerTls>, StartError> {
@@ -168,3 +175,6 @@ fn announce(plan: &Plan) {
     // Nobody may be reading: that is no reason to go down again.
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
+
+/// How long clients have to hear that the house is closing.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(5);

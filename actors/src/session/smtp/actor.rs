@@ -189,6 +189,7 @@ impl SmtpSessionState {
                     if self.connection.write(octets).await.is_err() {
                         return; // closed: the event that says so is on its way
                     }
+                    self.keep(); // what has been said is not said again
                 }
                 Step::StartTls => {
                     let begun = self.args.tls.clone().map(|tls| self.connection.start_tls(tls));
