@@ -1,4 +1,4 @@
-//! The state of one connection: socket, TLS, queue and clocks, and what comes next.
+//! The state of one connection: its phase, its credit and its clocks, and what comes next.
 //!
 //! ```text
 //!           start_tls          handshake done
@@ -12,20 +12,18 @@
 //! orders of the session change it.
 
 use std::{
-    collections::VecDeque,
-    io::{self, IoSlice},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    cipher::Cipher,
     event::{Event, Gone, Limit, Refused, Why},
     options::Options,
     socket::Io,
+    wire::Wire,
 };
 use crate::{
     metrics::OCTETS,
@@ -34,7 +32,6 @@ use crate::{
 
 /// One connection's state.
 pub(super) struct Line {
-    cipher: Option<Box<Cipher>>,
     /// Whether the session waits for octets.
     credit: bool,
     /// When the connection's lifetime is over.
@@ -45,25 +42,17 @@ pub(super) struct Line {
     heard: Instant,
     idle: Duration,
     info: Option<TlsInfo>,
-    /// `None` once it is over.
-    io: Option<Io>,
-    out: VecDeque<Bytes>,
-    out_octets: usize,
     /// Whether the pump will be woken when the socket is readable.
     parked: bool,
     phase: Phase,
-    /// How many pieces of `out` go out before TLS begins.
-    plain_left: usize,
-    /// When the peer last took something.
-    progress: Instant,
     /// Whether somebody was told that the queue is full.
     refused: bool,
-    upgrade: Option<ServerTls>,
     /// Whether a writer waits for room.
     waited_for: bool,
     waker: Option<Waker>,
     /// The limit that the session was told of, and when its time to say goodbye is over.
     warned: Option<(Limit, Instant)>,
+    wire: Wire,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,25 +83,19 @@ impl Line {
     pub(super) fn new(io: Io, options: &Options) -> Self {
         let now = Instant::now();
         Self {
-            cipher: None,
             credit: false,
             early: Bytes::new(),
             end: options.lifetime.map(|lifetime| now + lifetime),
             heard: now,
             idle: options.idle,
             info: None,
-            io: Some(io),
-            out: VecDeque::new(),
-            out_octets: 0,
             parked: false,
             phase: Phase::Open,
-            plain_left: 0,
-            progress: now,
             refused: false,
-            upgrade: options.tls.clone(),
             waited_for: false,
             waker: None,
             warned: None,
+            wire: Wire::new(io, options.tls.clone(), now),
         }
     }
 
@@ -123,8 +106,8 @@ impl Line {
         if !self.is_open() {
             return Err(Gone);
         }
-        let was_empty = self.out.is_empty();
-        self.queue(pieces);
+        let was_empty = self.wire.queued() == 0;
+        self.wire.queue(pieces);
         if was_empty {
             self.write_now();
         }
@@ -136,7 +119,7 @@ impl Line {
         if !self.is_open() {
             return Err(Refused::Gone);
         }
-        if self.out_octets > 0 && self.out_octets + octets.len() > octets_max {
+        if self.wire.queued() > 0 && self.wire.queued() + octets.len() > octets_max {
             return Err(Refused::Full(octets));
         }
         self.write([octets]).map_err(|Gone| Refused::Gone)
@@ -161,11 +144,9 @@ impl Line {
     }
 
     pub(super) fn start_tls(&mut self, tls: ServerTls) -> Result<(), Gone> {
-        if !self.is_open() || self.cipher.is_some() || self.upgrade.is_some() {
+        if !self.is_open() || !self.wire.order_tls(tls) {
             return Err(Gone);
         }
-        self.plain_left = self.out.len();
-        self.upgrade = Some(tls);
         self.wake();
         Ok(())
     }
@@ -190,7 +171,7 @@ impl Line {
     }
 
     pub(super) const fn queued(&self) -> usize {
-        self.out_octets
+        self.wire.queued()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -202,16 +183,13 @@ impl Line {
     }
 
     pub(super) fn export(&self, label: &[u8]) -> Option<[u8; 32]> {
-        self.cipher.as_ref()?.export(label)
+        self.wire.export(label)
     }
 
     /// Gives everything back; whatever is ordered from now on is refused.
     pub(super) fn let_go(&mut self) {
         self.phase = Phase::Over(Why::Ended);
-        self.io = None;
-        self.cipher = None;
-        self.out = VecDeque::new();
-        self.out_octets = 0;
+        self.wire.let_go();
         self.waker = None;
     }
 
@@ -240,7 +218,7 @@ impl Line {
 
     /// Ends it, and says so once.
     fn over(&mut self, why: Why) -> Step {
-        let was_told = self.io.is_none() || matches!(self.phase, Phase::Lingering { .. });
+        let was_told = self.wire.is_let_go() || matches!(self.phase, Phase::Lingering { .. });
         self.let_go();
         if was_told {
             Step::End
@@ -260,12 +238,12 @@ impl Line {
         if let Phase::Over(why) = self.phase {
             return Err(why);
         }
-        let owed = self.owes();
-        self.poll_out(cx, now)?;
-        if owed && !self.owes() {
+        let owed = self.wire.owes();
+        self.wire.poll_out(cx, now)?;
+        if owed && !self.wire.owes() {
             self.heard = now; // who reads for an hour what we have to say has not been silent
         }
-        if self.out_octets <= options.queue_octets / 2 {
+        if self.wire.queued() <= options.queue_octets / 2 {
             if std::mem::take(&mut self.waited_for) {
                 room.notify_waiters();
             }
@@ -273,10 +251,7 @@ impl Line {
                 return Ok(Some(Event::Room));
             }
         }
-        if self.plain_left == 0
-            && let Some(tls) = self.upgrade.take()
-        {
-            self.cipher = Some(Cipher::new(&tls).map_err(|_| Why::Tls)?);
+        if self.wire.begin_tls()? {
             self.heard = now;
             if self.phase == Phase::Open {
                 self.phase = Phase::Securing;
@@ -285,13 +260,13 @@ impl Line {
         match self.phase {
             Phase::Closing(why) => self.close(cx, why, now),
             Phase::Lingering { discarded } => self.linger(cx, scratch, discarded),
-            Phase::Open if self.upgrade.is_some() => Ok(None),
+            Phase::Open if self.wire.awaits_tls() => Ok(None),
             // Who asks on and on and takes no answer is not listened to: the queue stays bounded.
-            Phase::Open if self.credit && self.out_octets <= options.queue_octets => {
+            Phase::Open if self.credit && self.wire.queued() <= options.queue_octets => {
                 self.listen(cx, scratch, now)
             }
             Phase::Open => {
-                self.parked = self.io()?.poll_readable(cx).is_pending();
+                self.parked = self.wire.io()?.poll_readable(cx).is_pending();
                 Ok(None)
             }
             Phase::Over(why) => Err(why),
@@ -307,7 +282,7 @@ impl Line {
         now: Instant,
     ) -> Result<Option<Event>, Why> {
         let octets = if self.early.is_empty() {
-            match self.read(cx, scratch)? {
+            match self.wire.read(cx, scratch)? {
                 Poll::Pending => {
                     self.parked = true;
                     return Ok(None);
@@ -339,24 +314,18 @@ impl Line {
         now: Instant,
     ) -> Result<Option<Event>, Why> {
         loop {
-            let Some(cipher) = &self.cipher else {
-                return Err(Why::Tls);
-            };
-            if !cipher.is_handshaking() {
-                let info = cipher.info();
+            if !self.wire.is_handshaking() {
+                let info = self.wire.info().ok_or(Why::Tls)?;
                 self.info = Some(info.clone());
                 self.phase = Phase::Open;
                 self.heard = now;
                 return Ok(Some(Event::Secured(info)));
             }
-            let n = match self.io()?.poll_read(cx, scratch) {
+            match self.wire.shake(cx, scratch)? {
                 Poll::Pending => return Ok(None),
-                Poll::Ready(Ok(0) | Err(_)) => return Err(Why::Tls),
-                Poll::Ready(Ok(n)) => n,
-            };
-            let opened = self.open(cx, &scratch[..n])?;
-            self.early = opened.into();
-            self.poll_out(cx, now)?;
+                Poll::Ready(early) => self.early = early,
+            }
+            self.wire.poll_out(cx, now)?;
         }
     }
 
@@ -367,26 +336,16 @@ impl Line {
         why: Why,
         now: Instant,
     ) -> Result<Option<Event>, Why> {
-        if self
-            .cipher
-            .as_ref()
-            .is_some_and(|cipher| cipher.is_handshaking())
-        {
+        if self.wire.is_handshaking() {
             return Err(why); // what is to be said must not be said in the clear
         }
-        if self.owes() {
+        if self.wire.owes() {
             return Ok(None);
         }
-        if let Some(cipher) = &mut self.cipher {
-            cipher.say_end();
-            // A peer that does not even take this alert shall not hold us up.
-            self.poll_out(cx, now)?;
-        }
-        let _ = self.io()?.poll_shutdown(cx);
+        self.wire.end(cx, now)?;
         if why != Why::Ended {
             return Err(why);
         }
-        self.cipher = None;
         self.phase = Phase::Lingering { discarded: 0 };
         self.heard = now;
         Ok(Some(Event::Closed(why)))
@@ -399,7 +358,7 @@ impl Line {
         mut discarded: usize,
     ) -> Result<Option<Event>, Why> {
         while discarded < LINGER_OCTETS_MAX {
-            match self.io()?.poll_read(cx, scratch) {
+            match self.wire.io()?.poll_read(cx, scratch) {
                 Poll::Pending => {
                     self.phase = Phase::Lingering { discarded };
                     return Ok(None);
@@ -411,177 +370,22 @@ impl Line {
         Err(Why::Ended)
     }
 
-    /// Reads once, through TLS if there is; empty is the end of the stream.
-    fn read(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Result<Poll<Bytes>, Why> {
-        if self
-            .cipher
-            .as_ref()
-            .is_some_and(|cipher| cipher.has_ended())
-        {
-            return Ok(Poll::Ready(Bytes::new()));
-        }
-        loop {
-            let n = match self.io()?.poll_read(cx, scratch) {
-                Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Ok(n)) => n,
-                Poll::Ready(Err(_)) => return Err(Why::Reset),
-            };
-            if self.cipher.is_none() || n == 0 {
-                return Ok(Poll::Ready(Bytes::copy_from_slice(&scratch[..n])));
-            }
-            let opened = self.open(cx, &scratch[..n])?;
-            // What rustls has to say by itself: new keys, an alert.
-            if self
-                .cipher
-                .as_ref()
-                .is_some_and(|cipher| cipher.wants_write())
-            {
-                self.poll_out(cx, Instant::now())?;
-            }
-            let ended = self.cipher.as_ref().is_none_or(|cipher| cipher.has_ended());
-            if !opened.is_empty() || ended {
-                return Ok(Poll::Ready(opened.into()));
-            }
-        }
-    }
-
-    /// Decrypts; tells the peer if that fails.
-    fn open(&mut self, cx: &mut Context<'_>, records: &[u8]) -> Result<Vec<u8>, Why> {
-        let (Some(cipher), Some(io)) = (&mut self.cipher, &mut self.io) else {
-            return Err(Why::Tls);
-        };
-        cipher.open(records).map_err(|error| {
-            tracing::debug!(%error, "the peer's TLS is not understood");
-            let _ = cipher.poll_flush(cx, io); // the alert, if it can be sent at once
-            Why::Tls
-        })
-    }
-
-    /// Writes what the kernel takes.
-    fn poll_out(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Why> {
-        let written = match &self.cipher {
-            None => self.poll_out_plain(cx, now),
-            Some(_) => self.poll_out_sealed(cx, now),
-        };
-        written.map_err(|_| Why::Reset)
-    }
-
-    fn poll_out_plain(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<()> {
-        loop {
-            let left = match self.upgrade {
-                Some(_) => self.plain_left,
-                None => self.out.len(),
-            };
-            let (Some(io), true) = (&mut self.io, left > 0) else {
-                return Ok(());
-            };
-            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-            let mut count = 0;
-            for (piece, octets) in pieces.iter_mut().zip(self.out.iter().take(left)) {
-                *piece = IoSlice::new(octets);
-                count += 1;
-            }
-            match io.poll_write(cx, &pieces[..count]) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(n)) => {
-                    self.progress = now;
-                    self.taken(n);
-                }
-                Poll::Ready(Err(error)) => return Err(error),
-            }
-        }
-    }
-
-    fn poll_out_sealed(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<()> {
-        loop {
-            let Some(cipher) = &mut self.cipher else {
-                return Ok(());
-            };
-            if !cipher.is_handshaking() {
-                let mut sealed = 0;
-                for octets in &self.out {
-                    let n = cipher.seal(octets);
-                    sealed += n;
-                    if n < octets.len() {
-                        break;
-                    }
-                }
-                self.taken(sealed);
-            }
-            let (Some(cipher), Some(io)) = (&mut self.cipher, &mut self.io) else {
-                return Ok(());
-            };
-            if !cipher.wants_write() {
-                return Ok(());
-            }
-            let before = cipher.written();
-            let flushed = cipher.poll_flush(cx, io);
-            if cipher.written() != before {
-                self.progress = now;
-            }
-            match flushed {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(())) if self.out.is_empty() => return Ok(()),
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Err(error),
-            }
-        }
-    }
-
-    /// Removes what has been written from the queue.
-    fn taken(&mut self, mut n: usize) {
-        if n == 0 {
-            return;
-        }
-        OCTETS.add(n as u64, &["out"]);
-        self.out_octets -= n;
-        while let Some(octets) = self.out.front_mut() {
-            if n < octets.len() {
-                octets.advance(n);
-                return;
-            }
-            n -= octets.len();
-            self.out.pop_front();
-            self.plain_left = self.plain_left.saturating_sub(1);
-        }
-    }
-
-    fn queue(&mut self, pieces: impl IntoIterator<Item = Bytes>) {
-        for octets in pieces {
-            if !octets.is_empty() {
-                self.out_octets += octets.len();
-                self.out.push_back(octets);
-            }
-        }
-    }
-
     /// Writes on the session's own thread; the pump gets what is left.
     fn write_now(&mut self) {
-        if self.phase != Phase::Open || self.upgrade.is_some() {
+        if self.phase != Phase::Open || self.wire.awaits_tls() {
             return;
         }
         let now = Instant::now();
-        self.progress = now;
-        if let Err(why) = self.poll_out(&mut Context::from_waker(Waker::noop()), now) {
+        self.wire.offer(now);
+        if let Err(why) = self
+            .wire
+            .poll_out(&mut Context::from_waker(Waker::noop()), now)
+        {
             self.phase = Phase::Over(why);
             self.wake();
-        } else if self.owes() {
+        } else if self.wire.owes() {
             self.wake();
         }
-    }
-
-    /// Whether something is not written yet.
-    fn owes(&self) -> bool {
-        !self.out.is_empty()
-            || self
-                .cipher
-                .as_ref()
-                .is_some_and(|cipher| cipher.wants_write())
-    }
-
-    fn io(&mut self) -> Result<&mut Io, Why> {
-        self.io.as_mut().ok_or(Why::Ended)
     }
 
     fn wake(&mut self) {
@@ -610,8 +414,8 @@ impl Line {
             _ => {}
         }
         if !matches!(self.phase, Phase::Lingering { .. })
-            && self.owes()
-            && passed(self.progress + options.write)
+            && self.wire.owes()
+            && passed(self.wire.progress() + options.write)
         {
             return self.over(Why::Write);
         }
@@ -624,7 +428,7 @@ impl Line {
                     });
                 }
             } else {
-                let silent = self.credit && !self.owes() && passed(self.heard + self.idle);
+                let silent = self.credit && !self.wire.owes() && passed(self.heard + self.idle);
                 let limit = match self.end {
                     Some(end) if passed(end) => Some(Limit::Lifetime),
                     _ if silent => Some(Limit::Idle),
@@ -639,9 +443,6 @@ impl Line {
         Step::Wait(next)
     }
 }
-
-/// Pieces that go into one system call.
-const PIECES_MAX: usize = 16;
 
 /// How long we wait for the peer's end after ours.
 const LINGER: Duration = Duration::from_secs(2);

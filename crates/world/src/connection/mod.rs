@@ -27,6 +27,7 @@ mod line;
 mod options;
 mod pump;
 mod socket;
+mod wire;
 
 pub use event::{Event, Gone, Limit, Refused, Why};
 pub use handle::Connection;
