@@ -10,6 +10,7 @@ mod dialogues;
 mod disk;
 mod hostile;
 mod idle;
+mod imaptest;
 mod injection;
 mod lines;
 mod lmtp;
