@@ -102,6 +102,17 @@ impl Batch {
         &self.bodies
     }
 
+    /// Takes the bodies out, for whoever gives them their places before [`Batch::seal`].
+    pub(crate) fn take_bodies(&mut self) -> Vec<Draft> {
+        std::mem::take(&mut self.bodies)
+    }
+
+    /// At most so many octets of operations come out of [`Batch::seal`], by and large.
+    pub(crate) fn octets_max(&self) -> usize {
+        let counts = self.counts.keys().map(|(_, key)| key.len() + 32);
+        self.ops.len() + 192 * self.refs.len() + counts.sum::<usize>() + 64
+    }
+
     /// Sets a key.
     pub(crate) fn put(&mut self, class: Class, key: &[u8], value: &[u8]) {
         self.write(PUT, class, key, value);
@@ -275,11 +286,6 @@ impl Sealed {
                 fresh: at.tag == PUT_FRESH,
             }
         })
-    }
-
-    /// How many changes there are.
-    pub(crate) fn len(&self) -> usize {
-        self.index.len()
     }
 }
 

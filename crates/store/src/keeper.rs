@@ -42,7 +42,7 @@ pub(crate) trait Keeper: Send + Sync + 'static {
         class: Class,
         from: &[u8],
         until: &[u8],
-        each: &mut dyn FnMut(&[u8], &Bytes) -> bool,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError>;
 
     /// Changes when committed but not yet durable batches were lost. A batch that was begun
@@ -58,6 +58,11 @@ pub(crate) trait Keeper: Send + Sync + 'static {
 
     /// A body at rest.
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError>;
+
+    /// Whether nobody works in the background, so that the desk tidies up at once.
+    fn is_alone(&self) -> bool {
+        false
+    }
 
     /// How often the store was opened.
     fn epoch(&self) -> u64;

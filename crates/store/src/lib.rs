@@ -2,7 +2,7 @@
 //!
 //! The ports ([`Spool`](port::Spool), [`MailStore`](port::MailStore),
 //! [`Accounts`](port::Accounts), [`Leases`](port::Leases)) are what the house asks for.
-//! [`MemoryStore`] answers from memory.
+//! [`MemoryStore`] answers from memory; [`DiskStore`] makes every fact durable before it says so.
 #![allow(
     clippy::disallowed_types,
     reason = "the store shares memory between its callers and its own threads; it knows no actors"
@@ -14,17 +14,27 @@
 
 mod batch;
 mod desk;
+mod directory;
+mod disk;
 mod error;
+mod journal;
 mod keeper;
 mod keys;
+mod local;
 mod memory;
+mod metrics;
 pub mod port;
 mod record;
 
 pub use desk::Store;
 pub use error::StoreError;
 pub use keeper::Clock;
+pub use local::{CheckReport, Config, Local, Opened, Stats};
 pub use memory::Memory;
+pub use metrics::METRICS;
 
 /// The store in memory.
 pub type MemoryStore = Store<Memory>;
+
+/// The store on a local disk.
+pub type DiskStore = Store<Local>;

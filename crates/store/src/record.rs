@@ -7,7 +7,6 @@
 //! (`record/golden.rs`) holds the octets.
 
 use bincode::Options;
-use bytes::Bytes;
 use mail::{
     AccountId, Address, BodyType, Domain, Enhanced, Envelope, Flags, Keyword, ModSeq, Notify,
     Recipient, Reply, Ret, Target, Time, Uid, UidValidity,
@@ -824,8 +823,8 @@ pub(crate) fn small(count: usize) -> u32 {
 }
 
 /// Looks like a record at all: for the check of a directory.
-pub(crate) fn is_record(octets: &Bytes) -> bool {
-    matches!(octets.as_ref(), [MAGIC, 1..=15, 1, ..])
+pub(crate) const fn is_record(octets: &[u8]) -> bool {
+    matches!(octets, [MAGIC, 1..=15, 1, ..])
 }
 
 /// A record is refused above this size: it bounds what a damaged length can make us allocate.

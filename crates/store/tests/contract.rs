@@ -20,6 +20,15 @@ macro_rules! contract {
                 }
             )*)*
         }
+
+        mod disk {
+            $($(
+                #[tokio::test]
+                async fn $name() {
+                    crate::contract::$room::$name(crate::contract::bench::Bench::disk()).await;
+                }
+            )*)*
+        }
     };
 }
 

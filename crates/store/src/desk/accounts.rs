@@ -94,7 +94,9 @@ impl<K: Keeper> Accounts for Store<K> {
     }
 
     fn change(&self, fence: Fence, changes: Vec<AccountChange>) -> Pending<()> {
-        settled(self.try_change(fence, changes))
+        let pending = settled(self.try_change(fence, changes));
+        self.tidy();
+        pending
     }
 }
 

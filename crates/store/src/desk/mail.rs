@@ -139,7 +139,9 @@ impl<K: Keeper> MailStore for Store<K> {
     }
 
     fn delete(&self, fence: Fence, account: AccountId, mailbox: MailboxId) -> Pending<()> {
-        settled(self.try_delete(fence, account, mailbox))
+        let pending = settled(self.try_delete(fence, account, mailbox));
+        self.tidy();
+        pending
     }
 
     fn rename(
@@ -203,7 +205,7 @@ impl<K: Keeper> Store<K> {
             thread_id: case.head.body.blob,
         };
         let appended = target.add(&mut batch, row, Blob::Old(case.head.body.blob))?;
-        self.close(&mut batch, &case, arrival.recipient, state)?;
+        self.close_recipient(&mut batch, &case, arrival.recipient, state)?;
         target.put(&mut batch);
         Ok(self.commit(batch, Some(appended)))
     }

@@ -15,3 +15,4 @@ mod spool;
 mod store;
 
 pub use store::Store;
+pub(crate) use store::WeakStore;

@@ -6,14 +6,14 @@ use super::store::{Store, damaged_key};
 use crate::{
     StoreError,
     batch::{Batch, Blob},
-    keeper::{Ack, Keeper, Seen},
+    keeper::{Keeper, Seen},
     keys::{self, Class},
-    port::UidRange,
+    port::{Pending, UidRange},
 };
 
 impl<K: Keeper> Store<K> {
-    /// Removes some messages of a mailbox that is gone. `false` when there is nothing to do.
-    pub(crate) fn purge_some(&self) -> Result<bool, StoreError> {
+    /// Removes some messages of a mailbox that is gone. `None` when there is nothing to do.
+    pub(crate) fn purge_some(&self) -> Result<Option<Pending<()>>, StoreError> {
         let mut found = None;
         self.each(Seen::Newest, Class::Mail, b"p", |key, _| {
             let place = keys::read_account(key).zip(keys::read_mailbox(key));
@@ -21,7 +21,7 @@ impl<K: Keeper> Store<K> {
             Ok(false)
         })?;
         let Some((account, mailbox)) = found else {
-            return Ok(false);
+            return Ok(None);
         };
         let _account = self.desk.locks.account(account);
         let mut batch = self.begin();
@@ -30,10 +30,7 @@ impl<K: Keeper> Store<K> {
         if !more {
             batch.remove(Class::Mail, &keys::purge(account, mailbox));
         }
-        // Nobody waits for it: a batch that is lost is done again.
-        let ack: Ack = Box::new(|_| ());
-        self.keeper.commit(batch, ack);
-        Ok(true)
+        Ok(Some(self.commit(batch, ())))
     }
 
     fn purge_messages(

@@ -217,7 +217,7 @@ impl<K: Keeper> Store<K> {
     }
 
     /// Closes a recipient that is open.
-    pub(super) fn close(
+    pub(super) fn close_recipient(
         &self,
         batch: &mut Batch,
         case: &Case,

@@ -3,7 +3,7 @@
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -40,6 +40,31 @@ struct Ids {
     latest: AtomicU64,
     sequence: AtomicU64,
     chance: RandomState,
+}
+
+/// A store that does not keep what it stands on.
+pub(crate) struct WeakStore<K> {
+    keeper: Weak<K>,
+    desk: Arc<Desk>,
+}
+
+impl<K> WeakStore<K> {
+    /// The store, if anybody still has it.
+    pub(crate) fn upgrade(&self) -> Option<Store<K>> {
+        Some(Store {
+            keeper: self.keeper.upgrade()?,
+            desk: self.desk.clone(),
+        })
+    }
+}
+
+impl<K> Store<K> {
+    pub(crate) fn downgrade(&self) -> WeakStore<K> {
+        WeakStore {
+            keeper: Arc::downgrade(&self.keeper),
+            desk: self.desk.clone(),
+        }
+    }
 }
 
 impl<K> Clone for Store<K> {
@@ -88,6 +113,11 @@ impl<K: Keeper> Store<K> {
         pending
     }
 
+    /// Purges what a call has left to be purged, where nobody else does.
+    pub(super) fn tidy(&self) {
+        while self.keeper.is_alone() && matches!(self.purge_some(), Ok(Some(_))) {}
+    }
+
     /// The newest value of a key: what the next write has to rest on.
     pub(super) fn newest(&self, class: Class, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         self.keeper.get(Seen::Newest, class, key)
@@ -104,7 +134,7 @@ impl<K: Keeper> Store<K> {
         seen: Seen,
         class: Class,
         prefix: &[u8],
-        each: impl FnMut(&[u8], &Bytes) -> Result<bool, StoreError>,
+        each: impl FnMut(&[u8], &[u8]) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         self.span(seen, class, prefix, &keys::after(prefix), each)
     }
@@ -116,7 +146,7 @@ impl<K: Keeper> Store<K> {
         class: Class,
         from: &[u8],
         until: &[u8],
-        mut each: impl FnMut(&[u8], &Bytes) -> Result<bool, StoreError>,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let mut failed = None;
         self.keeper

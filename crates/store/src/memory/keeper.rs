@@ -107,7 +107,7 @@ impl Keeper for Memory {
         class: Class,
         from: &[u8],
         until: &[u8],
-        each: &mut dyn FnMut(&[u8], &Bytes) -> bool,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
         // A few at a time: whoever looks may write in between.
         let mut from = Bound::Included((class, Bytes::copy_from_slice(from)));
@@ -138,7 +138,10 @@ impl Keeper for Memory {
 
     fn commit(&self, batch: Batch, ack: Ack) {
         ack(self.try_commit(batch));
-        // What the disk does in the background is done here at once.
+    }
+
+    fn is_alone(&self) -> bool {
+        true
     }
 
     fn draft(&self) -> BodyWriter {

@@ -105,7 +105,16 @@ impl BodyWriter {
 
     /// Adds octets. What comes back must be awaited before more is written: it is the
     /// back-pressure of the disk.
-    pub fn write(&mut self, octets: Bytes) -> Option<Pending<()>> {
+    pub fn write(&mut self, mut octets: Bytes) -> Option<Pending<()>> {
+        let mut pending = None;
+        while octets.len() > Self::SPILL_OCTETS {
+            // What is spilled later is written later: the last one stands for all.
+            pending = self.write_some(octets.split_to(Self::SPILL_OCTETS));
+        }
+        self.write_some(octets).or(pending)
+    }
+
+    fn write_some(&mut self, octets: Bytes) -> Option<Pending<()>> {
         let draft = &mut self.draft;
         draft.octets += octets.len() as u64;
         draft.pieces_octets += octets.len();

@@ -1,10 +1,16 @@
 //! A store to be tested, with what tests of every room need.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use heronry_store::{
-    MemoryStore, StoreError,
+    Clock, Config, DiskStore, MemoryStore, StoreError,
     port::{
         AccountChange, Accounts, Appended, Arrival, Draft, Entry, Fence, Leases, MailStore,
         MailboxRow, MessageRow, NewAccount, NewMail, NewMailbox, Pending, Quota, Shard, Spool,
@@ -15,6 +21,7 @@ use mail::{
     AccountId, Address, Domain, Enhanced, Envelope, Flags, MailboxId, MessageId, Recipient, Reply,
     Target, Time, Uid,
 };
+use tempfile::TempDir;
 
 /// All ports of one store.
 pub(crate) trait Ports: Spool + MailStore + Accounts + Leases {}
@@ -29,12 +36,28 @@ pub(crate) struct Bench {
 }
 
 enum Kept {
+    Disk {
+        store: DiskStore,
+        folder: TempDir,
+        round: u32,
+    },
     Memory,
 }
 
 impl Bench {
     pub(crate) async fn memory() -> Self {
         Self::begin(Arc::new(MemoryStore::new()), Kept::Memory).await
+    }
+
+    pub(crate) async fn disk() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(config(&folder), clock()).unwrap();
+        let kept = Kept::Disk {
+            store: store.clone(),
+            folder,
+            round: 0,
+        };
+        Self::begin(Arc::new(store), kept).await
     }
 
     async fn begin(store: Arc<dyn Ports>, kept: Kept) -> Self {
@@ -52,11 +75,37 @@ impl Bench {
         bench
     }
 
-    /// Ends the store and opens it again, if it is one that outlives its process.
+    /// Ends the store and opens it again, if it is one that outlives its process: in turn after a
+    /// clean stop, after a crash, and with its directory made anew. Then it must be whole.
     pub(crate) async fn reopen(&mut self) {
-        match self.kept {
-            Kept::Memory => {}
+        let Kept::Disk {
+            store,
+            folder,
+            round,
+        } = std::mem::replace(&mut self.kept, Kept::Memory)
+        else {
+            return;
+        };
+        self.store = Arc::new(MemoryStore::new());
+        if round % 3 != 1 {
+            store.close().unwrap();
         }
+        drop(store);
+        let store = if round % 3 == 2 {
+            DiskStore::rebuild(config(&folder), clock()).unwrap()
+        } else {
+            DiskStore::open(config(&folder), clock()).unwrap()
+        };
+        assert_eq!(store.opened().damage, [""; 0]);
+        assert_eq!(store.opened().clean, round % 3 != 1);
+        assert_eq!(store.opened().rebuilt.is_empty(), round % 3 != 2);
+        assert_eq!(store.check().unwrap().damage, [""; 0]);
+        self.store = Arc::new(store.clone());
+        self.kept = Kept::Disk {
+            store,
+            folder,
+            round: round + 1,
+        };
     }
 
     pub(crate) fn fence(&self) -> Fence {
@@ -187,6 +236,24 @@ impl Bench {
             .bytes()
             .unwrap()
     }
+}
+
+/// Small segments, so that tests see more than one.
+fn config(folder: &TempDir) -> Config {
+    Config {
+        segment_octets: 256 * 1024,
+        reserve_octets: 0,
+        mail_partitions: 2,
+        cache_octets: 16 << 20,
+        ..Config::new(folder.path())
+    }
+}
+
+/// Each look at it is a millisecond later; each store begins an hour later.
+fn clock() -> Clock {
+    static BEGIN: AtomicU64 = AtomicU64::new(1_800_000_000_000);
+    let ticks = AtomicU64::new(BEGIN.fetch_add(3_600_000, Ordering::Relaxed));
+    Arc::new(move || Time(ticks.fetch_add(1, Ordering::Relaxed)))
 }
 
 pub(crate) fn domain(text: &str) -> Domain {

@@ -379,8 +379,11 @@ pub(crate) async fn expunging_takes_only_what_is_deleted(bench: impl Future<Outp
         None,
     )
     .await;
-    let store = bench.store.clone();
-    let expunge = |uids, only| store.expunge(bench.fence(), bench.ann, inbox, uids, only);
+    let expunge = |uids, only| {
+        bench
+            .store
+            .expunge(bench.fence(), bench.ann, inbox, uids, only)
+    };
     assert_eq!(expunge(vec![uid(1), uid(2)], true).await.unwrap(), [uid(2)]);
     assert_eq!(expunge(all(9), true).await.unwrap(), [uid(3)]);
     let before = bench.inbox();

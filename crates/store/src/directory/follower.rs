@@ -1,0 +1,199 @@
+//! The follower: puts what is durable into the engine, in large batches, when nobody waits.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{Overlay, Partitions, checkpoint};
+use crate::{StoreError, disk::Disk, journal::Journal, metrics};
+
+/// Applies rounds, and writes checkpoints.
+pub(crate) struct Follower {
+    journal: Arc<Journal>,
+    overlay: Arc<Overlay>,
+    partitions: Arc<Partitions>,
+    disk: Arc<dyn Disk>,
+    checkpoint_octets: u64,
+    /// Octets applied since the latest checkpoint.
+    since: u64,
+    /// The length of the latest checkpoint.
+    length: u64,
+    /// All up to here is in the engine.
+    pub(crate) applied: u64,
+    /// Journal frames up to here are needed by no checkpoint that is kept.
+    pub(crate) floor: u64,
+}
+
+/// What one round did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Round {
+    pub(crate) rows: usize,
+    pub(crate) checkpoint: bool,
+}
+
+/// How the follower is woken.
+#[derive(Debug, Default)]
+pub(crate) struct Follow {
+    state: Mutex<Bell>,
+    rung: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Bell {
+    /// Since when something waits to be applied.
+    since: Option<Instant>,
+    hurry: bool,
+    stopped: bool,
+}
+
+impl Follow {
+    /// Something became durable; `hurry` when much of it waits.
+    pub(crate) fn ring(&self, hurry: bool) {
+        let mut bell = self.lock();
+        let first = bell.since.is_none();
+        bell.since.get_or_insert_with(Instant::now);
+        let wake = first || (hurry && !bell.hurry);
+        bell.hurry |= hurry;
+        drop(bell);
+        if wake {
+            self.rung.notify_one();
+        }
+    }
+
+    /// Lets the follower end.
+    pub(crate) fn stop(&self) {
+        self.lock().stopped = true;
+        self.rung.notify_one();
+    }
+
+    /// Waits until it is time for a round; `false` when it is time to end. With `busy`, there is
+    /// other work: it does not wait.
+    pub(crate) fn wait(&self, busy: bool) -> bool {
+        let mut bell = self.lock();
+        loop {
+            if bell.stopped {
+                return false;
+            }
+            let waited = bell.since.map(|since| since.elapsed());
+            if busy || bell.hurry || waited.is_some_and(|waited| waited >= LINGER) {
+                bell.since = None;
+                bell.hurry = false;
+                return true;
+            }
+            bell = match waited {
+                Some(waited) => {
+                    let rest = LINGER.saturating_sub(waited);
+                    let woken = self.rung.wait_timeout(bell, rest);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.rung.wait(bell).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Bell> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Follower {
+    pub(crate) fn new(
+        journal: Arc<Journal>,
+        overlay: Arc<Overlay>,
+        partitions: Arc<Partitions>,
+        disk: Arc<dyn Disk>,
+        checkpoint_octets: u64,
+    ) -> Result<Self, StoreError> {
+        let kept = checkpoint::list(&*disk)?;
+        let applied = journal.durable();
+        Ok(Self {
+            journal,
+            overlay,
+            partitions,
+            disk,
+            checkpoint_octets,
+            since: 0,
+            length: 0,
+            applied,
+            floor: kept.get(1).copied().unwrap_or(0),
+        })
+    }
+
+    /// Applies all that is durable now.
+    pub(crate) fn round(&mut self) -> Result<Round, StoreError> {
+        let lsn = self.journal.durable();
+        let mut round = Round::default();
+        if lsn == self.applied {
+            return Ok(round);
+        }
+        let begun = Instant::now();
+        for partition in 0..self.partitions.count() {
+            round.rows += self.apply(partition, lsn)?;
+        }
+        self.applied = lsn;
+        metrics::APPLIED.add(round.rows as u64, &[]);
+        metrics::APPLY_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);
+        metrics::LAG.set(self.overlay.octets() as f64, &[]);
+        if self.since >= self.checkpoint_octets.max(self.length) {
+            self.checkpoint()?;
+            round.checkpoint = true;
+        }
+        Ok(round)
+    }
+
+    /// Writes all rows to a checkpoint.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        // Before the copy is trusted alone, the engine need not be: nothing is flushed for it.
+        let mut writing = checkpoint::Writing::begin(&*self.disk, self.applied)?;
+        for partition in 0..self.partitions.count() {
+            let class = Partitions::class(partition);
+            let mut failed = None;
+            self.partitions
+                .scan(partition, b"A", b"~", &mut |key, value| {
+                    failed = writing.row(class, key, value).err();
+                    failed.is_none()
+                })?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+        let (length, floor) = writing.finish()?;
+        self.length = length;
+        self.since = 0;
+        self.floor = floor.unwrap_or(0);
+        metrics::CHECKPOINT_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);
+        Ok(())
+    }
+
+    fn apply(&mut self, partition: usize, lsn: u64) -> Result<usize, StoreError> {
+        let mut from = Bytes::new();
+        let mut count = 0;
+        loop {
+            let (rows, next) = self.overlay.due(partition, &from, lsn, ROWS);
+            count += rows.len();
+            let octets = |(key, value): &(Bytes, Option<Bytes>)| {
+                (key.len() + value.as_ref().map_or(0, Bytes::len) + 8) as u64
+            };
+            self.since += rows.iter().map(octets).sum::<u64>();
+            let last = next.is_none();
+            self.partitions
+                .apply(partition, rows, last.then_some(lsn))?;
+            self.overlay.applied(partition, &from, next.as_ref(), lsn);
+            match next {
+                Some(next) => from = next,
+                None => return Ok(count),
+            }
+        }
+    }
+}
+
+/// How long a row may wait in memory before it goes to the engine: most of a queue's rows have
+/// come and gone by then.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Rows in one batch.
+const ROWS: usize = 4096;

@@ -1,0 +1,86 @@
+//! Which rows lie in which partition: a broken one costs only itself.
+
+use bytes::Bytes;
+
+use super::{Engine, Row};
+use crate::{StoreError, keys::Class};
+
+/// The partitions, all open.
+pub(crate) struct Partitions(Vec<Box<dyn Engine>>);
+
+impl Partitions {
+    pub(crate) fn new(engines: Vec<Box<dyn Engine>>) -> Self {
+        Self(engines)
+    }
+
+    /// The names of the partitions, when mail is spread over that many.
+    pub(crate) fn names(mail: usize) -> Vec<String> {
+        let mut names = vec!["house".to_owned(), "queue".to_owned(), "blobs".to_owned()];
+        names.extend((0..mail).map(|number| format!("mail-{number:02}")));
+        names
+    }
+
+    /// Which of `count` partitions holds a key; `None` for the beginning of keys that may lie in
+    /// any of mail's.
+    pub(crate) fn of(count: usize, class: Class, key: &[u8]) -> Option<usize> {
+        match class {
+            Class::House => Some(0),
+            Class::Queue => Some(1),
+            Class::Blobs => Some(2),
+            Class::Mail => {
+                let account = key.get(1..9)?.first_chunk()?;
+                let mail = (count - MAIL_FROM) as u64;
+                let number = u64::from_be_bytes(*account) % mail;
+                Some(MAIL_FROM + usize::try_from(number).unwrap_or(0))
+            }
+        }
+    }
+
+    /// The partitions of mail among `count`.
+    pub(crate) const fn mail(count: usize) -> std::ops::Range<usize> {
+        MAIL_FROM..count
+    }
+
+    /// The class of the rows in a partition.
+    pub(crate) const fn class(partition: usize) -> Class {
+        match partition {
+            0 => Class::House,
+            1 => Class::Queue,
+            2 => Class::Blobs,
+            _ => Class::Mail,
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn get(&self, partition: usize, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.0[partition].get(key)
+    }
+
+    pub(crate) fn scan(
+        &self,
+        partition: usize,
+        from: &[u8],
+        until: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        self.0[partition].scan(from, until, each)
+    }
+
+    pub(crate) fn apply(
+        &self,
+        partition: usize,
+        rows: Vec<Row>,
+        applied: Option<u64>,
+    ) -> Result<(), StoreError> {
+        self.0[partition].apply(rows, applied)
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        self.0.iter().try_for_each(|engine| engine.flush())
+    }
+}
+
+const MAIL_FROM: usize = 3;

@@ -1,0 +1,14 @@
+//! The disk, as narrow as the journal needs it: a real one, and for tests a simulated one.
+//!
+//! Names are relative to the data folder, with `/` between folder and file. Nothing but the
+//! directory's engine touches the disk past this seam (docs/adr/0004).
+
+mod real;
+mod seam;
+#[cfg(test)]
+mod simulated;
+
+pub(crate) use real::RealDisk;
+pub(crate) use seam::{Disk, File, Lock, read_all, write_whole};
+#[cfg(test)]
+pub(crate) use simulated::{Faults, SimulatedDisk};

@@ -1,0 +1,161 @@
+//! The real disk.
+
+use std::{
+    fs, io,
+    io::IoSlice,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
+
+use super::{Disk, File, Lock};
+
+/// A folder of a file system.
+#[derive(Debug)]
+pub(crate) struct RealDisk {
+    folder: PathBuf,
+}
+
+impl RealDisk {
+    /// The folder is created if it is not there.
+    pub(crate) fn new(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let file = fs::File::options()
+            .read(true)
+            .write(true)
+            .open(self.path(name))?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn create(&self, name: &str, octets: u64) -> io::Result<Arc<dyn File>> {
+        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::RDWR | OFlags::CLOEXEC;
+        // Mail is nobody else's business.
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = rustix::fs::open(self.path(name), flags, mode)?;
+        if octets > 0 {
+            match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, octets) {
+                Ok(()) => {}
+                // Slower without, but a file system that cannot is no reason not to start.
+                Err(rustix::io::Errno::OPNOTSUPP) => rustix::fs::ftruncate(&file, octets)?,
+                Err(error) => {
+                    let _ = fs::remove_file(self.path(name)); // it takes room that there is not
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(Arc::new(RealFile(file.into())))
+    }
+
+    fn create_folder(&self, name: &str) -> io::Result<()> {
+        fs::create_dir_all(self.path(name))
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.path(folder))? {
+            // A name that is not UTF-8 is none of ours.
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn sync_folder(&self, folder: &str) -> io::Result<()> {
+        fs::File::open(self.path(folder))?.sync_all()
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.folder)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn boot(&self) -> String {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        // Not known: every start counts as one after a power cut.
+        id.map_or_else(|_| String::new(), |id| id.trim().to_owned())
+    }
+
+    fn lock(&self) -> io::Result<Option<Lock>> {
+        let file = fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.path("lock"))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RealFile(fs::File);
+
+impl File for RealFile {
+    fn write_at(&self, mut pieces: &mut [IoSlice<'_>], mut at: u64) -> io::Result<()> {
+        while !pieces.is_empty() {
+            let some = pieces.len().min(PIECES_MAX);
+            match rustix::io::pwritev(&self.0, &pieces[..some], at) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    at += written as u64;
+                    IoSlice::advance_slices(&mut pieces, written);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fdatasync(&self.0)?)
+    }
+
+    fn read_at(&self, octets: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < octets.len() {
+            match self.0.read_at(&mut octets[read..], at + read as u64) {
+                Ok(0) => break,
+                Ok(some) => read += some,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)?;
+        self.0.sync_all()
+    }
+}
+
+/// `IOV_MAX` on Linux.
+pub(super) const PIECES_MAX: usize = 1024;

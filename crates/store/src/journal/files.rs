@@ -1,0 +1,84 @@
+//! The open files of the segments.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::segment;
+use crate::{
+    StoreError,
+    disk::{Disk, File},
+};
+
+/// Opens segments for reading, and keeps some of them open.
+#[derive(Debug)]
+pub(crate) struct Files {
+    disk: Arc<dyn Disk>,
+    open: Mutex<BTreeMap<u32, Arc<dyn File>>>,
+}
+
+impl Files {
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self {
+            disk,
+            open: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// A segment; `None` when it is not there (any more).
+    pub(crate) fn segment(&self, number: u32) -> Result<Option<Arc<dyn File>>, StoreError> {
+        if let Some(file) = self.lock().get(&number) {
+            return Ok(Some(file.clone()));
+        }
+        let name = segment::name(number);
+        match self.disk.open(&name) {
+            Ok(file) => {
+                self.keep(number, file.clone());
+                Ok(Some(file))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(disk_error(&format!("open {name}"), &error)),
+        }
+    }
+
+    /// Keeps a file that was just made.
+    pub(crate) fn keep(&self, number: u32, file: Arc<dyn File>) {
+        let mut open = self.lock();
+        if open.len() >= OPEN_MAX {
+            // The oldest: what is read is mostly young.
+            open.pop_first();
+        }
+        open.insert(number, file);
+    }
+
+    /// Removes a segment for good.
+    pub(crate) fn remove(&self, number: u32) -> Result<(), StoreError> {
+        self.lock().remove(&number);
+        let name = segment::name(number);
+        self.disk
+            .remove(&name)
+            .and_then(|()| self.disk.sync_folder(segment::FOLDER))
+            .map_err(|error| disk_error(&format!("remove {name}"), &error))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<dyn File>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the system said about something that was tried.
+pub(crate) fn disk_error(action: &str, error: &io::Error) -> StoreError {
+    StoreError::Disk {
+        action: action.to_owned(),
+        cause: error.to_string(),
+    }
+}
+
+/// 16 GiB of mail in segments of 64 MiB, without an `open` per read.
+const OPEN_MAX: usize = 256;

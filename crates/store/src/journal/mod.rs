@@ -1,0 +1,29 @@
+//! The journal: append-only segments that hold every fact and every body, once.
+//!
+//! ```text
+//! journal/0000000042.seg
+//!   0      header: number, first LSN, epoch, which segment was before and where it ended
+//!   4096   frame   header (48) | bodies | operations | padding to 8
+//!          frame   …
+//! ```
+//!
+//! A frame is a batch, or a chunk of a body that is still being received. Everything about its
+//! place (segment, offset, LSN) is decided when it is handed in ([`Journal::append`]), under one
+//! short lock, so that rows can name the places of their bodies; one thread ([`Writer`]) then
+//! writes whatever has gathered with one `writev`, syncs once, and acknowledges all of it.
+
+mod body;
+mod files;
+mod frame;
+mod intake;
+mod scan;
+mod segment;
+mod writer;
+
+pub(crate) use body::{Bodies, Spill};
+pub(crate) use files::{Files, disk_error};
+pub(crate) use frame::{FRAME_HEAD, FrameKind, Section, segment_of};
+pub(crate) use intake::{Journal, Tail};
+pub(crate) use scan::{Found, Scan, Span, scan};
+pub(crate) use segment::{FOLDER, FRAMES_FROM, NoSegment, SegmentHead, list};
+pub(crate) use writer::Writer;

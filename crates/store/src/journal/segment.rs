@@ -1,0 +1,90 @@
+//! Segments: their names, their heads, and the chain that they form.
+
+use std::io::{self, IoSlice};
+
+use super::frame::{u32_at, u64_at};
+use crate::disk::{Disk, File};
+
+/// Where the frames of a segment begin: its head has a block of its own, which no later write
+/// can tear.
+pub(crate) const FRAMES_FROM: u64 = 4096;
+
+/// The folder of the segments.
+pub(crate) const FOLDER: &str = "journal";
+
+const MAGIC: &[u8; 8] = b"HERONSEG";
+const HEAD: usize = 56;
+const FORMAT: u8 = 1;
+
+/// What a segment says about itself and about the one before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SegmentHead {
+    pub(crate) number: u32,
+    /// The LSN of its first frame.
+    pub(crate) first_lsn: u64,
+    /// How often the store had been opened when it was begun.
+    pub(crate) epoch: u64,
+    /// The segment before it; zero for the first.
+    pub(crate) before: u32,
+    /// Where that one ends: what stands behind was never acknowledged, whatever it looks like.
+    pub(crate) before_end: u64,
+}
+
+/// Why a file is not a segment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NoSegment {
+    Damaged,
+    Newer(u8),
+}
+
+impl SegmentHead {
+    pub(crate) fn write(&self, file: &dyn File) -> io::Result<()> {
+        let mut out = [0; HEAD];
+        out[..8].copy_from_slice(MAGIC);
+        out[8] = FORMAT;
+        out[12..16].copy_from_slice(&self.number.to_le_bytes());
+        out[16..24].copy_from_slice(&self.first_lsn.to_le_bytes());
+        out[24..32].copy_from_slice(&self.epoch.to_le_bytes());
+        out[32..36].copy_from_slice(&self.before.to_le_bytes());
+        out[40..48].copy_from_slice(&self.before_end.to_le_bytes());
+        let crc = crc32c::crc32c(&out[..52]);
+        out[52..].copy_from_slice(&crc.to_le_bytes());
+        file.write_at(&mut [IoSlice::new(&out)], 0)
+    }
+
+    pub(crate) fn read(file: &dyn File) -> io::Result<Result<Self, NoSegment>> {
+        let mut head = [0; HEAD];
+        if file.read_at(&mut head, 0)? < HEAD
+            || &head[..8] != MAGIC
+            || crc32c::crc32c(&head[..52]) != u32_at(&head, 52)
+        {
+            return Ok(Err(NoSegment::Damaged));
+        }
+        if head[8] > FORMAT {
+            return Ok(Err(NoSegment::Newer(head[8])));
+        }
+        Ok(Ok(Self {
+            number: u32_at(&head, 12),
+            first_lsn: u64_at(&head, 16),
+            epoch: u64_at(&head, 24),
+            before: u32_at(&head, 32),
+            before_end: u64_at(&head, 40),
+        }))
+    }
+}
+
+/// The file of a segment.
+pub(crate) fn name(number: u32) -> String {
+    format!("{FOLDER}/{number:010}.seg")
+}
+
+/// The numbers of all segments, ascending.
+pub(crate) fn list(disk: &dyn Disk) -> io::Result<Vec<u32>> {
+    let mut numbers: Vec<u32> = disk
+        .list(FOLDER)?
+        .iter()
+        .filter_map(|name| name.strip_suffix(".seg")?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}

@@ -1,0 +1,266 @@
+//! The journal's writer: one thread that writes, syncs and acknowledges in groups.
+//!
+//! There is no timer. While one sync runs the next group gathers: a single client pays one sync,
+//! a thousand share one.
+//!
+//! When a write or a sync fails, nothing is tried again: nobody knows what the disk has. Everybody
+//! who waits gets an error, the segment ends where it was last known to be durable (the next one
+//! says so, in its head), and the writer goes on in a new segment.
+
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    files::{Files, disk_error},
+    frame::FRAME_HEAD,
+    intake::{Entry, Journal, Tail},
+    segment::{self, FRAMES_FROM, SegmentHead},
+};
+use crate::{StoreError, disk::File, keeper::Ack, metrics};
+
+/// Writes what was handed in.
+pub(crate) struct Writer {
+    journal: Arc<Journal>,
+    files: Arc<Files>,
+    epoch: u64,
+    open: Option<Open>,
+    /// The latest segment that has frames, and where it ends.
+    before: (u32, u64),
+    /// The file of that segment, if it still has to be cut there.
+    uncut: Option<Arc<dyn File>>,
+    /// Told when batches became durable.
+    follow: Box<dyn Fn() + Send>,
+    /// Undoes in memory what is committed and not durable.
+    rollback: Box<dyn Fn(u64) + Send>,
+}
+
+struct Open {
+    number: u32,
+    file: Arc<dyn File>,
+    /// Where the last frame ends that is known to be durable.
+    synced_end: u64,
+    end: u64,
+    last_lsn: u64,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        journal: Arc<Journal>,
+        files: Arc<Files>,
+        epoch: u64,
+        before: (u32, u64),
+        follow: Box<dyn Fn() + Send>,
+        rollback: Box<dyn Fn(u64) + Send>,
+    ) -> Self {
+        Self {
+            journal,
+            files,
+            epoch,
+            open: None,
+            before,
+            uncut: None,
+            follow,
+            rollback,
+        }
+    }
+
+    /// Begins the segment in which the next frame goes.
+    pub(crate) fn begin(&mut self) -> Result<(), StoreError> {
+        let (tail, lsn) = {
+            let intake = self.journal.lock();
+            (intake.tail, intake.lsn)
+        };
+        self.roll(tail, lsn + 1)
+            .map_err(|error| disk_error("begin a journal segment", &error))
+    }
+
+    /// Writes groups until the journal is stopped and nothing waits any more.
+    pub(crate) fn run(&mut self) {
+        let journal = self.journal.clone();
+        while let Some(mut intake) = journal.wait() {
+            let group = journal.take(&mut intake);
+            let left = intake.queued();
+            drop(intake);
+            metrics::QUEUE.set(left as f64, &[]);
+            self.write(group);
+        }
+    }
+
+    /// Writes one group, if anything waits: for whoever has no thread.
+    #[cfg(test)]
+    pub(crate) fn turn(&mut self) -> bool {
+        let mut intake = self.journal.lock();
+        let group = self.journal.take(&mut intake);
+        drop(intake);
+        let any = !group.is_empty();
+        if any {
+            self.write(group);
+        }
+        any
+    }
+
+    /// Ends the segment: gives back the room that it did not need. Yields its end.
+    pub(crate) fn finish(&mut self) -> Result<(u32, u64), StoreError> {
+        let failed = |error| disk_error("end a journal segment", &error);
+        if let Some(open) = &mut self.open
+            && open.end > open.synced_end
+        {
+            open.file.sync().map_err(failed)?;
+            open.synced_end = open.end;
+            self.journal.set_durable(open.last_lsn);
+        }
+        if let Some(open) = self.open.take() {
+            self.before = (open.number, open.synced_end);
+            self.uncut = Some(open.file);
+        }
+        if let Some(file) = self.uncut.take() {
+            file.cut(self.before.1).map_err(failed)?;
+        }
+        Ok(self.before)
+    }
+
+    fn write(&mut self, group: Vec<Entry>) {
+        match self.try_write(&group) {
+            Ok(synced) => {
+                for ack in group.into_iter().map(Entry::ack) {
+                    ack(Ok(()));
+                }
+                if synced {
+                    (self.follow)();
+                }
+            }
+            Err(error) => self.poison(group, &error),
+        }
+    }
+
+    fn try_write(&mut self, group: &[Entry]) -> io::Result<bool> {
+        let mut heads = Vec::with_capacity(group.len());
+        let mut first: Option<(Tail, u64)> = None;
+        let mut last = 0;
+        let mut octets = 0;
+        let mut waits = false;
+        for entry in group {
+            match entry {
+                Entry::Frame {
+                    tail,
+                    head,
+                    octets: more,
+                    ..
+                } => {
+                    let mut head = *head;
+                    head.synced = self.journal.durable();
+                    heads.push(head.write());
+                    first.get_or_insert((*tail, head.lsn));
+                    last = head.lsn;
+                    octets += *more as u64;
+                    waits |= head.ops > 0;
+                }
+                Entry::Barrier(_) => waits = true,
+            }
+        }
+        if let Some((tail, lsn)) = first {
+            if self.open.as_ref().is_none_or(|o| o.number != tail.segment) {
+                self.roll(tail, lsn)?;
+            }
+            let open = self.open.as_mut().expect("a segment was begun just now");
+            let mut slices = Vec::with_capacity(group.len() * 3);
+            let mut heads = heads.iter();
+            for entry in group {
+                if let Entry::Frame { pieces, .. } = entry {
+                    let head: &[u8; FRAME_HEAD] = heads.next().expect("one for each frame");
+                    slices.push(IoSlice::new(head));
+                    slices.extend(pieces.iter().map(|piece| IoSlice::new(piece)));
+                }
+            }
+            open.file.write_at(&mut slices, tail.offset)?;
+            open.end = tail.offset + octets;
+            open.last_lsn = last;
+            metrics::OCTETS.add(octets, &[]);
+        }
+        let Some(open) = &mut self.open else {
+            return Ok(false);
+        };
+        // Chunks alone are not waited for: the frame that accepts them syncs them. But the disk
+        // is kept busy, so that this last sync stays short.
+        if open.end == open.synced_end
+            || (!waits && open.end - open.synced_end < UNSYNCED_OCTETS_MAX)
+        {
+            return Ok(false);
+        }
+        let begun = Instant::now();
+        open.file.sync()?;
+        metrics::SYNC_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);
+        metrics::GROUP_FRAMES.observe(heads.len() as f64, &[]);
+        open.synced_end = open.end;
+        self.journal.set_durable(open.last_lsn);
+        Ok(true)
+    }
+
+    /// Ends the open segment and begins another.
+    fn roll(&mut self, tail: Tail, first_lsn: u64) -> io::Result<()> {
+        if let Some(open) = &mut self.open {
+            if open.end > open.synced_end {
+                open.file.sync()?;
+                open.synced_end = open.end;
+                self.journal.set_durable(open.last_lsn);
+            }
+            self.before = (open.number, open.synced_end);
+            self.uncut = self.open.take().map(|open| open.file);
+        }
+        // A segment is cut before another follows it: its length then says where it ends.
+        if let Some(file) = &self.uncut {
+            file.cut(self.before.1)?;
+            self.uncut = None;
+        }
+        let disk = self.files.disk();
+        let file = disk.create(&segment::name(tail.segment), tail.limit)?;
+        let head = SegmentHead {
+            number: tail.segment,
+            first_lsn,
+            epoch: self.epoch,
+            before: self.before.0,
+            before_end: self.before.1,
+        };
+        head.write(&*file)?;
+        file.sync()?;
+        disk.sync_folder(segment::FOLDER)?;
+        self.files.keep(tail.segment, file.clone());
+        self.open = Some(Open {
+            number: tail.segment,
+            file,
+            synced_end: FRAMES_FROM,
+            end: FRAMES_FROM,
+            last_lsn: first_lsn - 1,
+        });
+        Ok(())
+    }
+
+    fn poison(&mut self, group: Vec<Entry>, error: &io::Error) {
+        tracing::error!(%error, "the journal cannot be written; what waited for it is refused");
+        metrics::POISONED.count(&[]);
+        if let Some(open) = self.open.take() {
+            // A segment without a durable frame still is a link of the chain.
+            self.before = (open.number, open.synced_end);
+            self.uncut = Some(open.file);
+        }
+        let waiting = self.journal.poison(&*self.rollback);
+        let error = disk_error("write the journal", error);
+        for ack in group.into_iter().chain(waiting).map(Entry::ack) {
+            ack(Err(error.clone()));
+        }
+    }
+}
+
+impl Entry {
+    fn ack(self) -> Ack {
+        match self {
+            Self::Frame { ack, .. } | Self::Barrier(ack) => ack,
+        }
+    }
+}
+
+/// Octets of chunks that may wait for a sync.
+const UNSYNCED_OCTETS_MAX: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,302 @@
+//! Checking the store: checksums, digests, references, counters, the order of numbers.
+
+use std::{collections::BTreeMap, io, ops::ControlFlow};
+
+use mail::{AccountId, Flags, MailboxId, Uid};
+
+use super::keeper::{Local, Shared};
+use crate::{
+    StoreError,
+    desk::Store,
+    journal::{self, FRAMES_FROM, Found, Scan, disk_error, scan},
+    keeper::{Keeper, Seen},
+    keys::{self, Class},
+    port::BodyRef,
+    record,
+};
+
+/// What a check has found. It is whole if `damage` is empty.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// Segments of the journal that were read.
+    pub segments: usize,
+    /// Frames in them.
+    pub frames: u64,
+    /// Rows of the directory.
+    pub rows: u64,
+    /// Bodies that are referred to, each read and compared with its digest.
+    pub bodies: u64,
+    /// Octets of them.
+    pub octets: u64,
+    /// All that is not as it should be, each with its place.
+    pub damage: Vec<String>,
+}
+
+impl Store<Local> {
+    /// Looks at everything. It says the truth only while nobody writes.
+    ///
+    /// # Errors
+    /// When the disk refuses to be read.
+    pub fn check(&self) -> Result<CheckReport, StoreError> {
+        let shared = &self.keeper.shared;
+        let mut check = Check {
+            shared,
+            report: CheckReport::default(),
+            bodies: BTreeMap::new(),
+            refs: BTreeMap::new(),
+            live: BTreeMap::new(),
+            boxes: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            spooled: BTreeMap::new(),
+        };
+        check.journal()?;
+        for partition in 0..shared.partitions.count() {
+            check.partition(partition)?;
+        }
+        check.counts();
+        check.bodies(&self.keeper);
+        Ok(check.report)
+    }
+}
+
+struct Check<'a> {
+    shared: &'a Shared,
+    report: CheckReport,
+    /// Bodies by number: octets, and how many rows refer to them.
+    bodies: BTreeMap<u64, (u64, u32)>,
+    refs: BTreeMap<u64, record::Refs>,
+    live: BTreeMap<u32, u64>,
+    boxes: BTreeMap<(AccountId, MailboxId), Counted>,
+    /// Due rows by domain, and what the count says.
+    waiting: BTreeMap<Vec<u8>, (u64, u64)>,
+    /// What is known of each message in the spool: recipients, and whether it is counted.
+    spooled: BTreeMap<u128, (bool, bool)>,
+}
+
+#[derive(Default)]
+struct Counted {
+    counters: Option<record::Counters>,
+    messages: u32,
+    unseen: u32,
+    deleted: u32,
+    octets: u64,
+    last: Option<Uid>,
+    purged: bool,
+}
+
+impl Check<'_> {
+    fn journal(&mut self) -> Result<(), StoreError> {
+        let failed = |error: io::Error| disk_error("read the journal", &error);
+        let tail = self.shared.journal.lock().tail;
+        for number in journal::list(&*self.shared.disk).map_err(failed)? {
+            let Some(file) = self.shared.files.segment(number)? else {
+                continue;
+            };
+            self.report.segments += 1;
+            let plan = Scan {
+                segment: number,
+                from: FRAMES_FROM,
+                until: (number == tail.segment).then_some(tail.offset),
+                deep: true,
+            };
+            let mut bad = Vec::new();
+            let mut frames = 0;
+            scan(&file, plan, |found| {
+                match found {
+                    Found::Frame { whole: true, .. } => frames += 1,
+                    Found::Frame { at, head, .. } => bad.push((at, at + head.octets())),
+                    Found::Bad(span) => bad.push((span.from, span.until)),
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            self.report.frames += frames;
+            for (from, until) in bad {
+                self.bad(format!(
+                    "octets {from} to {until} of journal segment {number}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn partition(&mut self, partition: usize) -> Result<(), StoreError> {
+        let class = crate::directory::Partitions::class(partition);
+        let shared = self.shared;
+        shared
+            .scan(Seen::Durable, partition, b"A", b"~", &mut |key, value| {
+                self.report.rows += 1;
+                if self.row(class, key, value).is_none() {
+                    self.bad(format!("the row {key:02x?} of class {class:?}"));
+                }
+                true
+            })
+            .map(|_| ())
+    }
+
+    /// `None` for a row that cannot be read.
+    fn row(&mut self, class: Class, key: &[u8], value: &[u8]) -> Option<()> {
+        match (class, key[0]) {
+            (Class::House, b'e') => drop(record::read_entry(value).ok()?),
+            (Class::House, b'i') => drop(record::read_account(AccountId(0), value).ok()?),
+            (Class::Queue, b'S') => {
+                let head = record::read_spooled_head(value).ok()?;
+                record::read_spooled(value).ok()?;
+                self.refer(head.body);
+                let id = keys::read_message_id(key)?;
+                self.spooled.entry(id.0).or_default().0 = true;
+            }
+            (Class::Queue, b'O' | b'P') => {
+                record::read_remaining(value).ok()?;
+                let id = keys::read_message_id(key)?;
+                self.spooled.entry(id.0).or_default().1 = true;
+            }
+            (Class::Queue, b'R') => drop(record::read_recipient(value).ok()?),
+            (Class::Queue, b'D') => {
+                record::read_due(value).ok()?;
+                let end = key.iter().position(|&octet| octet == 0)?;
+                self.waiting.entry(key[1..end].to_vec()).or_default().0 += 1;
+            }
+            (Class::Queue, b'N') => {
+                let count = record::read_count(value).ok()?;
+                self.waiting.entry(key[1..].to_vec()).or_default().1 = count;
+            }
+            (Class::Blobs, b'B') => {
+                let number = u64::from_be_bytes(*key.last_chunk()?);
+                let refs = record::read_refs(value).ok()?;
+                self.refs.insert(number, refs);
+            }
+            (Class::Blobs, b'L') => {
+                let segment = u32::from_be_bytes(*key.last_chunk()?);
+                self.live.insert(segment, record::read_count(value).ok()?);
+            }
+            (Class::Mail, b'a') => drop(record::read_owner(value).ok()?),
+            (Class::Mail, b'b') => drop(record::read_mailbox(value).ok()?),
+            (Class::Mail, b'c') => {
+                let counters = record::read_counters(value).ok()?;
+                self.counted(key)?.counters = Some(counters);
+            }
+            (Class::Mail, b'p') => self.counted(key)?.purged = true,
+            (Class::Mail, b'u') => {
+                let uid = keys::read_uid(key)?;
+                let (row, _) = record::read_message(uid, value).ok()?;
+                self.refer(row.body);
+                let counted = self.counted(key)?;
+                counted.messages += 1;
+                counted.unseen += u32::from(!row.flags.contains(Flags::SEEN));
+                counted.deleted += u32::from(row.flags.contains(Flags::DELETED));
+                counted.octets += row.body.octets;
+                counted.last = Some(uid);
+            }
+            (Class::Mail, b'v') => drop(record::read_change(value).ok()?),
+            _ => record::is_record(value).then_some(())?,
+        }
+        Some(())
+    }
+
+    fn counted(&mut self, key: &[u8]) -> Option<&mut Counted> {
+        let place = (keys::read_account(key)?, keys::read_mailbox(key)?);
+        Some(self.boxes.entry(place).or_default())
+    }
+
+    fn refer(&mut self, body: BodyRef) {
+        let known = self.bodies.entry(body.blob).or_insert((body.octets, 0));
+        known.1 += 1;
+        if known.0 != body.octets {
+            self.bad(format!("body {} has two lengths", body.blob));
+        }
+    }
+
+    fn counts(&mut self) {
+        for ((account, mailbox), counted) in std::mem::take(&mut self.boxes) {
+            let what = format!("mailbox {mailbox} of account {account}");
+            match counted.counters {
+                Some(c) => {
+                    let found = (
+                        counted.messages,
+                        counted.unseen,
+                        counted.deleted,
+                        counted.octets,
+                    );
+                    if found != (c.messages, c.unseen, c.deleted, c.octets) {
+                        self.bad(format!("the counters of {what}"));
+                    }
+                    if counted.last.is_some_and(|last| last >= c.uid_next) {
+                        self.bad(format!("the next UID of {what}"));
+                    }
+                }
+                None if !counted.purged => self.bad(format!("{what} has messages and no counters")),
+                None => {}
+            }
+        }
+        for (domain, (rows, count)) in std::mem::take(&mut self.waiting) {
+            if rows != count {
+                let domain = String::from_utf8_lossy(&domain).into_owned();
+                self.bad(format!(
+                    "{count} recipients of {domain} are counted, {rows} are there"
+                ));
+            }
+        }
+        for (id, (message, count)) in std::mem::take(&mut self.spooled) {
+            if !message || !count {
+                self.bad(format!("message {} is there in part", mail::MessageId(id)));
+            }
+        }
+        let mut live: BTreeMap<u32, u64> = BTreeMap::new();
+        for (number, refs) in std::mem::take(&mut self.refs) {
+            for (segment, octets) in &refs.spans {
+                *live.entry(*segment).or_default() += octets;
+            }
+            let found = self.bodies.get(&number).map_or(0, |(_, count)| *count);
+            if found != refs.refs {
+                self.bad(format!(
+                    "body {number} has {found} references, {} are counted",
+                    refs.refs
+                ));
+            }
+        }
+        if live != self.live {
+            self.bad("the live octets of segments".to_owned());
+        }
+    }
+
+    fn bodies(&mut self, keeper: &Local) {
+        for (blob, (octets, _)) in std::mem::take(&mut self.bodies) {
+            self.report.bodies += 1;
+            self.report.octets += octets;
+            if !is_whole(keeper, BodyRef { blob, octets }).unwrap_or(false) {
+                self.bad(format!("body {blob}"));
+            }
+        }
+    }
+
+    fn bad(&mut self, what: String) {
+        self.report.damage.push(what);
+    }
+}
+
+/// Whether a body is there and has its digest.
+fn is_whole(keeper: &Local, body: BodyRef) -> Result<bool, StoreError> {
+    let row = keeper.get(Seen::Durable, Class::Blobs, &keys::blob(body.blob))?;
+    let Some(row) = row else {
+        return Ok(false);
+    };
+    let at = record::read_refs(&row)?.at;
+    let Some(digest) = keeper.shared.bodies.digest(at)? else {
+        return Ok(false);
+    };
+    let octets = keeper.read(&body)?;
+    let mut hash = blake3::Hasher::new();
+    let mut from = 0;
+    while from < octets.octets() {
+        let part = octets.read_at(from, PART_OCTETS)?;
+        hash.update(&part);
+        from += part.len() as u64;
+        if part.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(hash.finalize().as_bytes() == &digest)
+}
+
+const PART_OCTETS: usize = 256 * 1024;

@@ -1,0 +1,385 @@
+//! Rows and bodies over the journal and its directory.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use mail::Time;
+
+use super::{config::Config, report::Opened, threads::Workers};
+use crate::{
+    StoreError,
+    batch::{Batch, Placed},
+    desk::Store,
+    directory::{Engines, Follow, Overlay, Partitions},
+    disk::{Disk, Lock},
+    journal::{Bodies, Files, FrameKind, Journal, Section, Spill, segment_of},
+    keeper::{Ack, Clock, Keeper, Seen},
+    keys::{self, Class},
+    port::{Body, BodyRef, BodyWriter, Chunk, Pending, Sink},
+    record,
+};
+
+/// A keeper of rows and bodies on a local disk.
+pub struct Local {
+    pub(super) shared: Arc<Shared>,
+    pub(super) workers: Mutex<Workers>,
+}
+
+/// What callers and threads have in common.
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) epoch: u64,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) files: Arc<Files>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) overlay: Arc<Overlay>,
+    pub(super) partitions: Arc<Partitions>,
+    pub(super) engines: Arc<dyn Engines>,
+    pub(super) bodies: Bodies,
+    pub(super) follow: Arc<Follow>,
+    pub(super) opened: Opened,
+    /// Octets free on the disk, when it was last looked at.
+    pub(super) free: AtomicU64,
+    /// All up to here is in the engine.
+    pub(super) applied: AtomicU64,
+    /// The folder is ours until this is dropped.
+    pub(super) _lock: Lock,
+}
+
+impl Shared {
+    /// Looks how much room there is.
+    pub(super) fn look_at_free(&self) -> u64 {
+        let free = self.disk.free().unwrap_or(0);
+        self.free.store(free, Ordering::Relaxed);
+        crate::metrics::FREE.set(free as f64, &[]);
+        free
+    }
+
+    /// Refuses new mail when the disk is as full as it may be. A segment is in the file system's
+    /// books as a whole from its beginning, so what is free shrinks in steps.
+    fn admit_mail(&self) -> Result<(), StoreError> {
+        let reserve_octets = self.config.reserve_octets;
+        // When it was full the last time: look again, because somebody may have made room.
+        if self.free.load(Ordering::Relaxed) < reserve_octets
+            && self.look_at_free() < reserve_octets
+        {
+            return Err(StoreError::Full { reserve_octets });
+        }
+        Ok(())
+    }
+
+    fn admit_rows(&self) -> Result<(), StoreError> {
+        if self.overlay.octets() > 4 * self.config.overlay_octets {
+            self.follow.ring(true);
+            return Err(StoreError::Busy);
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(
+        &self,
+        seen: Seen,
+        class: Class,
+        key: &[u8],
+    ) -> Result<Option<Bytes>, StoreError> {
+        let partition = self.partition(class, key)?;
+        match self.overlay.get(partition, key, self.lsn(seen)) {
+            Some(value) => Ok(value),
+            None => self.partitions.get(partition, key),
+        }
+    }
+
+    fn partition(&self, class: Class, key: &[u8]) -> Result<usize, StoreError> {
+        self.overlay
+            .partition(class, key)
+            .ok_or_else(|| StoreError::Damage {
+                what: format!("the key {key:02x?}"),
+            })
+    }
+
+    /// Which versions of rows a reader may see.
+    fn lsn(&self, seen: Seen) -> u64 {
+        match seen {
+            Seen::Durable => self.journal.durable(),
+            Seen::Newest => u64::MAX,
+        }
+    }
+
+    /// Rows of one partition: what is in memory and what is in the engine, merged.
+    pub(super) fn scan(
+        &self,
+        seen: Seen,
+        partition: usize,
+        from: &[u8],
+        until: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<bool, StoreError> {
+        let lsn = self.lsn(seen);
+        let mut from = from.to_vec();
+        loop {
+            let (rows, next) = self.overlay.some(partition, (&from, until), lsn, SCAN_ROWS);
+            let end = next.as_deref().unwrap_or(until);
+            let mut rows = rows.iter().peekable();
+            let mut more = true;
+            self.partitions
+                .scan(partition, &from, end, &mut |key, value| {
+                    while let Some((newer, value)) = rows.next_if(|row| row.0 < key) {
+                        if let Some(value) = value {
+                            more = each(newer, value);
+                            if !more {
+                                return false;
+                            }
+                        }
+                    }
+                    more = match rows.next_if(|row| row.0 == key) {
+                        Some((_, Some(value))) => each(key, value),
+                        Some((_, None)) => true,
+                        None => each(key, value),
+                    };
+                    more
+                })?;
+            for (key, value) in rows {
+                if let Some(value) = value
+                    && more
+                {
+                    more = each(key, value);
+                }
+            }
+            match next {
+                Some(next) if more => from = next,
+                _ => return Ok(more),
+            }
+        }
+    }
+
+    fn try_commit(&self, mut batch: Batch, ack: Ack) -> Result<(), (StoreError, Ack)> {
+        macro_rules! attempt {
+            ($result:expr) => {
+                match $result {
+                    Ok(value) => value,
+                    Err(error) => return Err((error, ack)),
+                }
+            };
+        }
+        if batch.brings_mail() {
+            attempt!(self.admit_mail());
+        }
+        attempt!(self.admit_rows());
+        let generation = batch.generation;
+        let drafts = batch.take_bodies();
+        let chunks = drafts.iter().flat_map(|draft| &draft.chunks);
+        if chunks
+            .into_iter()
+            .any(|chunk| chunk.generation != generation)
+        {
+            return Err((StoreError::Lost, ack));
+        }
+        let bodies = Spill::measure(&drafts);
+        let octets = bodies + batch.octets_max() as u64;
+        if octets > FRAME_OCTETS_MAX {
+            let what = "a change".to_owned();
+            return Err((StoreError::TooLarge { what }, ack));
+        }
+        let mut intake = self.journal.lock();
+        attempt!(self.journal.admit(&intake, generation));
+        let tail = self.journal.place(&intake, octets);
+        let mut spill = Spill::default();
+        let placed: Vec<Placed> = drafts
+            .into_iter()
+            .map(|draft| {
+                let (placed, pinned) = spill.add(tail, draft);
+                for chunk in pinned {
+                    intake.unpin(segment_of(chunk.at));
+                }
+                placed
+            })
+            .collect();
+        let sealed = attempt!(batch.seal(&placed, &|class, key| {
+            self.get(Seen::Newest, class, key)
+        }));
+        let durable = self.journal.durable();
+        let payload = (spill.pieces, sealed.ops.clone());
+        let lsn = self
+            .journal
+            .push(&mut intake, tail, FrameKind::Batch, payload, ack);
+        self.overlay.stage(lsn, durable, sealed.iter());
+        self.journal.ring(intake);
+        Ok(())
+    }
+
+    fn try_spill(
+        &self,
+        pieces: &mut Vec<Bytes>,
+        octets: usize,
+        crc: u32,
+        ack: Ack,
+    ) -> Result<Chunk, (StoreError, Ack)> {
+        if let Err(error) = self.admit_mail() {
+            return Err((error, ack));
+        }
+        let mut intake = self.journal.lock();
+        let generation = self.journal.generation();
+        if let Err(error) = self.journal.admit(&intake, generation) {
+            return Err((error, ack));
+        }
+        let need = Section::whole(octets) + FRAME_SLACK;
+        let tail = self.journal.place(&intake, need);
+        let mut spill = Spill::default();
+        spill.chunk(std::mem::take(pieces), octets, crc);
+        let payload = (spill.pieces, Bytes::new());
+        self.journal
+            .push(&mut intake, tail, FrameKind::Chunk, payload, ack);
+        intake.pin(tail.segment);
+        self.journal.ring(intake);
+        Ok(Chunk {
+            at: tail.at(crate::journal::FRAME_HEAD as u64),
+            octets: record::small(octets),
+            crc,
+            generation,
+        })
+    }
+}
+
+impl Keeper for Local {
+    fn get(&self, seen: Seen, class: Class, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.shared.get(seen, class, key)
+    }
+
+    fn scan(
+        &self,
+        seen: Seen,
+        class: Class,
+        from: &[u8],
+        until: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        if let Some(partition) = shared.overlay.partition(class, from) {
+            return shared.scan(seen, partition, from, until, each).map(|_| ());
+        }
+        for partition in Partitions::mail(shared.partitions.count()) {
+            if !shared.scan(seen, partition, from, until, each)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn generation(&self) -> u64 {
+        self.shared.journal.generation()
+    }
+
+    fn commit(&self, batch: Batch, ack: Ack) {
+        if batch.is_empty() {
+            return self.shared.journal.barrier(batch.generation, ack);
+        }
+        if let Err((error, ack)) = self.shared.try_commit(batch, ack) {
+            ack(Err(error));
+        }
+    }
+
+    fn draft(&self) -> BodyWriter {
+        BodyWriter::new(Arc::<Shared>::clone(&self.shared))
+    }
+
+    fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {
+        if let Some(found) = self.shared.bodies.read(body.blob, body.octets)? {
+            return Ok(found);
+        }
+        // Its first segment is gone: either it lies elsewhere now, or it is gone, too.
+        let row = self.get(Seen::Durable, Class::Blobs, &keys::blob(body.blob))?;
+        let moved = match row {
+            Some(octets) => {
+                let at = record::read_refs(&octets)?.at;
+                self.shared.bodies.read(at, body.octets)?
+            }
+            None => None,
+        };
+        moved.ok_or_else(|| StoreError::Missing {
+            what: format!("body {}", body.blob),
+        })
+    }
+
+    fn epoch(&self) -> u64 {
+        self.shared.epoch
+    }
+
+    fn now(&self) -> Time {
+        (self.shared.clock)()
+    }
+}
+
+impl Sink for Shared {
+    fn spill(
+        &self,
+        pieces: &mut Vec<Bytes>,
+        octets: usize,
+        crc: u32,
+    ) -> Option<(Result<Chunk, StoreError>, Pending<()>)> {
+        let (promise, pending) = Pending::promise();
+        let ack: Ack = Box::new(move |result| promise.keep(result));
+        Some(match self.try_spill(pieces, octets, crc, ack) {
+            Ok(chunk) => (Ok(chunk), pending),
+            Err((error, ack)) => {
+                ack(Err(error.clone()));
+                (Err(error), pending)
+            }
+        })
+    }
+
+    fn release(&self, chunks: &[Chunk]) {
+        let mut intake = self.journal.lock();
+        for chunk in chunks {
+            if *chunk != Chunk::LOST {
+                intake.unpin(segment_of(chunk.at));
+            }
+        }
+    }
+}
+
+impl Store<Local> {
+    /// What opening came upon.
+    #[must_use]
+    pub fn opened(&self) -> &Opened {
+        &self.keeper.shared.opened
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local")
+            .field("folder", &self.shared.config.folder)
+            .field("epoch", &self.shared.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Local {
+    /// Without a clean stop: as after a crash, the next start replays what is not in the
+    /// directory yet.
+    fn drop(&mut self) {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.stop(&self.shared);
+    }
+}
+
+/// Rows in memory that a scan looks at in one go.
+const SCAN_ROWS: usize = 256;
+
+/// A frame's head and padding.
+const FRAME_SLACK: u64 = 64;
+
+/// A change larger than this is a mistake: ten million messages in one call.
+const FRAME_OCTETS_MAX: u64 = 768 * 1024 * 1024;

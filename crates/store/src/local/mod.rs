@@ -1,0 +1,17 @@
+//! The store on a local disk: the journal is the truth, the directory follows it.
+
+mod check;
+mod config;
+mod keeper;
+mod marks;
+mod open;
+mod report;
+mod threads;
+
+#[cfg(test)]
+mod crash;
+
+pub use check::CheckReport;
+pub use config::Config;
+pub use keeper::Local;
+pub use report::{Opened, Stats};

@@ -1,0 +1,104 @@
+//! The numbers of the store.
+
+use telemetry::{Kind, Metric};
+
+/// Every metric that the store records.
+pub const METRICS: &[Metric] = &[
+    APPLIED,
+    APPLY_SECONDS,
+    CHECKPOINT_SECONDS,
+    DAMAGED,
+    FREE,
+    GROUP_FRAMES,
+    LAG,
+    OCTETS,
+    POISONED,
+    QUEUE,
+    SEGMENTS,
+    SYNC_SECONDS,
+];
+
+pub(crate) const APPLIED: Metric = Metric {
+    name: "heronry_store_directory_operations_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Operations applied to the directory.",
+};
+
+pub(crate) const APPLY_SECONDS: Metric = Metric {
+    name: "heronry_store_directory_apply_seconds",
+    kind: Kind::Histogram,
+    labels: &[],
+    help: "How long the directory took for a round of operations.",
+};
+
+pub(crate) const CHECKPOINT_SECONDS: Metric = Metric {
+    name: "heronry_store_checkpoint_seconds",
+    kind: Kind::Histogram,
+    labels: &[],
+    help: "How long a checkpoint of the directory took.",
+};
+
+/// `what`: body | directory | frame.
+pub(crate) const DAMAGED: Metric = Metric {
+    name: "heronry_store_damaged_total",
+    kind: Kind::Counter,
+    labels: &["what"],
+    help: "Damage that was found and set aside.",
+};
+
+pub(crate) const FREE: Metric = Metric {
+    name: "heronry_store_free_octets",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Octets free on the store's disk.",
+};
+
+pub(crate) const GROUP_FRAMES: Metric = Metric {
+    name: "heronry_store_group_frames",
+    kind: Kind::Histogram,
+    labels: &[],
+    help: "Frames that shared one sync.",
+};
+
+pub(crate) const LAG: Metric = Metric {
+    name: "heronry_store_directory_lag_octets",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Octets of operations that are durable and not yet in the directory.",
+};
+
+pub(crate) const OCTETS: Metric = Metric {
+    name: "heronry_store_journal_octets_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Octets written to the journal.",
+};
+
+pub(crate) const POISONED: Metric = Metric {
+    name: "heronry_store_poisoned_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Writes or syncs of the journal that failed; everybody who waited was refused.",
+};
+
+pub(crate) const QUEUE: Metric = Metric {
+    name: "heronry_store_queue_octets",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Octets that wait for the journal's writer.",
+};
+
+pub(crate) const SEGMENTS: Metric = Metric {
+    name: "heronry_store_segments",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Segments of the journal.",
+};
+
+pub(crate) const SYNC_SECONDS: Metric = Metric {
+    name: "heronry_store_sync_seconds",
+    kind: Kind::Histogram,
+    labels: &[],
+    help: "How long a sync of the journal took.",
+};
