@@ -6,7 +6,10 @@
 //! presence of each of its children. When the last of them is gone, and their states with them,
 //! the presence is dropped and the supervisor hears why the incarnation ended.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use ractor::ActorCell;
 use tokio::time::Instant;
@@ -16,9 +19,10 @@ use crate::{cause::ExitCause, pulse::Pulse};
 /// Held by everything that keeps one incarnation alive.
 pub(crate) struct Presence {
     cause: OnceLock<ExitCause>,
-    host: Box<dyn Host>,
+    /// Taken at the very end.
+    host: Option<Box<dyn Host>>,
     /// The supervisor's own presence: it is not gone before its children are.
-    parent: Mutex<Option<Arc<Presence>>>,
+    parent: Mutex<Option<Arc<Self>>>,
     pulse: Option<Arc<Pulse>>,
     since: Instant,
     up: OnceLock<()>,
@@ -27,17 +31,17 @@ pub(crate) struct Presence {
 /// The supervisor's side of an incarnation.
 pub(crate) trait Host: Send + Sync {
     /// It has come up and hears what it is told.
-    fn up(&self, cell: &ActorCell, took: std::time::Duration);
+    fn up(&self, cell: &ActorCell, took: Duration);
 
     /// Nothing of it is left.
-    fn gone(&self, cause: ExitCause);
+    fn gone(self: Box<Self>, cause: ExitCause);
 }
 
 impl Presence {
     pub(crate) fn new(host: Box<dyn Host>, parent: Option<Arc<Self>>) -> Self {
         Self {
             cause: OnceLock::new(),
-            host,
+            host: Some(host),
             parent: Mutex::new(parent),
             pulse: None,
             since: Instant::now(),
@@ -53,8 +57,8 @@ impl Presence {
 
     /// Tells the supervisor that the incarnation is up; once.
     pub(crate) fn up(&self, cell: &ActorCell) {
-        if self.up.set(()).is_ok() {
-            self.host.up(cell, self.since.elapsed());
+        if let (Ok(()), Some(host)) = (self.up.set(()), &self.host) {
+            host.up(cell, self.since.elapsed());
         }
     }
 
@@ -90,6 +94,68 @@ impl Drop for Presence {
             // No handler ended and yet it is gone: it was killed, or its runtime went away.
             (None, true) => ExitCause::Killed,
         };
-        self.host.gone(cause);
+        if let Some(host) = self.host.take() {
+            host.gone(cause);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    struct Teller(Sender<(&'static str, ExitCause)>, &'static str);
+
+    impl Host for Teller {
+        fn up(&self, _: &ActorCell, _: Duration) {}
+
+        fn gone(self: Box<Self>, cause: ExitCause) {
+            self.0.send((self.1, cause)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_parent_is_gone_once_its_children_are_unless_they_are_counted_out() {
+        let (tell, told) = channel();
+        let of = |name, parent: Option<&Arc<Presence>>| {
+            Arc::new(Presence::new(
+                Box::new(Teller(tell.clone(), name)),
+                parent.cloned(),
+            ))
+        };
+        let parent = of("parent", None);
+        let (child, stuck) = (of("child", Some(&parent)), of("stuck", Some(&parent)));
+        parent.ends(ExitCause::Normal);
+        drop(parent);
+        assert!(told.try_recv().is_err());
+        drop(child);
+        assert_eq!(
+            told.try_iter().map(|told| told.0).collect::<Vec<_>>(),
+            ["child"]
+        );
+        stuck.abandon();
+        assert_eq!(
+            told.try_iter().map(|told| told.0).collect::<Vec<_>>(),
+            ["parent"]
+        );
+    }
+
+    #[test]
+    fn an_end_is_told_by_what_was_noted_first_and_by_whether_it_had_been_up() {
+        let (tell, told) = channel();
+        let end = |causes: &[ExitCause]| {
+            let presence = Presence::new(Box::new(Teller(tell.clone(), "")), None);
+            causes.iter().for_each(|cause| presence.ends(cause.clone()));
+            drop(presence);
+            told.recv().unwrap().1
+        };
+        assert!(matches!(end(&[]), ExitCause::Cancelled));
+        assert!(matches!(end(&[ExitCause::Normal]), ExitCause::Cancelled));
+        assert!(matches!(
+            end(&[ExitCause::Killed, ExitCause::Normal]),
+            ExitCause::StartFailed(_)
+        ));
     }
 }

@@ -1,4 +1,10 @@
 //! Supervisors as a shell: order of start and stop, restarts, escalation, nesting.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "a test looks at actors from outside, through memory that it shares with them"
+)]
 
 mod common;
 

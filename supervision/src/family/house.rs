@@ -79,7 +79,7 @@ impl<K: Key, M: Message> House<K, M> {
     pub(super) fn floor(&self, key: &K) -> &Floor<K, M> {
         let count = self.floors.len() as u64;
         // The high half: the map inside uses hashes of its own.
-        let place = (self.hasher.hash_one(key) >> 32) * count >> 32;
+        let place = ((self.hasher.hash_one(key) >> 32) * count) >> 32;
         &self.floors[place as usize]
     }
 
@@ -257,11 +257,11 @@ impl<K: Key, M: Message> Passivate<K> for House<K, M> {
 
     fn touch(&self, key: &K, incarnation: u64) {
         let floor = self.floor(key);
-        if let Some(slot) = floor.read().slots.get(key) {
-            if slot.incarnation == incarnation {
-                slot.used
-                    .store(floor.tick.load(Ordering::Relaxed), Ordering::Relaxed);
-            }
+        let rooms = floor.read();
+        let slot = rooms.slots.get(key);
+        if let Some(slot) = slot.filter(|slot| slot.incarnation == incarnation) {
+            slot.used
+                .store(floor.tick.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 }
@@ -278,15 +278,14 @@ impl<K: Key, M: Message> Host for MemberHost<K, M> {
     fn up(&self, cell: &ActorCell, took: Duration) {
         count::started(&self.house.spec.name, took);
         let mut rooms = self.house.floor(&self.key).write();
-        if let Some(slot) = rooms.slots.get_mut(&self.key) {
-            if slot.incarnation == self.incarnation {
-                slot.up(cell.clone().into());
-            }
+        let slot = rooms.slots.get_mut(&self.key);
+        if let Some(slot) = slot.filter(|slot| slot.incarnation == self.incarnation) {
+            slot.up(cell.clone().into());
         }
     }
 
-    fn gone(&self, cause: ExitCause) {
-        let gone = ShardMsg::Gone(self.key.clone(), self.incarnation, cause);
+    fn gone(self: Box<Self>, cause: ExitCause) {
+        let gone = ShardMsg::Gone(self.key, self.incarnation, cause);
         let _ = self.shard.cast(gone); // a shard that has ended has killed us
     }
 }

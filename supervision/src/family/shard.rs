@@ -91,13 +91,17 @@ pub(super) fn start<K: Key, M: Message>(
     let actor = berth.launch(Shard(std::marker::PhantomData), args, Some(keeper), true)?;
     Ok(Child {
         cell: actor.get_cell(),
-        frame: Some(Box::new(actor)),
+        frame: Some(Box::new(Arc::clone(house))),
     })
 }
 
-impl<K: Key> FrameActor for ActorRef<ShardMsg<K>> {
+impl<K: Key, M: Message> FrameActor for Arc<House<K, M>> {
+    /// One shard is stopped only when all are, so all begin now: a family takes no longer than
+    /// its slowest member.
     fn shut_down(&self) {
-        let _ = self.cast(ShardMsg::Stop); // who has ended needs no telling
+        for floor in &self.floors {
+            let _ = floor.keeper.cast(ShardMsg::Stop); // who has ended needs no telling
+        }
     }
 }
 
@@ -293,16 +297,18 @@ impl<K: Key, M: Message> ShardState<K, M> {
         let house = Arc::clone(&self.house);
         let spec = &house.spec;
         if cause.is_abnormal() {
-            log_crash(&format!("{}[{key:?}]", spec.name), cause);
+            log_crash(format_args!("{}[{key:?}]", spec.name), cause);
         }
         match sequel {
             Sequel::Absent => self.leaves(),
             Sequel::GivenUp(waiting) => {
                 count::given_up(&spec.name);
-                if let Some(hook) = &spec.on_give_up {
-                    if let Err(report) = caught_now(|| hook(&key, cause)) {
-                        tracing::error!(family = %spec.name, %report, "the give-up hook panicked");
-                    }
+                let told = spec
+                    .on_give_up
+                    .as_ref()
+                    .map(|hook| caught_now(|| hook(&key, cause)));
+                if let Some(Err(report)) = told {
+                    tracing::error!(family = %spec.name, %report, "the give-up hook panicked");
                 }
                 drop(waiting);
                 self.leaves();

@@ -22,6 +22,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -441,14 +442,14 @@ impl SupervisorState {
 }
 
 /// One line per crash, as long as there are not too many of them.
-pub(crate) fn log_crash(who: &str, cause: &ExitCause) {
+pub(crate) fn log_crash(who: impl fmt::Display, cause: &ExitCause) {
     static LINES: Ration = Ration::per_second(CRASH_LINES_PER_SECOND);
     if !LINES.take() {
         return;
     }
     match cause.panic().and_then(|report| report.backtrace.as_ref()) {
-        Some(backtrace) => tracing::error!(child = who, %cause, %backtrace, "crashed"),
-        None => tracing::error!(child = who, %cause, "crashed"),
+        Some(backtrace) => tracing::error!(child = %who, %cause, %backtrace, "crashed"),
+        None => tracing::error!(child = %who, %cause, "crashed"),
     }
 }
 
@@ -469,7 +470,7 @@ impl Host for ChildHost {
             .cast(SupervisorMsg::Up { child, incarnation });
     }
 
-    fn gone(&self, cause: ExitCause) {
+    fn gone(self: Box<Self>, cause: ExitCause) {
         let (child, incarnation) = (self.child, self.incarnation);
         let _ = self.supervisor.cast(SupervisorMsg::Gone {
             child,

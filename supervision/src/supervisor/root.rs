@@ -104,7 +104,7 @@ impl Host for RootHost {
         self.tell.send_replace(Stage::Up);
     }
 
-    fn gone(&self, cause: ExitCause) {
+    fn gone(self: Box<Self>, cause: ExitCause) {
         self.node.down(&cause);
         self.tell.send_replace(Stage::Gone(cause));
     }

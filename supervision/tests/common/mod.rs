@@ -42,7 +42,6 @@ pub enum Do {
     Hang,
     Note(u64),
     Panic,
-    Spin(Duration),
     Stop,
     Who(RpcReplyPort<ractor::ActorId>),
 }
@@ -155,7 +154,6 @@ impl Actor for Puppet {
             Do::Hang => std::future::pending().await,
             Do::Note(number) => state.0.diary.write(format!("{}:{number}", state.0.name)),
             Do::Panic => panic!("told to panic"),
-            Do::Spin(time) => std::thread::sleep(time),
             Do::Stop => match &state.0.passivate {
                 Some(passivate) => passivate(),
                 None => myself.stop(None),
