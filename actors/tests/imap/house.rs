@@ -1,0 +1,261 @@
+//! A house of mailboxes, a login room that lets everybody in, and clients without a network.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use heronry_actors::{
+    contract::{Identity, LoginMsg, LoginVerdict, MailboxMsg, SessionMsg},
+    mailbox::{Mailbox, MailboxArgs},
+    session::imap::{ImapConnection, ImapSession, ImapSessionArgs},
+};
+use imap::client::{ReadError, Response};
+use mail::AccountId;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use store::{
+    MemoryStore,
+    port::{AccountChange, Accounts, Entry, Leases, NewAccount, Quota, Shard},
+};
+use supervision::{Budget, Family, FamilySpec, Root, Seat, Strategy, Supervisor};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use world::{
+    SystemClock,
+    connection::{Options, Socket},
+};
+
+/// Everything that a session needs, in memory.
+pub struct House {
+    pub args: Arc<ImapSessionArgs>,
+    pub mailboxes: Family<AccountId, MailboxMsg>,
+    pub account: AccountId,
+    pub store: MemoryStore,
+    _root: Root,
+}
+
+/// A client at the other end of a session.
+pub struct Client {
+    stream: DuplexStream,
+    heard: Vec<u8>,
+    tags: u32,
+    pub session: ActorRef<SessionMsg>,
+}
+
+/// What a command brought.
+#[derive(Debug)]
+pub struct Answer {
+    pub untagged: Vec<Response>,
+    pub tagged: Response,
+}
+
+impl House {
+    pub async fn new() -> Self {
+        Self::with_quota(Quota::default()).await
+    }
+
+    pub async fn with_quota(quota: Quota) -> Self {
+        let store = MemoryStore::new();
+        let fence = store.fence(Shard::nth(0)).unwrap();
+        let address: mail::Address = "ann@house.test".parse().unwrap();
+        let new = NewAccount { address: address.clone(), password: None, quota };
+        let changes = vec![
+            AccountChange::AddDomain(address.domain().clone()),
+            AccountChange::AddAccount(new),
+        ];
+        store.change(fence, changes).await.unwrap();
+        let Some(Entry::Account(account)) = store.entry("ann", address.domain()).unwrap() else {
+            panic!("the account has just been made")
+        };
+        let kept = Arc::new(store.clone());
+        let spec = FamilySpec::transient("mailboxes");
+        let mailboxes = Family::new(spec, move |_: &AccountId, context| {
+            let args = MailboxArgs {
+                context,
+                bounce: Seat::new("bounce"),
+                leases: kept.clone(),
+                mail: kept.clone(),
+                spool: kept.clone(),
+            };
+            (Mailbox, args)
+        });
+        let root = Supervisor::new("house", Strategy::OneForOne).child(mailboxes.child());
+        let root = root.start().await.unwrap();
+        let login = Seat::new("login");
+        let who = Identity { account, address };
+        let (porter, _) = Actor::spawn(None, Porter, who).await.unwrap();
+        login.sit(&porter);
+        let mut config = imap::Config::new("mx.house.test");
+        Arc::make_mut(&mut config).plaintext_login = true;
+        let args = Arc::new(ImapSessionArgs {
+            accounts: Arc::new(store.clone()),
+            budget: Budget::new(64 * 1024 * 1024),
+            clock: Arc::new(SystemClock::new()),
+            config,
+            login,
+            mail: Arc::new(store.clone()),
+            mailboxes: mailboxes.clone(),
+            tls: None,
+            tls_from_start: false,
+        });
+        Self { args, mailboxes, account, store, _root: root }
+    }
+
+    /// A client that has been greeted.
+    pub async fn client(&self) -> Client {
+        let (near, far) = tokio::io::duplex(1024 * 1024);
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 4711));
+        let socket = Socket::memory(far, peer, peer);
+        let (sender, receiver) = std::sync::mpsc::channel::<ActorRef<SessionMsg>>();
+        let receiver = std::sync::Mutex::new(receiver);
+        let known = std::sync::OnceLock::new();
+        let connection =
+            ImapConnection::start(socket, Arc::new(Options::default()), move |_, event| {
+                let session =
+                    known.get_or_init(|| receiver.lock().unwrap().recv().unwrap());
+                let _ = session.cast(SessionMsg::Connection(event));
+            });
+        let args = (connection.clone(), self.args.clone());
+        let (session, _) = Actor::spawn(None, ImapSession, args).await.unwrap();
+        sender.send(session.clone()).unwrap();
+        session.cast(SessionMsg::Begin).unwrap();
+        let mut client = Client { stream: near, heard: Vec::new(), tags: 0, session };
+        assert_eq!(client.read().await.word(1), "OK");
+        client
+    }
+
+    /// A client that has logged in.
+    pub async fn ann(&self) -> Client {
+        let mut client = self.client().await;
+        client.ok("LOGIN ann secret").await;
+        client
+    }
+}
+
+impl Client {
+    pub async fn write(&mut self, octets: &[u8]) {
+        self.stream.write_all(octets).await.unwrap();
+    }
+
+    /// The next response.
+    pub async fn read(&mut self) -> Response {
+        self.read_or_end().await.expect("the session said more")
+    }
+
+    pub async fn read_or_end(&mut self) -> Option<Response> {
+        loop {
+            match Response::read(&self.heard) {
+                Ok((response, length)) => {
+                    self.heard.drain(..length);
+                    return Some(response);
+                }
+                Err(ReadError::Open) => {}
+                Err(ReadError::Form) => {
+                    panic!("no response: {}", String::from_utf8_lossy(&self.heard))
+                }
+            }
+            let more = self.stream.read_buf(&mut self.heard);
+            let more = tokio::time::timeout(Duration::from_secs(10), more).await;
+            if more.expect("the session speaks").unwrap() == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Says a command and reads up to its end.
+    pub async fn command(&mut self, command: &str) -> Answer {
+        let tag = self.begin(command).await;
+        self.finish(&tag).await
+    }
+
+    /// Says a command; its tag.
+    pub async fn begin(&mut self, command: &str) -> String {
+        self.tags += 1;
+        let tag = format!("t{}", self.tags);
+        self.write(format!("{tag} {command}\r\n").as_bytes()).await;
+        tag
+    }
+
+    /// Reads up to the end of a command.
+    pub async fn finish(&mut self, tag: &str) -> Answer {
+        let mut untagged = Vec::new();
+        loop {
+            let response = self.read().await;
+            if response.tag() == tag {
+                return Answer { untagged, tagged: response };
+            }
+            untagged.push(response);
+        }
+    }
+
+    /// A command that must be done.
+    #[track_caller]
+    pub fn ok<'a>(&'a mut self, command: &'a str) -> impl Future<Output = Answer> + 'a {
+        async move {
+            let answer = self.command(command).await;
+            assert_eq!(answer.tagged.word(1), "OK", "{command}: {answer:?}");
+            answer
+        }
+    }
+
+    pub async fn append(&mut self, mailbox: &str, message: &str) -> Answer {
+        self.ok(&format!("APPEND {mailbox} {{{}+}}\r\n{message}", message.len())).await
+    }
+}
+
+impl Answer {
+    /// The untagged responses as text, without literals' octets.
+    pub fn lines(&self) -> Vec<String> {
+        self.untagged.iter().map(shown).collect()
+    }
+
+    pub fn text(&self) -> &str {
+        self.tagged.word(2)
+    }
+}
+
+pub fn shown(response: &Response) -> String {
+    use imap::client::Value;
+    fn value(one: &Value) -> String {
+        match one {
+            Value::Atom(text) => text.clone(),
+            Value::List(list) => format!("({})", list.iter().map(value).collect::<Vec<_>>().join(" ")),
+            Value::Nil => "NIL".to_owned(),
+            Value::String(octets) => format!("\"{}\"", String::from_utf8_lossy(octets)),
+        }
+    }
+    response.0.iter().map(value).collect::<Vec<_>>().join(" ")
+}
+
+/// Lets everybody in who says `secret`.
+struct Porter;
+
+impl Actor for Porter {
+    type Msg = LoginMsg;
+    type State = Identity;
+    type Arguments = Identity;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<LoginMsg>,
+        who: Identity,
+    ) -> Result<Identity, ActorProcessingErr> {
+        Ok(who)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<LoginMsg>,
+        msg: LoginMsg,
+        who: &mut Identity,
+    ) -> Result<(), ActorProcessingErr> {
+        if let LoginMsg::Verify(request, port) = msg {
+            let verdict = match request.credentials.password.expose() {
+                "secret" => LoginVerdict::Welcome(who.clone()),
+                _ => LoginVerdict::Refused,
+            };
+            let _ = port.send(verdict);
+        }
+        Ok(())
+    }
+}
