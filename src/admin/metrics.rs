@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use telemetry::Metric;
+use supervision::{MetricKind, MetricRow};
+use telemetry::{Kind, Metric};
+
+use super::vitals;
 
 /// The numbers of this process.
 #[derive(Clone)]
@@ -15,7 +18,8 @@ pub struct Recorder(Arc<PrometheusHandle>);
 pub struct RecorderError(#[from] BuildError);
 
 impl Recorder {
-    /// Installs the recorder of this process and tells it what the metrics mean.
+    /// Installs the recorder of this process and tells it what the metrics mean: those given, the
+    /// frame's, and the process's own.
     ///
     /// # Errors
     /// [`RecorderError`] if this process has one already.
@@ -25,16 +29,45 @@ impl Recorder {
             .set_buckets_for_metric(Matcher::Suffix("_octets".to_owned()), &OCTETS)?
             .set_buckets(&COUNTS)?
             .install_recorder()?;
-        telemetry::describe(metrics);
+        let all = Self::measured(metrics);
+        telemetry::describe(&all);
+        all.iter().filter(|metric| metric.labels.is_empty()).for_each(show_zero);
         Ok(Self(Arc::new(handle)))
+    }
+
+    /// The metrics given, the frame's, and the process's own.
+    #[must_use]
+    pub fn measured(metrics: &[Metric]) -> Vec<Metric> {
+        let frame: Vec<Metric> = supervision::METRICS.iter().map(metric).collect();
+        [metrics, &frame, vitals::METRICS].concat()
     }
 
     /// The numbers in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
+        vitals::look();
         self.0.run_upkeep();
         self.0.render()
     }
+}
+
+/// A counter that is served before it counts: a rate has something to begin from.
+fn show_zero(metric: &Metric) {
+    match metric.kind {
+        Kind::Counter => metric.add(0, &[]),
+        Kind::Gauge => metric.shift(0.0, &[]),
+        Kind::Histogram => {}
+    }
+}
+
+/// The frame knows no other room, so it says in words of its own what it measures.
+fn metric(row: &MetricRow) -> Metric {
+    let kind = match row.kind {
+        MetricKind::Counter => Kind::Counter,
+        MetricKind::Gauge => Kind::Gauge,
+        MetricKind::Histogram => Kind::Histogram,
+    };
+    Metric { name: row.name, kind, labels: row.labels, help: row.help }
 }
 
 /// From a cache hit to a peer's time-out.

@@ -12,6 +12,7 @@ mod queue;
 mod service;
 mod socket;
 mod view;
+mod vitals;
 
 pub use desk::{Desk, Parts};
 pub use http::http;

@@ -72,6 +72,11 @@ impl Demo {
             tls: Tls { self_signed: true, ..Tls::default() },
             ..Config::default()
         };
+        // RFC 5321 §4.5.1 wants a postmaster in every domain.
+        if self.accounts > 0 {
+            config.address.postmaster =
+                Some(daemon::demo_account(0));
+        }
         config.delivery.dns = self.dns.is_some();
         config.delivery.relay = self.relay;
         config.dns.servers = self.dns.into_iter().collect();

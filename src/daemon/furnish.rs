@@ -1,14 +1,14 @@
 //! What must be in the store before the doors open: the domains of the configuration, and the
 //! demo's accounts.
 
-use mail::{Address, Domain, Secret};
+use mail::{Domain, Secret};
 use store::{
     StoreError,
     port::{AccountChange, Accounts, Leases, NewAccount, Quota, Shard},
 };
 use world::Random;
 
-use super::plan::{DEMO_DOMAIN, DEMO_PASSWORD, Demo};
+use super::plan::{DEMO_PASSWORD, Demo, demo_account};
 
 /// Adds the domains that are not there.
 pub(super) async fn domains(
@@ -33,15 +33,13 @@ pub(super) async fn demo(
     random: &dyn Random,
     demo: Demo,
 ) -> Result<(), StoreError> {
-    let domain: Domain = DEMO_DOMAIN.parse().expect("the demo's domain is a domain");
     let hash = actors::login::password::hash(&Secret::new(DEMO_PASSWORD), random);
     let mut changes = Vec::new();
     for number in 0..demo.accounts {
-        let local = format!("user{number}");
-        if accounts.entry(&local, &domain)?.is_some() {
+        let address = demo_account(number);
+        if accounts.entry(address.local(), address.domain())?.is_some() {
             continue;
         }
-        let address = Address::new(&local, domain.clone()).expect("letters and digits are a name");
         let password = Some(hash.clone());
         let quota = Quota::default();
         changes.push(AccountChange::AddAccount(NewAccount { address, password, quota }));

@@ -1,5 +1,7 @@
 //! What is to be started.
 
+use mail::Address;
+
 use crate::config::Config;
 
 /// A configuration, and what a demo adds to it.
@@ -28,6 +30,13 @@ impl Plan {
     pub fn serve(config: Config) -> Self {
         Self { config, demo: None }
     }
+}
+
+/// The address of the demo's account of that number.
+#[must_use]
+pub fn demo_account(number: u32) -> Address {
+    let domain = DEMO_DOMAIN.parse().expect("the demo's domain is a domain");
+    Address::new(&format!("user{number}"), domain).expect("letters and digits are a name")
 }
 
 /// The domain of the demo's accounts: never anybody's (RFC 6761 §6.2).
