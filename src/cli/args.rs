@@ -90,3 +90,24 @@ pub(super) struct Reach {
     #[arg(long, global = true)]
     pub(super) json: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_subcommand_is_sound_in_itself() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_subcommand_the_words_are_the_demos() {
+        let cli = Cli::try_parse_from(["heronry", "--port-base", "4000"]).unwrap();
+        assert!(cli.command.is_none());
+        let cli = Cli::try_parse_from(["heronry", "demo", "--trust", "127.0.0.0/8"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Demo(_))));
+        assert!(Cli::try_parse_from(["heronry", "frobnicate"]).is_err());
+    }
+}

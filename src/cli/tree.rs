@@ -8,6 +8,7 @@ use crate::admin::protocol::{Request, TreeForm};
 
 /// The supervision tree of the running daemon.
 #[derive(Args, Debug)]
+#[group(skip)]
 pub(super) struct Tree {
     /// As input for Graphviz: heronry tree --dot | dot -Tsvg
     #[arg(long, conflicts_with = "json")]
