@@ -19,8 +19,14 @@ async fn a_client_that_idles_is_told_at_once() {
     other.ok("SELECT INBOX").await;
     other.ok("STORE 1 +FLAGS (\\Deleted $Junk)").await;
     let lines = [idle.read().await, idle.read().await, idle.read().await];
-    assert!(super::house::shown(&lines[0]).starts_with("* FLAGS ("), "{lines:?}");
-    assert_eq!(super::house::shown(&lines[2]), "* 1 FETCH (FLAGS (\\Deleted $Junk \\Recent))");
+    assert!(
+        super::house::shown(&lines[0]).starts_with("* FLAGS ("),
+        "{lines:?}"
+    );
+    assert_eq!(
+        super::house::shown(&lines[2]),
+        "* 1 FETCH (FLAGS (\\Deleted $Junk \\Recent))"
+    );
     other.ok("EXPUNGE").await;
     assert_eq!(super::house::shown(&idle.read().await), "* 1 EXPUNGE");
     idle.write(b"DONE\r\n").await;
@@ -28,8 +34,34 @@ async fn a_client_that_idles_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_session_that_dies_is_followed_by_one_that_knows_the_mailbox() {
-    // The mailbox actor's death is survived by the session: its watch is set anew.
+async fn a_session_that_dies_is_followed_by_one_that_knows_what_the_client_knew() {
+    let house = House::new().await;
+    let (mut client, mut other) = (house.ann().await, house.ann().await);
+    for _ in 0..3 {
+        other.append("INBOX", "Subject: one\r\n\r\n1").await;
+    }
+    client.ok("SELECT INBOX").await;
+    other.ok("SELECT INBOX").await;
+    other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    other.ok("EXPUNGE").await;
+    house.revive(&mut client).await;
+    let answer = client.ok("FETCH 3 UID").await;
+    assert_eq!(
+        answer.lines(),
+        ["* 3 FETCH (UID 3)"],
+        "the client still counts the first one"
+    );
+    assert_eq!(client.ok("NOOP").await.lines()[0], "* 1 EXPUNGE");
+    let tag = client.begin("IDLE").await;
+    assert_eq!(client.read().await.tag(), "+");
+    house.revive(&mut client).await;
+    let answer = client.finish(&tag).await;
+    assert!(answer.text().starts_with("[SERVERBUG]"), "{answer:?}");
+    client.ok("NOOP").await;
+}
+
+#[tokio::test]
+async fn the_death_of_a_mailbox_actor_makes_nobody_deaf() {
     let house = House::new().await;
     let (mut idle, mut other) = (house.ann().await, house.ann().await);
     idle.ok("SELECT INBOX").await;
@@ -54,21 +86,38 @@ async fn a_large_message_comes_whole_and_in_parts() {
     );
     client.append("INBOX", &message).await;
     client.ok("SELECT INBOX").await;
-    let answer = client.ok("FETCH 1 (RFC822.SIZE BODY.PEEK[] BODY.PEEK[2])").await;
+    let answer = client
+        .ok("FETCH 1 (RFC822.SIZE BODY.PEEK[] BODY.PEEK[2])")
+        .await;
     let item = |name: &str| answer.untagged[0].item(name).cloned();
-    assert_eq!(item("RFC822.SIZE"), Some(Value::Atom(message.len().to_string())));
-    assert_eq!(item("BODY[]"), Some(Value::String(message.clone().into_bytes())));
-    assert_eq!(item("BODY[2]"), Some(Value::String(part.clone().into_bytes())));
+    assert_eq!(
+        item("RFC822.SIZE"),
+        Some(Value::Atom(message.len().to_string()))
+    );
+    assert_eq!(
+        item("BODY[]"),
+        Some(Value::String(message.clone().into_bytes()))
+    );
+    assert_eq!(
+        item("BODY[2]"),
+        Some(Value::String(part.clone().into_bytes()))
+    );
     let answer = client.ok("FETCH 1 BODY.PEEK[2]<100000.66>").await;
     let piece = answer.untagged[0].item("BODY[2]<100000>").cloned();
-    assert_eq!(piece, Some(Value::String(part.as_bytes()[100_000..100_066].to_vec())));
+    assert_eq!(
+        piece,
+        Some(Value::String(part.as_bytes()[100_000..100_066].to_vec()))
+    );
     let answer = client.ok("FETCH 1 BODY.PEEK[3]").await;
     assert_eq!(answer.untagged[0].item("BODY[3]"), Some(&Value::Nil));
 }
 
 #[tokio::test]
 async fn an_account_that_is_full_takes_no_more() {
-    let quota = Quota { octets: Some(100), messages: None };
+    let quota = Quota {
+        octets: Some(100),
+        messages: None,
+    };
     let house = House::with_quota(quota).await;
     let mut client = house.ann().await;
     client.append("INBOX", &"x".repeat(80)).await;
@@ -114,13 +163,30 @@ async fn mailboxes_are_listed_with_what_they_are() {
     client.ok("SUBSCRIBE a/b").await;
     let answer = client.ok("LIST \"\" % RETURN (STATUS (MESSAGES))").await;
     let lines = answer.lines();
-    assert!(lines.contains(&"* LIST (\\HasChildren) \"/\" a".to_owned()), "{lines:#?}");
-    assert!(lines.contains(&"* STATUS \"x y\" (MESSAGES 0)".to_owned()), "{lines:#?}");
+    assert!(
+        lines.contains(&"* LIST (\\HasChildren) \"/\" a".to_owned()),
+        "{lines:#?}"
+    );
+    assert!(
+        lines.contains(&"* STATUS \"x y\" (MESSAGES 0)".to_owned()),
+        "{lines:#?}"
+    );
     let answer = client.ok("LIST (SUBSCRIBED) \"\" *").await;
-    assert_eq!(answer.lines(), ["* LIST (\\HasChildren \\Subscribed) \"/\" a/b"]);
+    assert_eq!(
+        answer.lines(),
+        ["* LIST (\\HasChildren \\Subscribed) \"/\" a/b"]
+    );
     let answer = client.ok("LSUB \"\" %").await;
     assert_eq!(answer.lines(), ["* LSUB (\\Noselect) \"/\" a"]);
-    for wrong in ["CREATE a//b", "CREATE INBOX", "DELETE INBOX", "RENAME a a/z", "RENAME no x", "DELETE no", "SELECT no"] {
+    for wrong in [
+        "CREATE a//b",
+        "CREATE INBOX",
+        "DELETE INBOX",
+        "RENAME a a/z",
+        "RENAME no x",
+        "DELETE no",
+        "SELECT no",
+    ] {
         let answer = client.command(wrong).await;
         assert_eq!(answer.tagged.word(1), "NO", "{wrong}");
     }

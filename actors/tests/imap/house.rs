@@ -26,39 +26,44 @@ use world::{
 };
 
 /// Everything that a session needs, in memory.
-pub struct House {
-    pub args: Arc<ImapSessionArgs>,
-    pub mailboxes: Family<AccountId, MailboxMsg>,
-    pub account: AccountId,
-    pub store: MemoryStore,
+pub(crate) struct House {
+    pub(crate) args: Arc<ImapSessionArgs>,
+    pub(crate) mailboxes: Family<AccountId, MailboxMsg>,
+    pub(crate) account: AccountId,
     _root: Root,
 }
 
 /// A client at the other end of a session.
-pub struct Client {
+pub(crate) struct Client {
     stream: DuplexStream,
     heard: Vec<u8>,
     tags: u32,
-    pub session: ActorRef<SessionMsg>,
+    pub(crate) session: ActorRef<SessionMsg>,
+    seat: Seat<SessionMsg>,
+    connection: ImapConnection,
 }
 
 /// What a command brought.
 #[derive(Debug)]
-pub struct Answer {
-    pub untagged: Vec<Response>,
-    pub tagged: Response,
+pub(crate) struct Answer {
+    pub(crate) untagged: Vec<Response>,
+    pub(crate) tagged: Response,
 }
 
 impl House {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_quota(Quota::default()).await
     }
 
-    pub async fn with_quota(quota: Quota) -> Self {
+    pub(crate) async fn with_quota(quota: Quota) -> Self {
         let store = MemoryStore::new();
         let fence = store.fence(Shard::nth(0)).unwrap();
         let address: mail::Address = "ann@house.test".parse().unwrap();
-        let new = NewAccount { address: address.clone(), password: None, quota };
+        let new = NewAccount {
+            address: address.clone(),
+            password: None,
+            quota,
+        };
         let changes = vec![
             AccountChange::AddDomain(address.domain().clone()),
             AccountChange::AddAccount(new),
@@ -98,34 +103,54 @@ impl House {
             tls: None,
             tls_from_start: false,
         });
-        Self { args, mailboxes, account, store, _root: root }
+        Self {
+            args,
+            mailboxes,
+            account,
+            _root: root,
+        }
     }
 
     /// A client that has been greeted.
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         let (near, far) = tokio::io::duplex(1024 * 1024);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 4711));
         let socket = Socket::memory(far, peer, peer);
-        let (sender, receiver) = std::sync::mpsc::channel::<ActorRef<SessionMsg>>();
-        let receiver = std::sync::Mutex::new(receiver);
-        let known = std::sync::OnceLock::new();
+        let seat = Seat::new("session");
+        let hearing = seat.clone();
         let connection =
             ImapConnection::start(socket, Arc::new(Options::default()), move |_, event| {
-                let session =
-                    known.get_or_init(|| receiver.lock().unwrap().recv().unwrap());
-                let _ = session.cast(SessionMsg::Connection(event));
+                let _ = hearing.cast(SessionMsg::Connection(event));
             });
-        let args = (connection.clone(), self.args.clone());
-        let (session, _) = Actor::spawn(None, ImapSession, args).await.unwrap();
-        sender.send(session.clone()).unwrap();
+        let session = self.session(&connection).await;
+        seat.sit(&session);
         session.cast(SessionMsg::Begin).unwrap();
-        let mut client = Client { stream: near, heard: Vec::new(), tags: 0, session };
+        let mut client = Client {
+            stream: near,
+            heard: Vec::new(),
+            tags: 0,
+            session,
+            seat,
+            connection,
+        };
         assert_eq!(client.read().await.word(1), "OK");
         client
     }
 
+    async fn session(&self, connection: &ImapConnection) -> ActorRef<SessionMsg> {
+        let args = (connection.clone(), self.args.clone());
+        Actor::spawn(None, ImapSession, args).await.unwrap().0
+    }
+
+    /// Kills a client's session, and starts the next incarnation.
+    pub(crate) async fn revive(&self, client: &mut Client) {
+        client.session.kill_and_wait(None).await.unwrap();
+        client.session = self.session(&client.connection).await;
+        client.seat.sit(&client.session);
+    }
+
     /// A client that has logged in.
-    pub async fn ann(&self) -> Client {
+    pub(crate) async fn ann(&self) -> Client {
         let mut client = self.client().await;
         client.ok("LOGIN ann secret").await;
         client
@@ -133,16 +158,16 @@ impl House {
 }
 
 impl Client {
-    pub async fn write(&mut self, octets: &[u8]) {
+    pub(crate) async fn write(&mut self, octets: &[u8]) {
         self.stream.write_all(octets).await.unwrap();
     }
 
     /// The next response.
-    pub async fn read(&mut self) -> Response {
+    pub(crate) async fn read(&mut self) -> Response {
         self.read_or_end().await.expect("the session said more")
     }
 
-    pub async fn read_or_end(&mut self) -> Option<Response> {
+    pub(crate) async fn read_or_end(&mut self) -> Option<Response> {
         loop {
             match Response::read(&self.heard) {
                 Ok((response, length)) => {
@@ -163,13 +188,13 @@ impl Client {
     }
 
     /// Says a command and reads up to its end.
-    pub async fn command(&mut self, command: &str) -> Answer {
+    pub(crate) async fn command(&mut self, command: &str) -> Answer {
         let tag = self.begin(command).await;
         self.finish(&tag).await
     }
 
     /// Says a command; its tag.
-    pub async fn begin(&mut self, command: &str) -> String {
+    pub(crate) async fn begin(&mut self, command: &str) -> String {
         self.tags += 1;
         let tag = format!("t{}", self.tags);
         self.write(format!("{tag} {command}\r\n").as_bytes()).await;
@@ -177,12 +202,15 @@ impl Client {
     }
 
     /// Reads up to the end of a command.
-    pub async fn finish(&mut self, tag: &str) -> Answer {
+    pub(crate) async fn finish(&mut self, tag: &str) -> Answer {
         let mut untagged = Vec::new();
         loop {
             let response = self.read().await;
             if response.tag() == tag {
-                return Answer { untagged, tagged: response };
+                return Answer {
+                    untagged,
+                    tagged: response,
+                };
             }
             untagged.push(response);
         }
@@ -190,7 +218,7 @@ impl Client {
 
     /// A command that must be done.
     #[track_caller]
-    pub fn ok<'a>(&'a mut self, command: &'a str) -> impl Future<Output = Answer> + 'a {
+    pub(crate) fn ok<'a>(&'a mut self, command: &'a str) -> impl Future<Output = Answer> + 'a {
         async move {
             let answer = self.command(command).await;
             assert_eq!(answer.tagged.word(1), "OK", "{command}: {answer:?}");
@@ -198,28 +226,34 @@ impl Client {
         }
     }
 
-    pub async fn append(&mut self, mailbox: &str, message: &str) -> Answer {
-        self.ok(&format!("APPEND {mailbox} {{{}+}}\r\n{message}", message.len())).await
+    pub(crate) async fn append(&mut self, mailbox: &str, message: &str) -> Answer {
+        self.ok(&format!(
+            "APPEND {mailbox} {{{}+}}\r\n{message}",
+            message.len()
+        ))
+        .await
     }
 }
 
 impl Answer {
     /// The untagged responses as text, without literals' octets.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.untagged.iter().map(shown).collect()
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.tagged.word(2)
     }
 }
 
-pub fn shown(response: &Response) -> String {
+pub(crate) fn shown(response: &Response) -> String {
     use imap::client::Value;
     fn value(one: &Value) -> String {
         match one {
             Value::Atom(text) => text.clone(),
-            Value::List(list) => format!("({})", list.iter().map(value).collect::<Vec<_>>().join(" ")),
+            Value::List(list) => {
+                format!("({})", list.iter().map(value).collect::<Vec<_>>().join(" "))
+            }
             Value::Nil => "NIL".to_owned(),
             Value::String(octets) => format!("\"{}\"", String::from_utf8_lossy(octets)),
         }

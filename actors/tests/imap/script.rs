@@ -10,7 +10,7 @@ use testkit::crlf;
 use super::house::{Client, House, shown};
 
 /// One script.
-pub struct Script {
+pub(crate) struct Script {
     name: String,
     headers: HashMap<String, String>,
     lines: Vec<String>,
@@ -43,10 +43,13 @@ struct Command {
 }
 
 impl Script {
-    pub fn read(folder: &Path, name: &str) -> Self {
+    pub(crate) fn read(folder: &Path, name: &str) -> Self {
         let text = fs::read(folder.join(name)).unwrap();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let mut lines = text.lines().map(str::to_owned).filter(|line| !line.starts_with('#'));
+        let mut lines = text
+            .lines()
+            .map(str::to_owned)
+            .filter(|line| !line.starts_with('#'));
         let mut headers = HashMap::new();
         for line in lines.by_ref() {
             let Some((key, value)) = line.split_once(": ") else {
@@ -58,7 +61,11 @@ impl Script {
             headers.insert(key.to_owned(), value.to_owned());
         }
         let own = folder.join(format!("{name}.mbox"));
-        let mbox = if own.exists() { own } else { folder.join("default.mbox") };
+        let mbox = if own.exists() {
+            own
+        } else {
+            folder.join("default.mbox")
+        };
         Self {
             name: name.to_owned(),
             headers,
@@ -72,15 +79,19 @@ impl Script {
     }
 
     /// What the script wants that `capabilities` does not have.
-    pub fn lacks(&self, capabilities: &str) -> Option<&str> {
+    pub(crate) fn lacks(&self, capabilities: &str) -> Option<&str> {
         let has = |wanted: &&str| {
-            capabilities.split(' ').any(|one| one.eq_ignore_ascii_case(wanted))
+            capabilities
+                .split(' ')
+                .any(|one| one.eq_ignore_ascii_case(wanted))
         };
-        self.header("capabilities").split_whitespace().find(|wanted| !has(wanted))
+        self.header("capabilities")
+            .split_whitespace()
+            .find(|wanted| !has(wanted))
     }
 
     /// Plays it; panics where the session does what the script does not expect.
-    pub async fn play(&self, house: &House) {
+    pub(crate) async fn play(&self, house: &House) {
         let connections = self.header("connections").parse().unwrap_or(1);
         let state = match self.header("state") {
             "" => "selected",
@@ -97,7 +108,11 @@ impl Script {
                 "nonauth" => house.client().await,
                 _ => house.ann().await,
             };
-            play.clients.push(Seat { client, exists: 0, tags: HashMap::new() });
+            play.clients.push(Seat {
+                client,
+                exists: 0,
+                tags: HashMap::new(),
+            });
         }
         if matches!(state, "created" | "selected") {
             play.clients[0].client.ok("CREATE box").await;
@@ -113,7 +128,11 @@ impl Script {
         if state == "selected" {
             for seat in &mut play.clients {
                 let answer = seat.client.ok("SELECT box").await;
-                let exists = answer.untagged.iter().find(|one| one.word(2) == "EXISTS").unwrap();
+                let exists = answer
+                    .untagged
+                    .iter()
+                    .find(|one| one.word(2) == "EXISTS")
+                    .unwrap();
                 seat.exists = exists.word(1).parse().unwrap();
             }
         }
@@ -166,7 +185,13 @@ impl Play<'_> {
             "ok" | "no" | "bad" | "\"\"" => (Some(first.to_owned()), rest.to_owned()),
             _ => (None, line.clone()),
         };
-        Command { connection, status, code: None, text, expected: Vec::new() }
+        Command {
+            connection,
+            status,
+            code: None,
+            text,
+            expected: Vec::new(),
+        }
     }
 
     /// The next of the script's messages goes into a mailbox.
@@ -176,7 +201,10 @@ impl Play<'_> {
         octets.extend(message);
         octets.extend(b"\r\n");
         self.clients[0].client.write(&octets).await;
-        assert_eq!(self.clients[0].client.finish("a").await.tagged.word(1), "OK");
+        assert_eq!(
+            self.clients[0].client.finish("a").await.tagged.word(1),
+            "OK"
+        );
     }
 
     fn message(&mut self) -> Vec<u8> {
@@ -191,7 +219,11 @@ impl Play<'_> {
         let mut text = self.fill(&command.text);
         if text.split(' ').next().is_some_and(|verb| verb == "append") && !text.contains("+}") {
             let message = String::from_utf8_lossy(&self.message()).into_owned();
-            let to = if text == "append" { "append box" } else { &text };
+            let to = if text == "append" {
+                "append box"
+            } else {
+                &text
+            };
             text = format!("{to} {{{}+}}\r\n{message}", message.len());
         }
         let seat = &mut self.clients[command.connection];
@@ -210,7 +242,11 @@ impl Play<'_> {
         let status = command.status.as_deref().unwrap_or("ok");
         if status != "\"\"" {
             let said = answer.tagged.word(1);
-            assert!(status.eq_ignore_ascii_case(said), "{at}: {}", shown(&answer.tagged));
+            assert!(
+                status.eq_ignore_ascii_case(said),
+                "{at}: {}",
+                shown(&answer.tagged)
+            );
         }
         if let Some(code) = &command.code {
             let matches = self.matches_code(code, answer.tagged.word(2));
@@ -223,7 +259,10 @@ impl Play<'_> {
         let said = self.renumber(command.connection, answer.untagged);
         let mut used = vec![false; said.len()];
         for (kind, line) in &command.expected {
-            let found = (0..said.len()).find(|&n| !used[n] && self.matches(line, &said[n]));
+            // One response may be what several lines expect, but each line has its own if it can.
+            let mut order: Vec<usize> = (0..said.len()).collect();
+            order.sort_by_key(|&n| used[n]);
+            let found = order.into_iter().find(|&n| self.matches(line, &said[n]));
             match (kind, found) {
                 ('*', Some(n)) => used[n] = true,
                 ('*', None) => {
@@ -243,7 +282,10 @@ impl Play<'_> {
         let mut all = Vec::new();
         for response in said {
             let number: usize = response.word(1).parse().unwrap_or(0);
-            let first = numbers.get(number.wrapping_sub(1)).copied().unwrap_or(number);
+            let first = numbers
+                .get(number.wrapping_sub(1))
+                .copied()
+                .unwrap_or(number);
             match response.word(2) {
                 "EXPUNGE" => {
                     numbers.remove(number - 1);
@@ -301,25 +343,34 @@ impl Play<'_> {
             _ => shown(&Response(said[2..3].to_vec())),
         };
         let pairs = expected.0.iter().zip(&said);
-        pairs.enumerate().all(|(n, (expected, said))| match (n, kind.as_str()) {
-            (2, "LIST" | "LSUB") => self.matches_some(expected, said),
-            (3, "FETCH" | "STATUS") => self.matches_items(expected, said),
-            _ => self.matches_value(expected, said),
-        })
+        pairs
+            .enumerate()
+            .all(|(n, (expected, said))| match (n, kind.as_str()) {
+                (2, "LIST" | "LSUB") => self.matches_some(expected, said),
+                (3, "FETCH" | "STATUS") => self.matches_items(expected, said),
+                _ => self.matches_value(expected, said),
+            })
     }
 
     /// `[code argument]` at the beginning of a text.
     fn matches_code(&mut self, code: &str, text: &str) -> bool {
         let inner = |text: &str| Some(text.strip_prefix('[')?.split_once(']')?.0.to_owned());
-        let (Some(code), Some(said)) = (inner(code), inner(text)) else { return false };
+        let (Some(code), Some(said)) = (inner(code), inner(text)) else {
+            return false;
+        };
         let (code, said): (Vec<_>, Vec<_>) = (code.split(' ').collect(), said.split(' ').collect());
         code.len() == said.len()
-            && code.iter().zip(said).all(|(code, said)| self.matches_text(code, said))
+            && code
+                .iter()
+                .zip(said)
+                .all(|(code, said)| self.matches_text(code, said))
     }
 
     /// Names and values in any order; others may be there.
     fn matches_items(&mut self, expected: &Value, said: &Value) -> bool {
-        let (Value::List(expected), Value::List(said)) = (expected, said) else { return false };
+        let (Value::List(expected), Value::List(said)) = (expected, said) else {
+            return false;
+        };
         expected.chunks(2).all(|pair| {
             said.chunks(2).any(|item| {
                 let is_named = self.matches_value(&pair[0], &item[0]);
@@ -335,15 +386,22 @@ impl Play<'_> {
 
     /// The same in any order, but for `\Recent`, which anybody may see.
     fn matches_flags(&mut self, expected: &Value, said: &Value) -> bool {
-        let (Value::List(expected), Value::List(said)) = (expected, said) else { return false };
-        let is_recent = |one: &Value| matches!(one, Value::Atom(a) if a.eq_ignore_ascii_case("\\recent"));
+        let (Value::List(expected), Value::List(said)) = (expected, said) else {
+            return false;
+        };
+        let is_recent =
+            |one: &Value| matches!(one, Value::Atom(a) if a.eq_ignore_ascii_case("\\recent"));
         let others = |list: &[Value]| list.iter().filter(|one| !is_recent(one)).count();
         others(expected) == others(said)
-            && expected.iter().all(|one| said.iter().any(|other| self.matches_value(one, other)))
+            && expected
+                .iter()
+                .all(|one| said.iter().any(|other| self.matches_value(one, other)))
     }
 
     fn matches_some(&mut self, expected: &Value, said: &Value) -> bool {
-        let (Value::List(expected), Value::List(said)) = (expected, said) else { return false };
+        let (Value::List(expected), Value::List(said)) = (expected, said) else {
+            return false;
+        };
         expected.iter().all(|one| match one {
             Value::Atom(text) if text.starts_with("$!ban=") => {
                 let ban = Value::Atom(text[6..].to_owned());
@@ -357,11 +415,17 @@ impl Play<'_> {
     fn matches_value(&mut self, expected: &Value, said: &Value) -> bool {
         match (expected, said) {
             (Value::List(expected), Value::List(said)) => {
-                if expected.iter().any(|one| matches!(one, Value::Atom(a) if a.starts_with("$!"))) {
+                if expected
+                    .iter()
+                    .any(|one| matches!(one, Value::Atom(a) if a.starts_with("$!")))
+                {
                     return true;
                 }
                 expected.len() == said.len()
-                    && expected.iter().zip(said).all(|(a, b)| self.matches_value(a, b))
+                    && expected
+                        .iter()
+                        .zip(said)
+                        .all(|(a, b)| self.matches_value(a, b))
             }
             (Value::Nil, Value::Nil) => true,
             (Value::List(_) | Value::Nil, _) | (_, Value::List(_) | Value::Nil) => {
@@ -426,7 +490,9 @@ impl Play<'_> {
 
 /// `ok`, `no` or `bad`, with nothing or a code behind it.
 fn is_end(line: &str) -> bool {
-    let line = line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+    let line = line
+        .trim_start_matches(|c: char| c.is_ascii_digit())
+        .trim_start();
     let (status, rest) = line.split_once(' ').unwrap_or((line, ""));
     ["ok", "no", "bad"].contains(&status) && (rest.is_empty() || rest.starts_with('['))
 }
@@ -471,7 +537,8 @@ fn split_mbox(octets: &[u8]) -> Vec<Vec<u8>> {
             message.push_str(line);
         }
     }
-    // The line before the next message belongs to the form, not to the message.
-    let whole = |message: String| crlf(message.strip_suffix("\n").unwrap_or(&message).as_bytes());
-    messages.into_iter().map(whole).collect()
+    messages
+        .iter()
+        .map(|message| crlf(message.as_bytes()))
+        .collect()
 }

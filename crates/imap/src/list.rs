@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    codec::{ListCommand, ListPattern, MailboxName},
+    codec::{ListCommand, ListPattern, ListReturn, ListSelect, MailboxName},
     respond,
 };
 
@@ -34,20 +34,30 @@ pub struct Entry {
 #[must_use]
 pub fn list(command: &ListCommand, mailboxes: &[Mailbox<'_>], subscribed: &[&str]) -> Vec<Entry> {
     let subscribed: BTreeSet<&str> = subscribed.iter().copied().collect();
-    let select = command.select;
+    let (select, tell) = (command.select, &command.tell);
     let all: BTreeMap<&str, Option<&'static str>> = mailboxes
         .iter()
         .map(|mailbox| (mailbox.name, mailbox.special_use))
         .collect();
     let parents: BTreeSet<&str> = all.keys().flat_map(|name| ancestors(name)).collect();
-    let above_subscribed: BTreeSet<&str> = match select.recursive && select.subscribed {
-        true => subscribed.iter().flat_map(|name| ancestors(name)).collect(),
+    let is_like = |name: &str| {
+        let mut patterns = command.patterns.iter();
+        patterns.any(|pattern| matches(pattern, name))
+    };
+    // RFC 5258 §3.5: what is below is told of only where it is not listed itself.
+    let hidden = |name: &&&str| select.recursive && !is_like(name);
+    let above_subscribed: BTreeSet<&str> = match select.subscribed {
+        true => subscribed
+            .iter()
+            .filter(hidden)
+            .flat_map(|name| ancestors(name))
+            .collect(),
         false => BTreeSet::new(),
     };
-    let above_used: BTreeSet<&str> = match select.recursive && select.special_use {
+    let above_used: BTreeSet<&str> = match select.special_use {
         true => all
             .iter()
-            .filter(|(_, role)| role.is_some())
+            .filter(|(name, role)| role.is_some() && hidden(name))
             .flat_map(|(name, _)| ancestors(name))
             .collect(),
         false => BTreeSet::new(),
@@ -59,11 +69,7 @@ pub fn list(command: &ListCommand, mailboxes: &[Mailbox<'_>], subscribed: &[&str
     }
     let mut entries = Vec::new();
     for name in names {
-        if !command
-            .patterns
-            .iter()
-            .any(|pattern| matches(pattern, name))
-        {
+        if !is_like(name) {
             continue;
         }
         let role = all.get(name).copied();
@@ -76,14 +82,19 @@ pub fn list(command: &ListCommand, mailboxes: &[Mailbox<'_>], subscribed: &[&str
         }
         let mut attributes = Vec::new();
         if role.is_none() {
-            // RFC 5258 §3: \NonExistent implies \Noselect, but old clients know only that one.
-            attributes.extend(["\\NonExistent", "\\Noselect"]);
+            // RFC 5258 §3: \NonExistent implies \Noselect, which alone old clients know.
+            let is_extended = select != ListSelect::default() || tell != &ListReturn::default();
+            attributes.push(if is_extended {
+                "\\NonExistent"
+            } else {
+                "\\Noselect"
+            });
         }
         attributes.push(match parents.contains(name) {
             true => "\\HasChildren",
             false => "\\HasNoChildren",
         });
-        if is_subscribed && (select.subscribed || command.tell.subscribed) {
+        if is_subscribed && (select.subscribed || tell.subscribed) {
             attributes.push("\\Subscribed");
         }
         attributes.extend(role.flatten());
@@ -202,7 +213,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{ListReturn, ListSelect};
 
     fn command(pattern: &str) -> ListCommand {
         ListCommand {
@@ -266,7 +276,7 @@ mod tests {
             lines(&list(&command("%"), &mailboxes, &[])),
             [
                 "(\\HasNoChildren) \"/\" INBOX",
-                "(\\NonExistent \\Noselect \\HasChildren) \"/\" a",
+                "(\\Noselect \\HasChildren) \"/\" a",
                 "(\\HasNoChildren) \"/\" \"a b\"",
             ]
         );
@@ -298,8 +308,8 @@ mod tests {
         assert_eq!(
             lines(&list(&ask, &mailboxes, &["x/y", "gone"])),
             [
-                "(\\NonExistent \\Noselect \\HasNoChildren \\Subscribed) \"/\" gone",
-                "(\\NonExistent \\Noselect \\HasChildren) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\"))",
+                "(\\NonExistent \\HasNoChildren \\Subscribed) \"/\" gone",
+                "(\\NonExistent \\HasChildren) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\"))",
             ]
         );
     }

@@ -44,7 +44,7 @@ use super::{
     append::Incoming,
     failure::Failure,
     letter::Place,
-    metrics::{APPENDED, COMMANDS, COMMAND_SECONDS, IDLING, RESUMED},
+    metrics::{APPENDED, COMMAND_SECONDS, COMMANDS, IDLING, RESUMED},
     opened::{Kept, Opened},
     outlet::Outlet,
     watch::{DEAF, Watch},
@@ -106,6 +106,8 @@ pub struct ImapSessionState {
     pub(super) told: Vec<MessageRow>,
     identity: Option<Identity>,
     myself: ActorRef<SessionMsg>,
+    /// Whether the client has been greeted, by this incarnation or another one.
+    greeted: bool,
     idling: Option<Held>,
     /// Rings when the mailbox actor is to be asked again for hints.
     again: Option<Alarm>,
@@ -131,6 +133,7 @@ impl Actor for ImapSession {
             told: Vec::new(),
             identity: None,
             myself: myself.clone(),
+            greeted: false,
             idling: None,
             again: None,
             args,
@@ -162,7 +165,10 @@ impl Actor for ImapSession {
                 if !state.args.tls_from_start {
                     state.server.tls_started();
                 }
-                state.go_on().await
+                match state.greeted {
+                    true => state.go_on().await,
+                    false => Ok(()), // the greeting comes first
+                }
             }
             SessionMsg::Connection(Event::TimedOut(_)) => {
                 state.bye("you have been silent too long").await
@@ -185,11 +191,15 @@ impl Actor for ImapSession {
 impl ImapSessionState {
     /// Takes up what a predecessor left.
     fn resume(&mut self, kept: ImapCheckpoint) {
+        self.greeted = true;
         let config = self.args.config.clone();
         self.server = Server::resume(config, kept.server, &mut self.out.buffer);
         if kept.in_answer {
             self.out.buffer.clear();
-            self.server.bye("trouble on our side, in the middle of an answer", &mut self.out.buffer);
+            self.server.bye(
+                "trouble on our side, in the middle of an answer",
+                &mut self.out.buffer,
+            );
         }
         self.identity = kept.identity;
         if let (Some(who), Some(opened)) = (&self.identity, kept.opened) {
@@ -199,8 +209,8 @@ impl ImapSessionState {
 
     /// Greets the client, or goes on where a predecessor ended.
     async fn begin(&mut self) -> Result<(), Failure> {
-        let is_new = self.connection.checkpoint(|slot| slot.is_none());
-        if is_new {
+        if !self.greeted {
+            self.greeted = true;
             self.server.greet(&mut self.out.buffer);
         } else if let Some(id) = self.opened_id() {
             self.watch_again(id).await;
@@ -252,7 +262,8 @@ impl ImapSessionState {
                 Step::IdleEnd => {
                     self.idling = None;
                     self.news(true, false).await?;
-                    self.server.answer(Reply::ok("no longer idling"), &mut self.out.buffer);
+                    self.server
+                        .answer(Reply::ok("no longer idling"), &mut self.out.buffer);
                 }
                 Step::Read => {
                     self.out.flush().await?;
@@ -267,7 +278,11 @@ impl ImapSessionState {
                 }
                 Step::StartTls => {
                     self.out.flush().await?;
-                    let begun = self.args.tls.clone().map(|tls| self.connection.start_tls(tls));
+                    let begun = self
+                        .args
+                        .tls
+                        .clone()
+                        .map(|tls| self.connection.start_tls(tls));
                     return match begun {
                         Some(Ok(())) => Ok(()),
                         _ => Err(Failure::Gone),
@@ -279,7 +294,9 @@ impl ImapSessionState {
 
     fn refuse_append(&mut self, failure: Failure) -> Result<(), Failure> {
         self.incoming = None;
-        let Failure::Refused(reply) = failure else { return Err(failure) };
+        let Failure::Refused(reply) = failure else {
+            return Err(failure);
+        };
         APPENDED.count(&["refused"]);
         self.server.answer(reply, &mut self.out.buffer);
         Ok(())
@@ -297,9 +314,16 @@ impl ImapSessionState {
     }
 
     async fn log_in(&mut self, credentials: mail::Credentials) -> Reply {
-        let request = LoginRequest { credentials, client: self.connection.peer().ip() };
+        let request = LoginRequest {
+            credentials,
+            client: self.connection.peer().ip(),
+        };
         let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
-        let verdict = self.args.login.call(|port| LoginMsg::Verify(request, port), limit).await;
+        let verdict = self
+            .args
+            .login
+            .call(|port| LoginMsg::Verify(request, port), limit)
+            .await;
         match verdict.unwrap_or(LoginVerdict::Busy) {
             LoginVerdict::Busy => {
                 Reply::no("cannot check now, try again later").with(Code::Unavailable)
@@ -405,9 +429,24 @@ impl ImapSessionState {
         self.go_on().await
     }
 
-    /// Tells the client what has happened in its mailbox.
+    /// Tells the client what has happened in its mailbox. If that cannot be read now, it is told
+    /// the next time.
     async fn news(&mut self, expunges: bool, by_uid: bool) -> Result<(), Failure> {
-        let Some(opened) = &mut self.opened else { return Ok(()) };
+        match self.read_news(expunges, by_uid).await {
+            Err(Failure::Refused(_)) => {
+                if let Some(opened) = &mut self.opened {
+                    opened.dirty = true;
+                }
+                Ok(())
+            }
+            told => told,
+        }
+    }
+
+    async fn read_news(&mut self, expunges: bool, by_uid: bool) -> Result<(), Failure> {
+        let Some(opened) = &mut self.opened else {
+            return Ok(());
+        };
         if !opened.dirty && opened.watch.is_some() {
             opened.view.announce(expunges, &mut self.out.buffer);
             return Ok(());
@@ -416,11 +455,14 @@ impl ImapSessionState {
         let (id, account) = (opened.id, opened.account);
         let Some(row) = self.row(id)? else {
             self.leave();
-            self.server.bye("the mailbox has been removed", &mut self.out.buffer);
+            self.server
+                .bye("the mailbox has been removed", &mut self.out.buffer);
             return Ok(());
         };
         self.learn(&row);
-        let Some(opened) = &mut self.opened else { return Ok(()) };
+        let Some(opened) = &mut self.opened else {
+            return Ok(());
+        };
         let before = opened.view.last();
         if row.highest_modseq > opened.view.modseq() {
             let mail = &self.args.mail;
@@ -431,16 +473,23 @@ impl ImapSessionState {
             let mut known = Vec::new();
             let uids = changes.changed.iter().map(|row| row.uid);
             let expunged = changes.expunged.iter().copied();
-            opened.view.apply(changes.highest, uids, expunged, |n, uid| known.push((n, uid)));
+            opened
+                .view
+                .apply(changes.highest, uids, expunged, |n, uid| {
+                    known.push((n, uid))
+                });
             let mut rows = changes.changed.iter();
             for (sequence, uid) in known {
-                let Some(row) = rows.find(|row| row.uid == uid) else { break };
+                let Some(row) = rows.find(|row| row.uid == uid) else {
+                    break;
+                };
                 let is_told = self
                     .told
                     .binary_search_by_key(&uid, |told| told.uid)
                     .is_ok_and(|at| self.told[at].modseq == row.modseq);
                 if !is_told {
                     opened.tell_flags(&mut self.out.buffer, sequence, row, by_uid);
+                    self.out.relieve().await?;
                 }
             }
         }
@@ -475,7 +524,9 @@ impl ImapSessionState {
     }
 
     fn learn(&mut self, row: &MailboxRow) {
-        let Some(opened) = &mut self.opened else { return };
+        let Some(opened) = &mut self.opened else {
+            return;
+        };
         if opened.keywords.len() != row.keywords.len() {
             opened.keywords.clone_from(&row.keywords);
             let names: Vec<&str> = row.keywords.iter().map(mail::Keyword::as_str).collect();
@@ -513,7 +564,11 @@ impl ImapSessionState {
         build: impl FnOnce(RpcReplyPort<Result<T, MailboxFailure>>) -> MailboxMsg,
     ) -> Result<T, Failure> {
         let account = self.account()?;
-        Ok(self.args.mailboxes.call(&account, build, ANSWER_MAX).await??)
+        Ok(self
+            .args
+            .mailboxes
+            .call(&account, build, ANSWER_MAX)
+            .await??)
     }
 
     /// Whose session it is.
@@ -530,18 +585,31 @@ fn everything(
     row: &MailboxRow,
 ) -> Result<store::port::Changes, Failure> {
     let mut changed = Vec::with_capacity(row.messages as usize);
-    mail.messages(opened.account, opened.id, store::port::UidRange::ALL, &mut |row| {
-        changed.push(*row);
-        true
-    })?;
+    mail.messages(
+        opened.account,
+        opened.id,
+        store::port::UidRange::ALL,
+        &mut |row| {
+            changed.push(*row);
+            true
+        },
+    )?;
     let mut present = changed.iter().map(|row| row.uid).peekable();
     let all = opened.view.all();
-    let expunged = opened.view.messages(&all).map(|(_, uid)| uid).filter(|uid| {
-        while present.next_if(|other| other < uid).is_some() {}
-        present.peek() != Some(uid)
-    });
+    let expunged = opened
+        .view
+        .messages(&all)
+        .map(|(_, uid)| uid)
+        .filter(|uid| {
+            while present.next_if(|other| other < uid).is_some() {}
+            present.peek() != Some(uid)
+        });
     let expunged = expunged.collect();
-    Ok(store::port::Changes { highest: row.highest_modseq, changed, expunged })
+    Ok(store::port::Changes {
+        highest: row.highest_modseq,
+        changed,
+        expunged,
+    })
 }
 
 /// The label of a command.

@@ -6,9 +6,7 @@ use mail::MailboxId;
 use store::port::{Appended, BodyWriter};
 use supervision::Permit;
 
-use super::{
-    actor::ImapSessionState, failure::Failure, messages::no_target, metrics::APPENDED,
-};
+use super::{actor::ImapSessionState, failure::Failure, messages::no_target, metrics::APPENDED};
 use crate::contract::{AppendRequest, MailboxMsg};
 
 /// A message that is being received.
@@ -24,24 +22,39 @@ impl ImapSessionState {
     /// Whether the message is wanted.
     pub(super) fn begin_append(&mut self, append: Append) -> Result<(), Failure> {
         let account = self.account()?;
-        let row = self.args.mail.mailbox_named(account, append.mailbox.as_str())?;
+        let row = self
+            .args
+            .mail
+            .mailbox_named(account, append.mailbox.as_str())?;
         let Some(row) = row else {
             return Err(no_target().into());
         };
         self.check_quota(append.octets, 1)?;
-        let permit = self.args.budget.try_take(append.octets.clamp(MEMORY_MIN, MEMORY_MAX));
+        let permit = self
+            .args
+            .budget
+            .try_take(append.octets.clamp(MEMORY_MIN, MEMORY_MAX));
         let permit = permit.ok_or_else(|| {
             Reply::no("too many messages at once, try again soon").with(Code::Unavailable)
         })?;
         let writer = self.args.mail.draft();
-        self.incoming = Some(Incoming { append, mailbox: row.id, writer, _permit: permit });
+        self.incoming = Some(Incoming {
+            append,
+            mailbox: row.id,
+            writer,
+            _permit: permit,
+        });
         Ok(())
     }
 
     /// Takes the next piece.
     pub(super) async fn push_append(&mut self, piece: Bytes) -> Result<(), Failure> {
-        let Some(incoming) = &mut self.incoming else { return Ok(()) };
-        let Some(spilled) = incoming.writer.write(piece) else { return Ok(()) };
+        let Some(incoming) = &mut self.incoming else {
+            return Ok(());
+        };
+        let Some(spilled) = incoming.writer.write(piece) else {
+            return Ok(());
+        };
         spilled.await.map_err(|error| {
             self.incoming = None;
             error.into()
@@ -54,10 +67,23 @@ impl ImapSessionState {
             // A crash came between: what was received before it is gone.
             return Ok(Reply::no("trouble on our side, try again").with(Code::ServerBug));
         };
-        let Incoming { append, mailbox, writer, _permit } = incoming;
+        let Incoming {
+            append,
+            mailbox,
+            writer,
+            _permit,
+        } = incoming;
         let date = append.date.unwrap_or_else(|| self.args.clock.now());
-        let message = (writer.finish(), append.flags.flags, append.flags.keywords, date);
-        let request = AppendRequest { mailbox, messages: vec![message] };
+        let message = (
+            writer.finish(),
+            append.flags.flags,
+            append.flags.keywords,
+            date,
+        );
+        let request = AppendRequest {
+            mailbox,
+            messages: vec![message],
+        };
         let appended: Vec<Appended> = self.ask(|port| MailboxMsg::Append(request, port)).await?;
         if self.opened_id() == Some(mailbox)
             && let Some(opened) = &mut self.opened
@@ -79,17 +105,30 @@ impl ImapSessionState {
     /// not a scale.
     pub(super) fn check_quota(&self, octets: u64, messages: u64) -> Result<(), Failure> {
         let account = self.account()?;
-        let Some(row) = self.args.accounts.account(account)? else { return Ok(()) };
+        let Some(row) = self.args.accounts.account(account)? else {
+            return Ok(());
+        };
         if row.quota.octets.is_none() && row.quota.messages.is_none() {
             return Ok(());
         }
         let mailboxes = self.args.mail.mailboxes(account)?;
         let held: u64 = mailboxes.iter().map(|mailbox| mailbox.octets).sum();
-        let count: u64 = mailboxes.iter().map(|mailbox| u64::from(mailbox.messages)).sum();
-        let is_over = row.quota.octets.is_some_and(|most| held.saturating_add(octets) > most)
-            || row.quota.messages.is_some_and(|most| count + messages > most);
+        let count: u64 = mailboxes
+            .iter()
+            .map(|mailbox| u64::from(mailbox.messages))
+            .sum();
+        let is_over = row
+            .quota
+            .octets
+            .is_some_and(|most| held.saturating_add(octets) > most)
+            || row
+                .quota
+                .messages
+                .is_some_and(|most| count + messages > most);
         if is_over {
-            return Err(Reply::no("the account is full").with(Code::OverQuota).into());
+            return Err(Reply::no("the account is full")
+                .with(Code::OverQuota)
+                .into());
         }
         Ok(())
     }

@@ -43,12 +43,13 @@ impl From<StoreError> for Failure {
             }
             StoreError::Full { .. } => Reply::no("the disk is full").with(Code::OverQuota),
             StoreError::TooLarge { .. } => Reply::no("that is too large").with(Code::TooBig),
-            StoreError::Damage { .. } => {
-                Reply::no("some of it is damaged").with(Code::Corruption)
-            }
+            StoreError::Damage { .. } => Reply::no("some of it is damaged").with(Code::Corruption),
             _ => unavailable(),
         };
-        if !matches!(error, StoreError::Exists { .. } | StoreError::Missing { .. }) {
+        if !matches!(
+            error,
+            StoreError::Exists { .. } | StoreError::Missing { .. }
+        ) {
             tracing::warn!(%error, "the store refused an IMAP command");
         }
         Self::Refused(reply)

@@ -20,7 +20,9 @@ use super::{
 impl ImapSessionState {
     pub(super) async fn fetch(&mut self, fetch: &Fetch) -> Result<Reply, Failure> {
         let mail = self.args.mail.clone();
-        let Some(opened) = &self.opened else { return Ok(closed()) };
+        let Some(opened) = &self.opened else {
+            return Ok(closed());
+        };
         let which = opened.resolve(fetch.uid, &fetch.set)?;
         let marks = marks_seen(&fetch.items) && !opened.read_only;
         let mut unseen = Vec::new();
@@ -32,19 +34,26 @@ impl ImapSessionState {
                 break;
             }
             for row in &batch {
-                let Some(sequence) = opened.view.sequence(row.uid) else { continue };
-                let begun = self.out.buffer.len();
-                let mut one = One { opened, row, letter: None, place: &mut self.place };
+                let Some(sequence) = opened.view.sequence(row.uid) else {
+                    continue;
+                };
+                let (begun, sent) = (self.out.buffer.len(), self.out.sent());
+                let mut one = One {
+                    opened,
+                    row,
+                    letter: None,
+                    place: &mut self.place,
+                };
                 match one.tell(sequence, fetch, &*mail, &mut self.out).await {
                     Ok(()) => told += 1,
                     Err(Failure::Gone) => return Err(Failure::Gone),
-                    // The others are served; of this one nothing has left yet.
-                    Err(Failure::Refused(_)) if self.out.buffer.len() >= begun => {
+                    // The others are served, if nothing of this one has left.
+                    Err(Failure::Refused(_)) if self.out.sent() == sent => {
                         self.out.buffer.truncate(begun);
                         told += 1;
                         damaged = true;
                     }
-                    Err(failure) => return Err(failure),
+                    Err(Failure::Refused(_)) => return Err(Failure::Gone),
                 }
                 if marks && !row.flags.contains(Flags::SEEN) {
                     unseen.push(row.uid);
@@ -54,7 +63,7 @@ impl ImapSessionState {
         }
         FETCHED.add(told, &[]);
         if !unseen.is_empty() {
-            self.mark_seen(unseen).await?;
+            self.mark_seen(unseen).await;
         }
         Ok(match () {
             () if damaged => Reply::no("some of it is damaged").with(Code::Corruption),
@@ -65,11 +74,15 @@ impl ImapSessionState {
         })
     }
 
-    /// The client has read them; what comes of it is told with the news.
-    async fn mark_seen(&mut self, uids: Vec<Uid>) -> Result<(), Failure> {
-        let change =
-            FlagChange { how: FlagsHow::Add, flags: Flags::SEEN, keywords: Vec::new() };
-        self.flag(uids, change).await.map(|_| ())
+    /// The client has read them, and is told with the news that they are marked so. Where that
+    /// cannot be kept, they have been read all the same.
+    async fn mark_seen(&mut self, uids: Vec<Uid>) {
+        let change = FlagChange {
+            how: FlagsHow::Add,
+            flags: Flags::SEEN,
+            keywords: Vec::new(),
+        };
+        let _ = self.flag(uids, change).await;
     }
 }
 
@@ -94,7 +107,8 @@ impl One<'_> {
             match item {
                 FetchItem::Uid => response.uid(&mut out.buffer, self.row.uid),
                 FetchItem::Flags => {
-                    self.opened.add_flags(&mut out.buffer, &mut response, self.row);
+                    self.opened
+                        .add_flags(&mut out.buffer, &mut response, self.row);
                 }
                 FetchItem::InternalDate => {
                     response.internal_date(&mut out.buffer, self.row.internal_date);
@@ -119,7 +133,9 @@ impl One<'_> {
         response: &mut FetchResponse,
         out: &mut Outlet,
     ) -> Result<(), Failure> {
-        let Some(letter) = &mut self.letter else { return Ok(()) };
+        let Some(letter) = &mut self.letter else {
+            return Ok(());
+        };
         match item {
             FetchItem::Envelope => {
                 let header = letter.header()?;
@@ -145,10 +161,8 @@ impl One<'_> {
                 stream(letter, range, out).await?;
             }
             FetchItem::Section(section) => self.section(section, response, out).await?,
-            FetchItem::Flags
-            | FetchItem::InternalDate
-            | FetchItem::Rfc822Size
-            | FetchItem::Uid => {}
+            FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822Size | FetchItem::Uid => {
+            }
         }
         Ok(())
     }
@@ -159,7 +173,9 @@ impl One<'_> {
         response: &mut FetchResponse,
         out: &mut Outlet,
     ) -> Result<(), Failure> {
-        let Some(letter) = &mut self.letter else { return Ok(()) };
+        let Some(letter) = &mut self.letter else {
+            return Ok(());
+        };
         let Some(place) = letter.place(&self.row.body, section, self.place)? else {
             response.no_section(&mut out.buffer, section);
             return Ok(());
@@ -175,7 +191,12 @@ impl One<'_> {
             return Ok(());
         }
         let sent = response.section_head(&mut out.buffer, section, place.end - place.start);
-        stream(letter, place.start + sent.start..place.start + sent.end, out).await
+        stream(
+            letter,
+            place.start + sent.start..place.start + sent.end,
+            out,
+        )
+        .await
     }
 }
 
@@ -198,7 +219,9 @@ async fn stream(letter: &Letter, range: Range<u64>, out: &mut Outlet) -> Result<
 }
 
 fn damaged() -> Failure {
-    Reply::no("some of it is damaged").with(Code::Corruption).into()
+    Reply::no("some of it is damaged")
+        .with(Code::Corruption)
+        .into()
 }
 
 /// The machine lets no command through for which a mailbox must be open when none is.

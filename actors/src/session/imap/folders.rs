@@ -84,14 +84,19 @@ impl ImapSessionState {
         };
         let mailboxes: Vec<_> = rows
             .iter()
-            .map(|row| list::Mailbox { name: &row.name, special_use: row.special_use.map(role) })
+            .map(|row| list::Mailbox {
+                name: &row.name,
+                special_use: row.special_use.map(role),
+            })
             .collect();
         let subscribed: Vec<&str> = subscribed.iter().map(String::as_str).collect();
         let by_name: HashMap<&str, &MailboxRow> =
             rows.iter().map(|row| (row.name.as_str(), row)).collect();
         for entry in list::list(command, &mailboxes, &subscribed) {
             list::write(&mut self.out.buffer, "LIST", &entry);
-            let row = by_name.get(entry.name.as_str()).filter(|_| entry.selectable);
+            let row = by_name
+                .get(entry.name.as_str())
+                .filter(|_| entry.selectable);
             if let Some(row) = row.filter(|_| !command.tell.status.is_empty()) {
                 self.tell_status(account, &entry.name, row, &command.tell.status)?;
             }
@@ -149,7 +154,10 @@ impl ImapSessionState {
     fn recent(&self, account: AccountId, row: &MailboxRow) -> Result<u32, Failure> {
         let mut count = 0;
         if row.recent_from < row.uid_next {
-            let range = UidRange { first: row.recent_from, ..UidRange::ALL };
+            let range = UidRange {
+                first: row.recent_from,
+                ..UidRange::ALL
+            };
             self.args.mail.messages(account, row.id, range, &mut |_| {
                 count += 1;
                 true
@@ -210,13 +218,18 @@ impl ImapSessionState {
             check(name)?;
         }
         let name = name.as_str().to_owned();
-        self.ask(|port| MailboxMsg::Subscribe(name, on, port)).await?;
+        self.ask(|port| MailboxMsg::Subscribe(name, on, port))
+            .await?;
         Ok(Reply::ok(if on { "subscribed" } else { "unsubscribed" }))
     }
 
     fn existing(&self, account: AccountId, name: &MailboxName) -> Result<MailboxRow, Failure> {
         let row = self.args.mail.mailbox_named(account, name.as_str())?;
-        row.ok_or_else(|| Reply::no("there is no such mailbox").with(Code::NonExistent).into())
+        row.ok_or_else(|| {
+            Reply::no("there is no such mailbox")
+                .with(Code::NonExistent)
+                .into()
+        })
     }
 
     /// Whether the mailbox with that number is still there.
@@ -227,7 +240,10 @@ impl ImapSessionState {
 
 fn check(name: &MailboxName) -> Result<(), Failure> {
     let wrong = |error: imap::NameError| {
-        Reply::no("").saying(error.to_string()).with(Code::Cannot).into()
+        Reply::no("")
+            .saying(error.to_string())
+            .with(Code::Cannot)
+            .into()
     };
     name.check().map_err(wrong)
 }

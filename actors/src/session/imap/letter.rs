@@ -24,7 +24,11 @@ pub(super) struct Place(Option<(BodyRef, Vec<u32>, SectionText, Range<u64>)>);
 
 impl Letter {
     pub(super) fn open(mail: &dyn MailStore, body: &BodyRef) -> Result<Self, StoreError> {
-        Ok(Self { body: mail.read(body)?, header: None, whole: None })
+        Ok(Self {
+            body: mail.read(body)?,
+            header: None,
+            whole: None,
+        })
     }
 
     pub(super) fn octets(&self) -> u64 {
@@ -103,7 +107,12 @@ impl Letter {
         let found = Message::read(&whole).section(&section.part, what);
         let range = found.map(|range| range.start as u64..range.end as u64);
         if let Some(range) = &range {
-            let key = (*body, section.part.clone(), section.what.clone(), range.clone());
+            let key = (
+                *body,
+                section.part.clone(),
+                section.what.clone(),
+                range.clone(),
+            );
             known.0 = Some(key);
         }
         Ok(range)

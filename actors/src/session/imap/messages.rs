@@ -9,7 +9,9 @@ use crate::contract::{CopyRequest, ExpungeRequest, FlagRequest, MailboxMsg};
 
 impl ImapSessionState {
     pub(super) async fn store(&mut self, store: Store) -> Result<Reply, Failure> {
-        let Some(opened) = &self.opened else { return Ok(closed()) };
+        let Some(opened) = &self.opened else {
+            return Ok(closed());
+        };
         let which = opened.resolve(store.uid, &store.set)?;
         let uids: Vec<Uid> = opened.view.messages(&which).map(|(_, uid)| uid).collect();
         let is_gone = uids.iter().any(|&uid| opened.view.is_gone(uid));
@@ -39,7 +41,9 @@ impl ImapSessionState {
     async fn tell_flags(&mut self, which: &Ranges, with_uid: bool) -> Result<(), Failure> {
         self.learn_keywords()?;
         let mail = self.args.mail.clone();
-        let Some(opened) = &self.opened else { return Ok(()) };
+        let Some(opened) = &self.opened else {
+            return Ok(());
+        };
         let mut rows = opened.rows(which);
         loop {
             let batch = rows.next(&*mail, opened)?;
@@ -61,10 +65,17 @@ impl ImapSessionState {
         uids: Vec<Uid>,
         change: FlagChange,
     ) -> Result<Vec<MessageRow>, Failure> {
-        let Some(opened) = &mut self.opened else { return Ok(Vec::new()) };
+        let Some(opened) = &mut self.opened else {
+            return Ok(Vec::new());
+        };
         opened.dirty = true;
         let mailbox = opened.id;
-        let request = FlagRequest { mailbox, uids, change, unchanged_since: None };
+        let request = FlagRequest {
+            mailbox,
+            uids,
+            change,
+            unchanged_since: None,
+        };
         let (rows, _) = self.ask(|port| MailboxMsg::Flag(request, port)).await?;
         Ok(rows)
     }
@@ -81,7 +92,9 @@ impl ImapSessionState {
         let Some(copied) = self.transfer(&transfer, true).await? else {
             return Ok(Reply::ok("there is no such message"));
         };
-        Reply::ok("moved").with(code(&copied)).write_to("", &mut self.out.buffer);
+        Reply::ok("moved")
+            .with(code(&copied))
+            .write_to("", &mut self.out.buffer);
         Ok(Reply::ok("moved"))
     }
 
@@ -90,11 +103,16 @@ impl ImapSessionState {
         transfer: &Transfer,
         moving: bool,
     ) -> Result<Option<Copied>, Failure> {
-        let Some(opened) = &self.opened else { return Err(closed().into()) };
+        let Some(opened) = &self.opened else {
+            return Err(closed().into());
+        };
         let (from, account) = (opened.id, opened.account);
         let which = opened.resolve(transfer.uid, &transfer.set)?;
         let uids: Vec<Uid> = opened.view.messages(&which).map(|(_, uid)| uid).collect();
-        let target = self.args.mail.mailbox_named(account, transfer.to.as_str())?;
+        let target = self
+            .args
+            .mail
+            .mailbox_named(account, transfer.to.as_str())?;
         let Some(target) = target else {
             return Err(no_target().into());
         };
@@ -108,13 +126,20 @@ impl ImapSessionState {
         if let Some(opened) = &mut self.opened {
             opened.dirty = true;
         }
-        let request = CopyRequest { from, uids, to: target.id, moving };
+        let request = CopyRequest {
+            from,
+            uids,
+            to: target.id,
+            moving,
+        };
         let copied: Copied = self.ask(|port| MailboxMsg::Copy(request, port)).await?;
         Ok((!copied.uids.is_empty()).then_some(copied))
     }
 
     fn octets_of(&self, which: &Ranges) -> Result<u64, Failure> {
-        let Some(opened) = &self.opened else { return Ok(0) };
+        let Some(opened) = &self.opened else {
+            return Ok(0);
+        };
         let (mut rows, mut octets) = (opened.rows(which), 0);
         loop {
             let batch = rows.next(&*self.args.mail, opened)?;
@@ -127,7 +152,9 @@ impl ImapSessionState {
 
     /// EXPUNGE, UID EXPUNGE, and CLOSE of a mailbox that is open for writing.
     pub(super) async fn expunge(&mut self, set: Option<&SequenceSet>) -> Result<Reply, Failure> {
-        let Some(opened) = &mut self.opened else { return Ok(closed()) };
+        let Some(opened) = &mut self.opened else {
+            return Ok(closed());
+        };
         opened.dirty = true;
         let (mailbox, account) = (opened.id, opened.account);
         let row = self.args.mail.mailbox(account, mailbox)?;
@@ -136,7 +163,11 @@ impl ImapSessionState {
         }
         let uids = self.deleted(set)?;
         if !uids.is_empty() {
-            let request = ExpungeRequest { mailbox, uids, deleted_only: true };
+            let request = ExpungeRequest {
+                mailbox,
+                uids,
+                deleted_only: true,
+            };
             self.ask(|port| MailboxMsg::Expunge(request, port)).await?;
         }
         Ok(Reply::ok("expunged"))
@@ -144,7 +175,9 @@ impl ImapSessionState {
 
     /// The messages that carry `\Deleted`, of all or of a set of UIDs.
     fn deleted(&self, set: Option<&SequenceSet>) -> Result<Vec<Uid>, Failure> {
-        let Some(opened) = &self.opened else { return Ok(Vec::new()) };
+        let Some(opened) = &self.opened else {
+            return Ok(Vec::new());
+        };
         let which = match set {
             Some(set) => opened.view.by_uid(set),
             None => opened.view.all(),
@@ -155,7 +188,9 @@ impl ImapSessionState {
             if batch.is_empty() {
                 return Ok(uids);
             }
-            let deleted = batch.iter().filter(|row| row.flags.contains(Flags::DELETED));
+            let deleted = batch
+                .iter()
+                .filter(|row| row.flags.contains(Flags::DELETED));
             uids.extend(deleted.map(|row| row.uid));
         }
     }

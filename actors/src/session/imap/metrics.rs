@@ -3,7 +3,14 @@
 use telemetry::{Kind, Metric};
 
 /// What this room measures.
-pub const METRICS: &[Metric] = &[APPENDED, COMMANDS, COMMAND_SECONDS, FETCHED, IDLING, RESUMED];
+pub const METRICS: &[Metric] = &[
+    APPENDED,
+    COMMANDS,
+    COMMAND_SECONDS,
+    FETCHED,
+    IDLING,
+    RESUMED,
+];
 
 /// `outcome`: kept | refused.
 pub(super) const APPENDED: Metric = Metric {

@@ -70,8 +70,21 @@ impl Opened {
 
     /// What a predecessor left.
     pub(super) fn resume(account: AccountId, kept: Kept) -> Self {
-        let Kept { id, view, keywords, read_only } = kept;
-        Self { account, id, view, keywords, read_only, dirty: true, watch: None }
+        let Kept {
+            id,
+            view,
+            keywords,
+            read_only,
+        } = kept;
+        Self {
+            account,
+            id,
+            view,
+            keywords,
+            read_only,
+            dirty: true,
+            watch: None,
+        }
     }
 
     /// What a successor needs.
@@ -107,7 +120,8 @@ impl Opened {
     /// Names of the keywords of a message.
     pub(super) fn names(&self, bits: u64) -> impl Iterator<Item = &str> {
         let set = self.keywords.iter().enumerate();
-        set.filter(move |(bit, _)| bits >> bit & 1 == 1).map(|(_, keyword)| keyword.as_str())
+        set.filter(move |(bit, _)| bits >> bit & 1 == 1)
+            .map(|(_, keyword)| keyword.as_str())
     }
 
     /// Appends the flags of a message as the client sees it.

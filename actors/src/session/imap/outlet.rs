@@ -14,11 +14,23 @@ pub(super) struct Outlet {
     connection: ImapConnection,
     /// Whether a part of the answer that is being given has left.
     begun: bool,
+    /// How often something has left.
+    sent: u64,
 }
 
 impl Outlet {
     pub(super) const fn new(connection: ImapConnection) -> Self {
-        Self { buffer: Vec::new(), connection, begun: false }
+        Self {
+            buffer: Vec::new(),
+            connection,
+            begun: false,
+            sent: 0,
+        }
+    }
+
+    /// How often something has left: what has cannot be taken back.
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Sends what is there if it is much.
@@ -38,7 +50,10 @@ impl Outlet {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        self.connection.write(mem::take(&mut self.buffer).into()).await
+        self.sent += 1;
+        self.connection
+            .write(mem::take(&mut self.buffer).into())
+            .await
     }
 
     /// Sends octets behind what is there; without a copy if they are many.
@@ -49,6 +64,7 @@ impl Outlet {
         }
         self.begin();
         self.flush().await?;
+        self.sent += 1;
         self.connection.write(octets).await
     }
 

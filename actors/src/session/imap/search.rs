@@ -17,21 +17,34 @@ use super::{
 impl ImapSessionState {
     pub(super) async fn search(&mut self, search: &Search) -> Result<Reply, Failure> {
         let mail = self.args.mail.clone();
-        let Some(opened) = &self.opened else { return Ok(closed()) };
+        let Some(opened) = &self.opened else {
+            return Ok(closed());
+        };
         let program = Program::new(&search.key, &opened.view);
         let mut found = Ranges::new();
         let mut rows = opened.rows(&program.candidates(&opened.view));
         // Whoever reads messages lets others have their turn more often.
-        let turn = if program.cost() == Cost::Row { usize::MAX } else { MESSAGES_PER_TURN };
+        let turn = if program.cost() == Cost::Row {
+            usize::MAX
+        } else {
+            MESSAGES_PER_TURN
+        };
         loop {
             let batch = rows.next(&*mail, opened)?;
             if batch.is_empty() {
                 break;
             }
             for (n, row) in batch.iter().enumerate() {
-                let Some(sequence) = opened.view.sequence(row.uid) else { continue };
-                let mut candidate =
-                    Candidate { mail: &*mail, opened, row, sequence, letter: None };
+                let Some(sequence) = opened.view.sequence(row.uid) else {
+                    continue;
+                };
+                let mut candidate = Candidate {
+                    mail: &*mail,
+                    opened,
+                    row,
+                    sequence,
+                    letter: None,
+                };
                 match program.matches(&mut candidate) {
                     Ok(true) => found.push(if search.uid { row.uid.get() } else { sequence }),
                     Ok(false) => {}
@@ -94,7 +107,11 @@ impl Subject for Candidate<'_> {
     }
 
     fn has_keyword(&self, keyword: &Keyword) -> bool {
-        let bit = self.opened.keywords.iter().position(|known| known == keyword);
+        let bit = self
+            .opened
+            .keywords
+            .iter()
+            .position(|known| known == keyword);
         bit.is_some_and(|bit| self.row.keywords >> bit & 1 == 1)
     }
 
@@ -129,7 +146,9 @@ impl Subject for Candidate<'_> {
         Ok(fields.any(|found| {
             found.is(field.name())
                 && (test(&found.text())
-                    || addresses::read(&found.unfolded()).iter().any(|entry| test(&shown(entry))))
+                    || addresses::read(&found.unfolded())
+                        .iter()
+                        .any(|entry| test(&shown(entry))))
         }))
     }
 
@@ -145,9 +164,16 @@ impl Subject for Candidate<'_> {
 /// An address without comments and folds.
 fn shown(entry: &addresses::Entry<'_>) -> String {
     let part = |part: &Option<std::borrow::Cow<'_, [u8]>>| {
-        part.clone().map(|octets| words::decode(octets).into_owned()).unwrap_or_default()
+        part.clone()
+            .map(|octets| words::decode(octets).into_owned())
+            .unwrap_or_default()
     };
-    format!("{} <{}@{}>", part(&entry.name), part(&entry.mailbox), part(&entry.domain))
+    format!(
+        "{} <{}@{}>",
+        part(&entry.name),
+        part(&entry.mailbox),
+        part(&entry.domain)
+    )
 }
 
 /// About a millisecond of reading.

@@ -39,9 +39,19 @@ impl Watch {
         session: ActorRef<SessionMsg>,
     ) -> (Self, Watcher) {
         let line = Arc::<Line>::default();
-        let ear = Ear { line: line.clone(), mailbox, session };
+        let ear = Ear {
+            line: line.clone(),
+            mailbox,
+            session,
+        };
         let tell = Box::new(move |_, modseq| ear.hear(modseq));
-        (Self(line), Watcher { session: number, tell })
+        (
+            Self(line),
+            Watcher {
+                session: number,
+                tell,
+            },
+        )
     }
 
     /// The hint has been heard: the next one may come.
@@ -62,7 +72,10 @@ impl Ear {
             return false;
         }
         self.line.hinted.swap(true, Ordering::AcqRel)
-            || self.session.cast(SessionMsg::Changed(self.mailbox, modseq)).is_ok()
+            || self
+                .session
+                .cast(SessionMsg::Changed(self.mailbox, modseq))
+                .is_ok()
     }
 }
 
