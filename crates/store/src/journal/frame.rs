@@ -216,7 +216,7 @@ mod tests {
         let octets = HEAD.write();
         assert_eq!(
             blake3::hash(&octets).to_hex()[..16],
-            *"GOLDEN-FRAME",
+            *"f34be51782b019a5",
             "{octets:02x?}"
         );
         assert_eq!(
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(
             octets[..24],
             [
-                2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0
+                2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 197, 186, 162, 211
             ],
             "{octets:02x?}"
         );

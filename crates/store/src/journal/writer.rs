@@ -247,6 +247,11 @@ impl Writer {
             self.uncut = Some(open.file);
         }
         let waiting = self.journal.poison(&*self.rollback);
+        // The next segment's head says where this one ended, whatever its file holds: best at
+        // once. If the disk refuses that too, the next write tries it again.
+        if let Err(error) = self.begin() {
+            tracing::error!(%error, "the journal has no segment to go on with yet");
+        }
         let error = disk_error("write the journal", error);
         for ack in group.into_iter().chain(waiting).map(Entry::ack) {
             ack(Err(error.clone()));

@@ -570,6 +570,9 @@ impl Opening {
                 .and_then(|()| self.disk.sync_folder(ASIDE))
                 .map_err(failed)?;
         }
+        // What a killed process had written and not synced is there now, and must not be lost
+        // with the power later, after somebody has seen it.
+        segment.file.sync().map_err(failed)?;
         segment.file.cut(until).map_err(failed)
     }
 

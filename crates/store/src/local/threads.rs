@@ -33,8 +33,12 @@ impl Workers {
     /// Ends the threads: what was handed in is still written, but not put into the directory.
     pub(super) fn stop(&mut self, shared: &Shared) {
         shared.journal.stop();
-        let Self::AtWork(writer, follower) = std::mem::replace(self, Self::Gone) else {
-            return;
+        let (writer, follower) = match std::mem::replace(self, Self::Gone) {
+            Self::AtWork(writer, follower) => (writer, follower),
+            other => {
+                *self = other;
+                return;
+            }
         };
         let own = thread::current().id();
         // Whoever drops the store last may be one of the two, in an acknowledgement.
@@ -179,7 +183,7 @@ pub(super) fn round(shared: &Shared, follower: &mut Follower) -> Result<(), Stor
 
 /// Removes segments of which nothing is needed any more: no body, and no operation that a
 /// checkpoint would have to be followed by.
-fn drop_dead_segments(shared: &Shared, floor: u64) -> Result<(), StoreError> {
+pub(super) fn drop_dead_segments(shared: &Shared, floor: u64) -> Result<(), StoreError> {
     let failed = |error: io::Error| disk_error("look at the journal", &error);
     let numbers = journal::list(&*shared.disk).map_err(failed)?;
     metrics::SEGMENTS.set(numbers.len() as f64, &[]);

@@ -1,0 +1,5 @@
+//! What the store does when the disk fails, the power is cut, or the process is killed.
+
+mod faults;
+mod house;
+mod schedules;
