@@ -113,6 +113,21 @@ impl Reach {
     }
 }
 
+impl Reach {
+    /// The store of the daemon that is meant. Without a configuration its settings are the
+    /// defaults.
+    pub(super) fn store(&self) -> Result<store::Config, Failure> {
+        let usual = Path::new(USUAL_CONFIG);
+        match &self.config {
+            Some(file) => Ok(Config::read(file)?.effective.store()),
+            None if self.data.is_none() && usual.exists() => {
+                Ok(Config::read(usual)?.effective.store())
+            }
+            None => Ok(store::Config::new(self.folder()?)),
+        }
+    }
+}
+
 /// Read when neither `--data` nor `--config` is given.
 const USUAL_CONFIG: &str = "/etc/heronry/heronry.toml";
 

@@ -40,6 +40,8 @@ pub struct Config {
     pub login: actors::login::Config,
     /// When mail for other systems is tried, and tried again.
     pub queue: actors::queue::Config,
+    /// How everything is kept.
+    pub store: store::Config,
     /// What this system shows as itself.
     pub tls: Tls,
 }
@@ -95,6 +97,12 @@ pub struct Tls {
 }
 
 impl Config {
+    /// The store's own settings, in the data folder.
+    #[must_use]
+    pub fn store(&self) -> store::Config {
+        store::Config { folder: self.data.clone(), ..self.store.clone() }
+    }
+
     /// Whether nothing leads out: mail for other systems waits in its queue.
     #[must_use]
     pub fn holds_remote_mail(&self) -> bool {
@@ -119,6 +127,7 @@ impl Default for Config {
             log: Log::default(),
             login: Default::default(),
             queue: Default::default(),
+            store: Default::default(),
             tls: Tls::default(),
         }
     }

@@ -5,7 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use supervision::ExitCause;
+use store::{DiskStore, StoreError};
+use supervision::{ExitCause, blocking};
 use world::{
     Clock, Random, SystemClock, SystemRandom,
     dns::Hickory,
@@ -39,7 +40,7 @@ pub fn run(plan: Plan) -> Result<(), StartError> {
 async fn live(plan: Plan) -> Result<(), StartError> {
     // Before anything else, so that a stop is never missed.
     let mut signals = Signals::listen().map_err(StartError::Runtime)?;
-    let parts = tokio::select! {
+    let (parts, store) = tokio::select! {
         parts = parts(&plan) => parts?,
         signal = signals.next() => return stopped_early(signal),
     };
@@ -56,10 +57,12 @@ async fn live(plan: Plan) -> Result<(), StartError> {
             None
         }
     };
-    match ended {
+    let stopped = match ended {
         Some(cause) => Err(StartError::Tree(cause)),
         None => stop(&house, &mut signals).await,
-    }
+    };
+    close_store(store).await;
+    stopped
 }
 
 /// The doors close first, the store last. A second signal ends the wait: nothing that was
@@ -86,21 +89,23 @@ fn stopped_early(signal: &str) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn parts(plan: &Plan) -> Result<Parts, StartError> {
+async fn parts(plan: &Plan) -> Result<(Parts, Arc<DiskStore>), StartError> {
     let config = &plan.config;
     folder::prepare(&config.data)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let recorder = Recorder::install(&tree::metrics())?;
-    let trouble =
-        |source| StartError::Store { folder: config.data.clone(), source };
     let sockets = Arc::new(doors::bind_all(config)?);
-    let store = Arc::new(open_store(config, &clock).await.map_err(trouble)?);
-    furnish::domains(&*store, &*store, &config.domains).await.map_err(trouble)?;
+    let store = Arc::new(open_store(config, &clock).await?);
+    furnish::domains(&*store, &*store, &config.domains)
+        .await
+        .map_err(|source| trouble(config, source))?;
     if let Some(demo) = plan.demo {
-        furnish::demo(&*store, &*store, &*random, demo).await.map_err(trouble)?;
+        furnish::demo(&*store, &*store, &*random, demo)
+            .await
+            .map_err(|source| trouble(config, source))?;
     }
-    Ok(Parts {
+    let parts = Parts {
         accounts: store.clone(),
         client_tls: ClientTls::new(&[])?,
         clock,
@@ -113,17 +118,47 @@ async fn parts(plan: &Plan) -> Result<Parts, StartError> {
         recorder,
         server_tls: server_tls(config)?,
         sockets,
-        spool: store,
+        spool: store.clone(),
         view: TreeView::default(),
-    })
+    };
+    Ok((parts, store))
 }
 
-async fn open_store(
-    _config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> Result<store::MemoryStore, store::StoreError> {
-    let clock = Arc::clone(clock);
-    Ok(store::MemoryStore::with_clock(Arc::new(move || clock.now())))
+/// Opens the store off the runtime's threads: after a crash it reads for a while.
+async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<DiskStore, StartError> {
+    let (settings, clock) = (config.store(), Arc::clone(clock));
+    let open = move || DiskStore::open(settings, Arc::new(move || clock.now()));
+    let opened = blocking(open).await.map_err(StartError::Tree)?;
+    let store = opened.map_err(|source| trouble(config, source))?;
+    report(store.opened());
+    Ok(store)
+}
+
+fn report(opened: &store::Opened) {
+    for damage in &opened.damage {
+        tracing::error!(%damage, "the store is damaged; the rest is served");
+    }
+    tracing::info!(
+        clean = opened.clean,
+        replayed_frames = opened.replayed_frames,
+        rebuilt = ?opened.rebuilt,
+        torn_octets = opened.torn_octets,
+        seconds = opened.took.as_secs_f64(),
+        "the store is open"
+    );
+}
+
+/// What cannot be put in order now, the next start puts in order.
+async fn close_store(store: Arc<DiskStore>) {
+    match blocking(move || store.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the store was not closed in order"),
+        Err(cause) => tracing::warn!(%cause, "the store was not closed in order"),
+    }
+}
+
+fn trouble(config: &Config, source: StoreError) -> StartError {
+    StartError::Store { folder: config.data.clone(), source }
 }
 
 fn server_tls(config: &Config) -> Result<Option<ServerTls>, StartError> {

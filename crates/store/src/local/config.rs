@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The store's configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The data folder. It is created if it is not there.
+    /// The data folder. It is created if it is not there. Not read from a configuration: the whole
+    /// daemon has one data folder.
+    #[serde(skip)]
     pub folder: PathBuf,
     /// Memory for the directory's caches, in octets, all of them together.
     pub cache_octets: u64,
