@@ -79,7 +79,7 @@ impl Actor for Counter {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Count::Add(from, number) => {
-                book.0.lock().unwrap().entry(from).or_default().push(number)
+                book.0.lock().unwrap().entry(from).or_default().push(number);
             }
             Count::Passivate => context.passivate(),
             Count::Total(reply) => drop(reply.send(())),

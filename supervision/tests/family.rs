@@ -396,3 +396,43 @@ async fn a_call_that_is_refused_says_why() {
     assert_eq!(asked, Err(CallError::Refused(Reason::Absent)));
     root.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_given_up_session_is_not_started_by_a_late_message() {
+    let theatre = Theatre::default();
+    let spec = FamilySpec::transient("sessions")
+        .explicit()
+        .with_intensity(Intensity {
+            restarts_max: 0,
+            window: Duration::from_secs(60),
+        })
+        .with_quarantine(Duration::from_secs(1));
+    let family = theatre.family(spec);
+    let root = house(&family).await;
+    family.start(&7).unwrap();
+    family.cast(&7, Do::Panic).unwrap();
+    settle().await;
+    assert_eq!(reason(family.cast(&7, Do::Note(1))), Some(Reason::GivenUp));
+    assert_eq!(family.start(&7), Err(Reason::GivenUp));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(reason(family.cast(&7, Do::Note(1))), Some(Reason::Absent));
+    family.start(&7).unwrap();
+    root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crashed_member_knows_how_often_and_why() {
+    let theatre = Theatre::default();
+    let told = theatre.diary.clone();
+    let family = Family::new(FamilySpec::transient("puppets"), move |_: &u64, context| {
+        let context: Context<u64> = context;
+        let cause = context.last_cause().map_or("none", |cause| cause.kind());
+        told.write(format!("{} {cause}", context.restarts()));
+        (Puppet, Strings::new("7", &Diary::default()))
+    });
+    let root = house(&family).await;
+    family.cast(&7, Do::Panic).unwrap();
+    settle().await;
+    assert_eq!(theatre.diary.take(), ["0 none", "1 panic"]);
+    root.stop().await;
+}

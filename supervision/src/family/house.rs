@@ -16,7 +16,7 @@ use super::{
     context::{Context, Passivate},
     refused::{Reason, Refused},
     shard::ShardMsg,
-    slot::{Admit, Life, Slot},
+    slot::{Life, Slot},
     spec::{Birth, FamilySpec, Key},
     waiting::Waiting,
 };
@@ -88,7 +88,7 @@ impl<K: Key, M: Message> House<K, M> {
         let floor = self.floor(key);
         match floor.send(key, message) {
             Ok(()) => Ok(()),
-            Err(message) => self.admit(floor, key, message),
+            Err(message) => self.admit(floor, key, message, self.spec.birth == Birth::OnMessage),
         }
     }
 
@@ -99,19 +99,7 @@ impl<K: Key, M: Message> House<K, M> {
             Ok(()) => return Ok(()),
             Err(message) => message,
         };
-        let is_there = floor
-            .read()
-            .slots
-            .get(key)
-            .is_some_and(|slot| !slot.life.is_down());
-        if is_there {
-            self.admit(floor, key, message)
-        } else {
-            Err(Refused {
-                message,
-                reason: Reason::Absent,
-            })
-        }
+        self.admit(floor, key, message, false)
     }
 
     /// Starts the member, if it is not there.
@@ -135,38 +123,30 @@ impl<K: Key, M: Message> House<K, M> {
     }
 
     /// The slow path: nobody who is live has this key.
-    fn admit(&self, floor: &Floor<K, M>, key: &K, message: M) -> Result<(), Refused<M>> {
+    fn admit(
+        &self,
+        floor: &Floor<K, M>,
+        key: &K,
+        message: M,
+        may_start: bool,
+    ) -> Result<(), Refused<M>> {
         let tick = floor.tick.load(Ordering::Relaxed);
+        let refused = |message, reason| Err(Refused { message, reason });
         let mut rooms = floor.write();
         if !rooms.is_open {
-            return Err(Refused {
-                message,
-                reason: Reason::Closed,
-            });
+            return refused(message, Reason::Closed);
         }
-        let admitted = match rooms.slots.get_mut(key) {
-            Some(slot) if !slot.life.is_down() => slot.admit(message, tick, &self.spec),
-            None if self.spec.birth == Birth::Explicit => Admit::Refused(message, Reason::Absent),
-            Some(slot) if slot.life.is_refused() => Admit::Refused(message, Reason::GivenUp),
-            _ if !self.reserve() => Admit::Refused(message, Reason::Full),
-            Some(slot) => {
-                slot.life = Life::Coming(Waiting::new(vec![message]));
-                Admit::TakenStart
-            }
-            None => {
-                rooms.move_in(key, vec![message], tick);
-                Admit::TakenStart
-            }
-        };
+        match rooms.slots.get_mut(key) {
+            Some(slot) if !slot.life.is_down() => return slot.admit(message, tick, &self.spec),
+            Some(slot) if slot.life.is_refused() => return refused(message, Reason::GivenUp),
+            _ if !may_start => return refused(message, Reason::Absent),
+            _ if !self.reserve() => return refused(message, Reason::Full),
+            Some(slot) => slot.life = Life::Coming(Waiting::new(vec![message])),
+            None => rooms.move_in(key, vec![message], tick),
+        }
         drop(rooms);
-        match admitted {
-            Admit::Refused(message, reason) => Err(Refused { message, reason }),
-            Admit::Taken => Ok(()),
-            Admit::TakenStart => {
-                self.wake(floor, key);
-                Ok(())
-            }
-        }
+        self.wake(floor, key);
+        Ok(())
     }
 
     /// Counts one more member, unless the family is full.

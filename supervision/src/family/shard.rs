@@ -420,6 +420,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         drop(rooms);
         drop(dropped); // outside the lock: messages may wait in it
         self.house.count.fetch_sub(counted, Ordering::Relaxed);
+        self.count();
         if is_empty {
             self.myself.stop(None);
         } else if let Some(limit) = shutdown.limit() {
@@ -451,6 +452,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
             drop(rooms);
             drop(dropped);
             self.house.count.fetch_sub(counted, Ordering::Relaxed);
+            self.count();
             self.myself.stop(None);
         } else {
             self.closing = Some(Closing::Killed);

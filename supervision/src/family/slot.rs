@@ -11,7 +11,11 @@ use std::{
 use ractor::{ActorRef, ActorStatus, Message};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{refused::Reason, spec::FamilySpec, waiting::Waiting};
+use super::{
+    refused::{Reason, Refused},
+    spec::FamilySpec,
+    waiting::Waiting,
+};
 use crate::{
     cause::ExitCause,
     presence::Presence,
@@ -76,15 +80,6 @@ pub(super) enum Sequel<M> {
     Rest,
 }
 
-/// What a shard does with a message for a member that it has a slot for.
-pub(super) enum Admit<M> {
-    /// It has been sent, or waits.
-    Taken,
-    /// It waits, and the member must be started.
-    TakenStart,
-    Refused(M, Reason),
-}
-
 impl<M: Message> Slot<M> {
     /// A new member, with what waits for it.
     pub(super) fn new(waiting: Vec<M>, tick: u32) -> Self {
@@ -114,21 +109,31 @@ impl<M: Message> Slot<M> {
     }
 
     /// Takes a message in whatever state the member is.
-    pub(super) fn admit<K>(&mut self, message: M, tick: u32, spec: &FamilySpec<K, M>) -> Admit<M> {
+    pub(super) fn admit<K>(
+        &mut self,
+        message: M,
+        tick: u32,
+        spec: &FamilySpec<K, M>,
+    ) -> Result<(), Refused<M>> {
         let message = match self.send(message, tick) {
-            Ok(()) => return Admit::Taken,
+            Ok(()) => return Ok(()),
             Err(message) => message,
         };
         if let Life::Live = self.life {
             // It takes no messages any more, so it is ending: its presence will tell how.
             self.life = Life::leaving(None, Vec::new());
         }
-        match &mut self.life {
-            Life::Coming(waiting) => put(waiting.as_mut(), message, spec.buffer_max),
-            Life::Leaving { .. } if !spec.has_next() => Admit::Refused(message, Reason::Ending),
-            Life::Leaving { next, .. } => put(next.as_mut(), message, spec.buffer_max),
-            Life::Down { .. } | Life::Live => Admit::Refused(message, Reason::Absent),
+        let waiting = match &mut self.life {
+            Life::Coming(waiting) => waiting.as_mut(),
+            Life::Leaving { next, .. } if spec.has_next() => next.as_mut(),
+            Life::Leaving { .. } => return refused(message, Reason::Ending),
+            Life::Down { .. } | Life::Live => return refused(message, Reason::Absent),
+        };
+        if waiting.len() >= spec.buffer_max {
+            return refused(message, Reason::Busy);
         }
+        waiting.push(message);
+        Ok(())
     }
 
     /// It is up: hands over what waited, in order, before anybody can send straight to it.
@@ -306,13 +311,9 @@ impl Past {
     }
 }
 
+fn refused<M>(message: M, reason: Reason) -> Result<(), Refused<M>> {
+    Err(Refused { message, reason })
+}
+
 /// Idling is measured in this many parts of the idle time.
 pub(super) const IDLE_TICKS: u32 = 8;
-
-fn put<M>(waiting: &mut Vec<M>, message: M, max: usize) -> Admit<M> {
-    if waiting.len() >= max {
-        return Admit::Refused(message, Reason::Busy);
-    }
-    waiting.push(message);
-    Admit::Taken
-}
