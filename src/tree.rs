@@ -55,7 +55,7 @@ pub(crate) struct Seats {
 /// Every metric of the house but the frame's own.
 #[must_use]
 pub fn metrics() -> Vec<Metric> {
-    [actors::metrics::all(), world::METRICS.to_vec()].concat()
+    [actors::metrics::all(), store::METRICS.to_vec(), world::METRICS.to_vec()].concat()
 }
 
 /// Starts the house.
