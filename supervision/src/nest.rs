@@ -1,9 +1,9 @@
 //! The wrapping in which the frame runs an actor: catches its panics, keeps the cause of its end,
 //! drops its state before anybody hears of the end, and seats it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::{
     cause::{ExitCause, PanicReport},
@@ -14,11 +14,13 @@ use crate::{
 
 /// An actor inside the frame.
 pub(crate) struct Nest<A: Actor> {
-    pub(crate) actor: A,
-    pub(crate) seat: Option<Seat<A::Msg>>,
-    pub(crate) presence: Arc<Presence>,
+    actor: A,
+    seat: Option<Seat<A::Msg>>,
+    /// Who sits in the seat, if we do.
+    sitter: OnceLock<ActorId>,
+    presence: Arc<Presence>,
     /// Whether it is up as soon as it has started; a supervisor is up when its children are.
-    pub(crate) up_at_start: bool,
+    up_at_start: bool,
 }
 
 /// The actor's state; taken out, and so dropped, at the end.
@@ -79,6 +81,7 @@ impl<A: Actor> Actor for Nest<A> {
         held: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(seat) = &self.seat {
+            let _ = self.sitter.set(myself.get_id()); // started once
             seat.sit(&myself);
         }
         let cell = myself.get_cell();
@@ -116,6 +119,7 @@ impl<A: Actor> Actor for Nest<A> {
         myself: ActorRef<A::Msg>,
         held: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        self.rise();
         within!(self, held, |state| self.actor.post_stop(myself, state))?;
         // Sockets and permits go now: the supervision event would carry them along otherwise.
         match caught_now(|| drop(held.state.take())) {
@@ -129,19 +133,38 @@ impl<A: Actor> Actor for Nest<A> {
 }
 
 impl<A: Actor> Nest<A> {
+    pub(crate) fn new(
+        actor: A,
+        seat: Option<Seat<A::Msg>>,
+        presence: Arc<Presence>,
+        up_at_start: bool,
+    ) -> Self {
+        Self {
+            actor,
+            seat,
+            sitter: OnceLock::new(),
+            presence,
+            up_at_start,
+        }
+    }
+
     /// Notes the cause; what comes back is for ractor.
     fn ends(&self, cause: ExitCause) -> ActorProcessingErr {
+        self.rise(); // at once: what is sent from now on would be lost
         self.presence.ends(cause.clone());
         cause.into()
+    }
+
+    fn rise(&self) {
+        if let (Some(seat), Some(id)) = (&self.seat, self.sitter.get()) {
+            seat.rise(*id);
+        }
     }
 }
 
 impl<A: Actor> Drop for Nest<A> {
     fn drop(&mut self) {
-        // The seat may have been taken by a successor already: it knows whom it holds.
-        if let Some(seat) = &self.seat {
-            seat.sweep();
-        }
+        self.rise();
     }
 }
 

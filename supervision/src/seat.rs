@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
-use ractor::{ActorRef, ActorStatus, Message, MessagingErr, RpcReplyPort};
+use ractor::{ActorId, ActorRef, ActorStatus, Message, MessagingErr, RpcReplyPort};
 
 use crate::{call::CallError, call::answer, name::Name};
 
@@ -82,13 +82,10 @@ impl<M: Message> Seat<M> {
         self.0.occupant.store(None);
     }
 
-    /// Empties the seat if its occupant has ended.
-    pub(crate) fn sweep(&self) {
+    /// Empties the seat if this is who sits there.
+    pub(crate) fn rise(&self, id: ActorId) {
         let occupant = self.0.occupant.load();
-        if occupant
-            .as_ref()
-            .is_some_and(|actor| actor.get_status() >= ActorStatus::Stopping)
-        {
+        if occupant.as_ref().is_some_and(|actor| actor.get_id() == id) {
             self.0.occupant.compare_and_swap(&*occupant, None);
         }
     }

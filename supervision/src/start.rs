@@ -160,12 +160,7 @@ pub(crate) fn launch<A: Actor>(
     seat: Option<Seat<A::Msg>>,
     up_at_start: bool,
 ) -> Result<ActorRef<A::Msg>, ExitCause> {
-    let nest = Nest {
-        actor,
-        seat,
-        presence,
-        up_at_start,
-    };
+    let nest = Nest::new(actor, seat, presence, up_at_start);
     let launched = match supervisor {
         Some(cell) => ActorRuntime::spawn_linked_instant(None, nest, args, cell),
         None => ActorRuntime::spawn_instant(None, nest, args),
