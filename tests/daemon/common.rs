@@ -5,29 +5,29 @@ use std::path::PathBuf;
 use testkit::{Daemon, ImapClient, LONG, Pop3Client, Recipe, until, until_some};
 
 /// The binary under test.
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     env!("CARGO_BIN_EXE_heronry").into()
 }
 
 /// A demo of its own for one test.
-pub fn demo() -> Recipe {
+pub(crate) fn demo() -> Recipe {
     Recipe::demo(binary())
 }
 
 /// The address of a demo account.
-pub fn user(number: usize) -> String {
+pub(crate) fn user(number: usize) -> String {
     format!("user{number}@example.test")
 }
 
 /// A small message with this subject.
-pub fn letter(subject: &str) -> Vec<u8> {
+pub(crate) fn letter(subject: &str) -> Vec<u8> {
     let text = "From: Someone <someone@elsewhere.test>\r\nTo: user0@example.test\r\n";
     format!("{text}Subject: {subject}\r\n\r\nHello.\r\n").into_bytes()
 }
 
 /// An IMAP session with INBOX selected, once that holds at least `count` messages.
 #[track_caller]
-pub fn inbox(daemon: &Daemon, user: &str, count: u32) -> ImapClient {
+pub(crate) fn inbox(daemon: &Daemon, user: &str, count: u32) -> ImapClient {
     let mut client = daemon.imap(user);
     until(format!("{count} messages for {user}"), LONG, || {
         messages(&mut client) >= count
@@ -38,7 +38,7 @@ pub fn inbox(daemon: &Daemon, user: &str, count: u32) -> ImapClient {
 
 /// How many messages INBOX holds, for a session that has not selected it.
 #[track_caller]
-pub fn messages(client: &mut ImapClient) -> u32 {
+pub(crate) fn messages(client: &mut ImapClient) -> u32 {
     let answer = client.command("STATUS INBOX (MESSAGES)").ok();
     let status = answer.find("STATUS").unwrap();
     let count = status
@@ -52,7 +52,7 @@ pub fn messages(client: &mut ImapClient) -> u32 {
 
 /// A POP3 session once the maildrop holds at least `count` messages.
 #[track_caller]
-pub fn maildrop(daemon: &Daemon, user: &str, count: usize) -> Pop3Client {
+pub(crate) fn maildrop(daemon: &Daemon, user: &str, count: usize) -> Pop3Client {
     until_some(format!("{count} messages for {user}"), LONG, || {
         let mut client = daemon.pop3(user);
         if client.count() >= count {
@@ -65,7 +65,7 @@ pub fn maildrop(daemon: &Daemon, user: &str, count: usize) -> Pop3Client {
 
 /// The message as it was sent, if `received` is that and trace fields before it; a panic otherwise.
 #[track_caller]
-pub fn after_trace(received: &[u8], sent: &[u8]) {
+pub(crate) fn after_trace(received: &[u8], sent: &[u8]) {
     let name = String::from_utf8_lossy(&sent[..sent.len().min(200)]).into_owned();
     assert!(
         received.ends_with(sent),

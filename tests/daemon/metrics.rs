@@ -57,7 +57,9 @@ fn promtool_is_content_with_the_configuration_and_the_rules_that_come_along() {
 fn the_metrics_count_what_has_happened() {
     let daemon = demo().start();
     let names = |metrics: &str| {
-        let names = metrics.lines().filter(|line| !line.starts_with('#'));
+        let names = metrics
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
         names
             .map(|line| line.split(['{', ' ']).next().unwrap().to_owned())
             .collect::<Vec<_>>()

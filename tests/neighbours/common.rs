@@ -6,32 +6,32 @@ use std::process::Command;
 use testkit::{Daemon, Finished, ImapClient, LONG, Recipe, finish, until};
 
 /// The binary under test.
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     env!("CARGO_BIN_EXE_heronry").into()
 }
 
 /// A demo of its own for one test.
-pub fn demo() -> Recipe {
+pub(crate) fn demo() -> Recipe {
     Recipe::demo(binary())
 }
 
 /// Runs a program that must be installed, with arguments split at blanks.
 #[track_caller]
-pub fn run(line: &str) -> Finished {
+pub(crate) fn run(line: &str) -> Finished {
     let mut words = line.split(' ').filter(|word| !word.is_empty());
     let mut command = Command::new(words.next().expect("a command line names its program"));
     finish(command.args(words), b"")
 }
 
 /// A small message from a user of ours.
-pub fn letter(from: &str, to: &str, subject: &str) -> Vec<u8> {
+pub(crate) fn letter(from: &str, to: &str, subject: &str) -> Vec<u8> {
     let text = format!("From: <{from}>\r\nTo: <{to}>\r\nSubject: {subject}\r\n\r\nHello.\r\n");
     text.into_bytes()
 }
 
 /// An IMAP session with INBOX selected, once a message with this subject is there.
 #[track_caller]
-pub fn inbox_with(daemon: &Daemon, user: &str, subject: &str) -> ImapClient {
+pub(crate) fn inbox_with(daemon: &Daemon, user: &str, subject: &str) -> ImapClient {
     let mut client = daemon.imap(user);
     until(format!("{subject:?} for {user}"), LONG, || {
         client.command("SELECT INBOX").ok();
@@ -43,7 +43,7 @@ pub fn inbox_with(daemon: &Daemon, user: &str, subject: &str) -> ImapClient {
 
 /// The newest message of the selected mailbox.
 #[track_caller]
-pub fn newest(client: &mut ImapClient) -> String {
+pub(crate) fn newest(client: &mut ImapClient) -> String {
     let octets = client.fetch_literal("*", "BODY.PEEK[]");
     String::from_utf8_lossy(&octets).into_owned()
 }

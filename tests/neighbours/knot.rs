@@ -9,13 +9,13 @@ use std::time::Duration;
 use testkit::{Guard, SHORT, until};
 
 /// A running name server; dropping it ends it.
-pub struct Knot {
+pub(crate) struct Knot {
     guard: Guard,
 }
 
 impl Knot {
     /// Serves the zone `test.` with these records, at `address` and port 53.
-    pub fn start(folder: &Path, address: IpAddr, records: &str) -> Self {
+    pub(crate) fn start(folder: &Path, address: IpAddr, records: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
         let here = folder.display();
         let soa = "$ORIGIN test.\n$TTL 2\n@ SOA ns.test. host.test. 1 60 60 60 2\n@ NS ns.test.\n";

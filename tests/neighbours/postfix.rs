@@ -14,7 +14,7 @@ use crate::common::run;
 ///
 /// Its SMTP client runs in a chroot, where the resolver finds a `resolv.conf` of its own: so it asks
 /// the town's name server and not the machine's, without a name space or a change to the machine.
-pub struct Postfix {
+pub(crate) struct Postfix {
     guard: Guard,
     folder: PathBuf,
 }
@@ -22,7 +22,7 @@ pub struct Postfix {
 impl Postfix {
     /// Starts a Postfix called `hostname` at `address` that takes mail of anybody at `domains`, for
     /// the users `ann` and `bob`.
-    pub fn start(
+    pub(crate) fn start(
         folder: &Path,
         hostname: &str,
         address: IpAddr,
@@ -49,13 +49,13 @@ impl Postfix {
     }
 
     /// What it has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log/maillog")).unwrap_or_default()
     }
 
     /// Waits for a log line that holds each of these.
     #[track_caller]
-    pub fn logs(&self, parts: &[&str]) -> String {
+    pub(crate) fn logs(&self, parts: &[&str]) -> String {
         until_some(format!("Postfix logs {parts:?}"), LONG, || {
             let log = self.log();
             log.lines()
@@ -65,7 +65,7 @@ impl Postfix {
     }
 
     /// The messages of a local user, as `user@domain`.
-    pub fn mail(&self, user: &str) -> Vec<String> {
+    pub(crate) fn mail(&self, user: &str) -> Vec<String> {
         let folder = self.folder.join("mail").join(user).join("new");
         let entries = fs::read_dir(folder)
             .into_iter()
@@ -79,7 +79,7 @@ impl Postfix {
 
     /// Waits for a message of a local user that holds `part`.
     #[track_caller]
-    pub fn mail_with(&self, user: &str, part: &str) -> String {
+    pub(crate) fn mail_with(&self, user: &str, part: &str) -> String {
         until_some(format!("{part:?} for {user} at Postfix"), LONG, || {
             self.mail(user)
                 .into_iter()

@@ -16,25 +16,25 @@ use crate::knot::Knot;
 use crate::postfix::Postfix;
 
 /// The streets of a town, without anybody in it yet.
-pub struct Town {
+pub(crate) struct Town {
     number: u8,
     folder: TempDir,
     _lock: TcpListener,
 }
 
 /// A house of the town: the last number of its address.
-pub const HERONRY: u8 = 1;
+pub(crate) const HERONRY: u8 = 1;
 /// The neighbour, a Postfix.
-pub const NEIGHBOUR: u8 = 2;
+pub(crate) const NEIGHBOUR: u8 = 2;
 /// Another one, who comes late.
-pub const LATE: u8 = 3;
+pub(crate) const LATE: u8 = 3;
 /// Nobody ever lives here.
-pub const EMPTY: u8 = 4;
+pub(crate) const EMPTY: u8 = 4;
 const NAME_SERVER: u8 = 53;
 
 impl Town {
     /// A town of its own for one test, or none where the machine lacks something.
-    pub fn found() -> Option<Self> {
+    pub(crate) fn found() -> Option<Self> {
         let installed = ["knotd", "postfix", "openssl"]
             .iter()
             .all(|program| needs(program));
@@ -58,17 +58,17 @@ impl Town {
     }
 
     /// The address of a house.
-    pub fn address(&self, house: u8) -> IpAddr {
+    pub(crate) fn address(&self, house: u8) -> IpAddr {
         ip(self.number, house)
     }
 
     /// A folder for one house.
-    pub fn folder(&self, name: &str) -> PathBuf {
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The name server, with every name that the tests ask for.
-    pub fn name_server(&self) -> Knot {
+    pub(crate) fn name_server(&self) -> Knot {
         let mut records = String::new();
         let house = |house| self.address(house);
         for (name, number) in [
@@ -97,13 +97,13 @@ impl Town {
     }
 
     /// The neighbour, for every domain of its address.
-    pub fn neighbour(&self) -> Postfix {
+    pub(crate) fn neighbour(&self) -> Postfix {
         let domains = ["neighbour.test", "plain.test", "backup.test", "alias.test"];
         self.postfix("neighbour", NEIGHBOUR, &domains)
     }
 
     /// The one who comes late, and may come again.
-    pub fn late(&self) -> Postfix {
+    pub(crate) fn late(&self) -> Postfix {
         self.postfix("late", LATE, &["late.test"])
     }
 
@@ -120,7 +120,7 @@ impl Town {
     }
 
     /// Ours: `heronry serve`, with the accounts `user0` to `user2`, and more configuration.
-    pub fn heronry(&self, more: &str) -> Daemon {
+    pub(crate) fn heronry(&self, more: &str) -> Daemon {
         let ip = self.address(HERONRY);
         let data = self.folder("data");
         let mut config = format!(
@@ -153,7 +153,7 @@ impl Town {
 
     /// Submits a message of `user0@example.test`.
     #[track_caller]
-    pub fn submit(&self, daemon: &Daemon, to: &[&str], message: &[u8]) {
+    pub(crate) fn submit(&self, daemon: &Daemon, to: &[&str], message: &[u8]) {
         let mut client = SmtpClient::connect(daemon.address(Door::Submission));
         client.ehlo();
         client
@@ -164,7 +164,7 @@ impl Town {
 
     /// Gives a message to the neighbour, who sends it on.
     #[track_caller]
-    pub fn give_to_neighbour(&self, from: &str, to: &[&str], message: &[u8]) {
+    pub(crate) fn give_to_neighbour(&self, from: &str, to: &[&str], message: &[u8]) {
         let mut client = SmtpClient::connect((self.address(NEIGHBOUR), 25));
         client.ehlo();
         client.send(from, to, message).expect(250);
