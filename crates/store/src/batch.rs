@@ -38,6 +38,9 @@ pub(crate) enum Blob {
     Old(u64),
 }
 
+/// Reads the newest value of a key.
+pub(crate) type Get<'a> = dyn Fn(Class, &[u8]) -> Result<Option<Bytes>, StoreError> + 'a;
+
 /// Where a new body of the batch stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Placed {
@@ -170,11 +173,7 @@ impl Batch {
 
     /// Fills in what is known only now. `placed` has an entry for each body; `get` reads the
     /// newest values.
-    pub(crate) fn seal(
-        mut self,
-        placed: &[Placed],
-        get: &dyn Fn(Class, &[u8]) -> Result<Option<Bytes>, StoreError>,
-    ) -> Result<Sealed, StoreError> {
+    pub(crate) fn seal(mut self, placed: &[Placed], get: &Get<'_>) -> Result<Sealed, StoreError> {
         for &(at, body) in &self.patches {
             patch(&mut self.ops, at, placed[body].number);
         }
@@ -209,7 +208,7 @@ impl Batch {
         blob: Blob,
         by: i64,
         placed: &[Placed],
-        get: &dyn Fn(Class, &[u8]) -> Result<Option<Bytes>, StoreError>,
+        get: &Get<'_>,
         dead: &mut Vec<u64>,
     ) -> Result<(), StoreError> {
         let (number, mut refs) = match blob {

@@ -163,6 +163,9 @@ impl<K: Keeper> MailStore for Store<K> {
     }
 }
 
+/// Messages that were changed, and UIDs of those that were left alone.
+type Flagged = (Vec<MessageRow>, Vec<Uid>);
+
 /// A mailbox whose numbers are being given out, under its account's lock.
 pub(super) struct Box {
     pub(super) account: AccountId,
@@ -254,7 +257,7 @@ impl<K: Keeper> Store<K> {
         uids: Vec<Uid>,
         change: &FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> Result<Pending<(Vec<MessageRow>, Vec<Uid>)>, StoreError> {
+    ) -> Result<Pending<Flagged>, StoreError> {
         let _account = self.desk.locks.account(account);
         let mut batch = self.begin_as(fence)?;
         let mut target = self.open_box(account, mailbox)?;

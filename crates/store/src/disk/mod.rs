@@ -1,7 +1,7 @@
 //! The disk, as narrow as the journal needs it: a real one, and for tests a simulated one.
 //!
 //! Names are relative to the data folder, with `/` between folder and file. Nothing but the
-//! directory's engine touches the disk past this seam (docs/adr/0004).
+//! directory's engine touches the disk past this seam (docs/adr/0009).
 
 mod real;
 mod seam;

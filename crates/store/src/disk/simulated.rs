@@ -101,7 +101,7 @@ impl SimulatedDisk {
         // A name that was not synced is there or not, too.
         let names: Vec<String> = state.files.keys().cloned().collect();
         for name in names {
-            if !state.durable.contains_key(&name) && state.random() % 2 == 0 {
+            if !state.durable.contains_key(&name) && state.random().is_multiple_of(2) {
                 state.files.remove(&name);
             }
         }
@@ -116,11 +116,11 @@ impl SimulatedDisk {
             let dirty = std::mem::take(&mut content.dirty);
             let mut after = content.durable.clone();
             for block in dirty {
-                if state.random() % 2 == 0 {
+                if state.random().is_multiple_of(2) {
                     continue;
                 }
                 // Now and then half a block: a torn sector.
-                let whole = if state.random() % 8 == 0 {
+                let whole = if state.random().is_multiple_of(8) {
                     BLOCK / 2
                 } else {
                     BLOCK
@@ -341,7 +341,7 @@ impl File for SimulatedFile {
         let content = &mut *content;
         for block in std::mem::take(&mut content.dirty) {
             // As Linux does after a failure: the pages count as clean, and are lost.
-            if failed && state.random() % 2 == 0 {
+            if failed && state.random().is_multiple_of(2) {
                 continue;
             }
             let from = block * BLOCK;
@@ -376,6 +376,7 @@ impl File for SimulatedFile {
         let mut content = lock(&self.content);
         let length = usize::try_from(length).map_err(io::Error::other)?;
         content.octets.truncate(length);
+        content.dirty.retain(|block| block * BLOCK < length);
         content.durable.truncate(length);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Bodies in the journal: how they are laid out in a frame, spilled, and read back.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -192,10 +192,9 @@ impl Bodies {
         let mut from = 0;
         for chunk in chunks {
             let segment = segment_of(chunk.at);
-            if !large.files.contains_key(&segment) {
+            if let Entry::Vacant(entry) = large.files.entry(segment) {
                 let file = self.0.segment(segment)?;
-                let file = file.ok_or_else(|| damaged(chunk.at))?;
-                large.files.insert(segment, file);
+                entry.insert(file.ok_or_else(|| damaged(chunk.at))?);
             }
             large.chunks.push((from, *chunk));
             from += u64::from(chunk.octets);

@@ -200,6 +200,9 @@ struct Opening {
     segments: Vec<Segment>,
 }
 
+/// All partitions, in their order.
+type OpenEngines = Vec<Box<dyn Engine>>;
+
 struct Segment {
     number: u32,
     /// `None` for a damaged one.
@@ -302,7 +305,7 @@ impl Opening {
         engines: &dyn Engines,
         names: &[String],
         trusted: bool,
-    ) -> Result<(Vec<Box<dyn Engine>>, Vec<u64>), StoreError> {
+    ) -> Result<(OpenEngines, Vec<u64>), StoreError> {
         let begins = checkpoint::list(&*self.disk)?.is_empty() && self.segments.is_empty();
         let mut open: Vec<Option<Box<dyn Engine>>> = Vec::new();
         let mut applied = vec![0; names.len()];

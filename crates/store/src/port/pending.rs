@@ -159,10 +159,12 @@ mod tests {
         promise.keep(Ok(1));
         assert_eq!(pending.await.unwrap(), 1);
         let (promise, pending) = Pending::promise();
-        let waiter = tokio::spawn(pending);
-        tokio::task::yield_now().await;
-        promise.keep(Ok(2));
-        assert_eq!(waiter.await.unwrap().unwrap(), 2);
+        let later = async {
+            tokio::task::yield_now().await;
+            promise.keep(Ok(2));
+        };
+        let (waited, ()) = tokio::join!(pending, later);
+        assert_eq!(waited.unwrap(), 2);
         assert!(matches!(
             Pending::<()>::ready(Err(missing())).await,
             Err(StoreError::Missing { .. })
