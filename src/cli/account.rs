@@ -58,6 +58,7 @@ pub(super) enum Account {
 
 /// How much an account may hold.
 #[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
 pub(super) struct Quota {
     /// The sum of the sizes of its messages, in octets.
     #[arg(long, value_name = "N")]

@@ -79,6 +79,7 @@ pub(super) enum Command {
 
 /// Which daemon, and how its answer is written.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
 pub(super) struct Reach {
     /// The daemon's data folder; the operator socket lies in it.
     #[arg(long, global = true, value_name = "DIR", conflicts_with = "config")]

@@ -63,7 +63,7 @@ impl Demo {
         let domain: mail::Domain =
             daemon::DEMO_DOMAIN.parse().expect("the demo's domain is a domain");
         let mut config = Config {
-            hostname: domain.clone(),
+            hostname: daemon::DEMO_HOSTNAME.parse().expect("the demo's name is a domain"),
             data: self.data.unwrap_or_else(default_folder),
             domains: vec![domain],
             trusted: self.trust,

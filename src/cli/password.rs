@@ -11,6 +11,7 @@ use super::Failure;
 /// Where the password comes from; without any of these it is asked for, or read from standard
 /// input if that is no terminal.
 #[derive(Args, Debug)]
+#[group(skip)]
 pub(super) struct PasswordFrom {
     /// A ready-made hash in PHC form instead of a password: $argon2id$v=19$…
     #[arg(long, value_name = "PHC", conflicts_with = "locked")]

@@ -19,5 +19,5 @@ mod signals;
 
 pub use error::StartError;
 pub use parts::Parts;
-pub use plan::{DEMO_DOMAIN, DEMO_PASSWORD, Plan, demo_account};
+pub use plan::{DEMO_DOMAIN, DEMO_HOSTNAME, DEMO_PASSWORD, Plan, demo_account};
 pub use run::run;

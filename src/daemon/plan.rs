@@ -42,5 +42,8 @@ pub fn demo_account(number: u32) -> Address {
 /// The domain of the demo's accounts: never anybody's (RFC 6761 §6.2).
 pub const DEMO_DOMAIN: &str = "example.test";
 
+/// The name by which the demo knows itself.
+pub const DEMO_HOSTNAME: &str = "mx.example.test";
+
 /// The password of the demo's accounts.
 pub const DEMO_PASSWORD: &str = "secret";

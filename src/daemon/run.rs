@@ -46,7 +46,10 @@ async fn live(plan: Plan) -> Result<(), StartError> {
     };
     let house = tokio::select! {
         house = tree::start(parts.clone()) => house.map_err(StartError::Tree)?,
-        signal = signals.next() => return stopped_early(signal),
+        signal = signals.next() => {
+            close_store(store).await;
+            return stopped_early(signal);
+        }
     };
     parts.view.show(house.root.clone());
     announce(&plan);
