@@ -196,7 +196,7 @@ fn what_the_table_of_rfcs_points_at_is_there() {
         let Some(shown) = line.strip_suffix('|').and_then(|line| line.rsplit('|').next()) else {
             continue;
         };
-        if !line.starts_with(|c: char| c == '|') || !line[2..].starts_with(|c: char| c.is_ascii_digit()) {
+        if !line.starts_with('|') || !line[2..].starts_with(|c: char| c.is_ascii_digit()) {
             continue;
         }
         for place in shown.split(',').map(str::trim).filter(|place| !place.is_empty()) {

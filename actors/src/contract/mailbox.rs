@@ -39,7 +39,7 @@ pub enum MailboxMsg {
     Expunge(ExpungeRequest, RpcReplyPort<Result<Vec<Uid>, MailboxFailure>>),
     /// From an IMAP session: change flags. Yields rows changed and UIDs refused by
     /// `unchanged_since`.
-    Flag(FlagRequest, RpcReplyPort<Result<(Vec<MessageRow>, Vec<Uid>), MailboxFailure>>),
+    Flag(FlagRequest, RpcReplyPort<Result<Flagged, MailboxFailure>>),
     /// From its family: nobody has said anything for a while.
     Idle,
     /// From an operator: how are you?
@@ -64,6 +64,9 @@ pub enum MailboxMsg {
     /// watch of the same session. Yields the mailbox as it stands.
     Watch(MailboxId, Watcher, RpcReplyPort<Result<MailboxRow, MailboxFailure>>),
 }
+
+/// The rows that changed, and the UIDs that were refused.
+pub type Flagged = (Vec<MessageRow>, Vec<Uid>);
 
 /// Messages to be added to a mailbox.
 #[derive(Debug)]

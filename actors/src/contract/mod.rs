@@ -21,7 +21,7 @@ pub use login::{
     Checked, HashMsg, Identity, LoginMsg, LoginReport, LoginRequest, LoginVerdict,
 };
 pub use mailbox::{
-    AppendRequest, CopyRequest, ExpungeRequest, FlagRequest, Landed, MailboxFailure, MailboxMsg,
+    AppendRequest, CopyRequest, ExpungeRequest, FlagRequest, Flagged, Landed, MailboxFailure, MailboxMsg,
     MailboxReport, Watcher,
 };
 pub use queue::{QueueMsg, QueueReport};

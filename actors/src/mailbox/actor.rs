@@ -38,7 +38,7 @@ use super::{
     watchers::Watchers,
 };
 use crate::contract::{
-    AppendRequest, BounceMsg, CopyRequest, ExpungeRequest, FlagRequest, Landed, MailboxFailure,
+    AppendRequest, BounceMsg, CopyRequest, ExpungeRequest, FlagRequest, Flagged, Landed, MailboxFailure,
     MailboxMsg, MailboxReport, Watcher,
 };
 
@@ -194,9 +194,7 @@ impl MailboxState {
     fn flag(
         &mut self,
         request: FlagRequest,
-        reply: RpcReplyPort<
-            Result<(Vec<store::port::MessageRow>, Vec<mail::Uid>), MailboxFailure>,
-        >,
+        reply: RpcReplyPort<Result<Flagged, MailboxFailure>>,
         myself: ActorRef<MailboxMsg>,
     ) {
         let FlagRequest { mailbox, uids, change, unchanged_since } = request;

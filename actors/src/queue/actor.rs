@@ -84,7 +84,7 @@ impl Actor for Queue {
         myself: ActorRef<QueueMsg>,
         args: QueueArgs,
     ) -> Result<QueueState, ActorProcessingErr> {
-        let fence = args.leases.fence(Shard::of_domain(&args.context.key()))?;
+        let fence = args.leases.fence(Shard::of_domain(args.context.key()))?;
         // Milliseconds leave room for a million attempts a second between two incarnations.
         let attempt_last = args.clock.now().0 << 10;
         let core = DomainQueue::new(args.config.limits(), args.config.schedule(), attempt_last);

@@ -44,7 +44,7 @@ fn this_process_takes_more_than_nothing_and_less_than_the_machine() {
 fn memory_that_was_given_back_is_still_seen_in_the_peak() {
     let octets = 64 << 20;
     let grown = peak_growth_octets(std::process::id(), || {
-        drop(std::hint::black_box(vec![1_u8; octets]))
+        drop(std::hint::black_box(vec![1_u8; octets]));
     });
     assert!(grown >= octets as u64 / 2, "{grown}");
 }

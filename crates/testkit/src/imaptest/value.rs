@@ -6,9 +6,9 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Value {
     /// `[…]` at the beginning of a response's text.
-    Code(Vec<Value>),
+    Code(Vec<Self>),
     /// `(…)`.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A quoted string or a literal.
     Text(Vec<u8>),
     /// Everything else.
