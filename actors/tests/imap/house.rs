@@ -217,13 +217,10 @@ impl Client {
     }
 
     /// A command that must be done.
-    #[track_caller]
-    pub(crate) fn ok<'a>(&'a mut self, command: &'a str) -> impl Future<Output = Answer> + 'a {
-        async move {
-            let answer = self.command(command).await;
-            assert_eq!(answer.tagged.word(1), "OK", "{command}: {answer:?}");
-            answer
-        }
+    pub(crate) async fn ok(&mut self, command: &str) -> Answer {
+        let answer = self.command(command).await;
+        assert_eq!(answer.tagged.word(1), "OK", "{command}: {answer:?}");
+        answer
     }
 
     pub(crate) async fn append(&mut self, mailbox: &str, message: &str) -> Answer {

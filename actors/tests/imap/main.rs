@@ -1,8 +1,6 @@
-//! IMAP sessions over a store in memory: what clients see, and others' scripts.
+//! IMAP sessions over a store in memory: what clients see of each other, of crashes and of limits.
 
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod dialogues;
 mod house;
-mod script;
-mod scripts;

@@ -476,7 +476,7 @@ impl ImapSessionState {
             opened
                 .view
                 .apply(changes.highest, uids, expunged, |n, uid| {
-                    known.push((n, uid))
+                    known.push((n, uid));
                 });
             let mut rows = changes.changed.iter();
             for (sequence, uid) in known {

@@ -20,7 +20,10 @@ pub(super) struct Letter {
 /// Where a section of a message lies, remembered from one command to the next: large parts are
 /// fetched in many pieces.
 #[derive(Debug, Default)]
-pub(super) struct Place(Option<(BodyRef, Vec<u32>, SectionText, Range<u64>)>);
+pub(super) struct Place(Option<Found>);
+
+/// A body, a section of it, and where that lies.
+type Found = (BodyRef, Vec<u32>, SectionText, Range<u64>);
 
 impl Letter {
     pub(super) fn open(mail: &dyn MailStore, body: &BodyRef) -> Result<Self, StoreError> {
