@@ -8,9 +8,12 @@ use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use rustix::fs::FlockOperation;
 
 use super::{Engine, Engines, Row};
 use crate::{StoreError, journal::disk_error, metrics};
@@ -51,14 +54,12 @@ impl SledEngines {
         fs::create_dir_all(&path).map_err(|error| disk_error("create a folder", &error))?;
         remove_half_written(&path).map_err(|error| disk_error("tidy a folder", &error))?;
         let suspect = self.suspect(partition);
-        let db = guarded(partition, &suspect, || {
-            sled::Config::new()
-                .path(&path)
-                .cache_capacity(self.cache_octets.max(CACHE_OCTETS_MIN))
-                // It writes when it is told to: the journal is what has to be safe.
-                .flush_every_ms(None)
-                .open()
-        })?;
+        let config = sled::Config::new()
+            .path(&path)
+            .cache_capacity(self.cache_octets.max(CACHE_OCTETS_MIN))
+            // It writes when it is told to: the journal is what has to be safe.
+            .flush_every_ms(None);
+        let db = guarded(partition, &suspect, || open_when_free(&config))?;
         let tree = sled::Tree::clone(&db);
         Ok(SledEngine {
             tree,
@@ -75,6 +76,7 @@ impl Engines for SledEngines {
     }
 
     fn wipe(&self, partition: &str) -> Result<(), StoreError> {
+        wait_until_free(&self.path(partition));
         for path in [self.path(partition), self.suspect(partition)] {
             let removed = if path.is_dir() {
                 fs::remove_dir_all(&path)
@@ -154,6 +156,35 @@ impl Engine for SledEngine {
     }
 }
 
+/// Opens a database. One that this process has just dropped may hold its file's lock a little
+/// longer, until the last of its own threads has noticed; other processes have no business here.
+fn open_when_free(config: &sled::Config) -> sled::Result<sled::Db> {
+    let begun = Instant::now();
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error))
+                if error.to_string().contains("acquire lock") && begun.elapsed() < LOCK_WAIT =>
+            {
+                thread::park_timeout(Duration::from_millis(2));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// The same for a database that is to be removed: nothing may write into its folder afterwards.
+fn wait_until_free(folder: &Path) {
+    let Ok(file) = fs::File::open(folder.join("db")) else {
+        return;
+    };
+    let begun = Instant::now();
+    while rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+        && begun.elapsed() < LOCK_WAIT
+    {
+        thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
 /// Runs what may fail or panic. Either makes the partition suspect.
 fn guarded<T>(
     partition: &str,
@@ -203,5 +234,8 @@ fn sync_all(folder: &Path) -> io::Result<()> {
 
 /// Before every key of ours: they begin with a letter.
 const APPLIED: &[u8] = b"\0applied";
+
+/// Long enough for a thread to end on a busy machine.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 const CACHE_OCTETS_MIN: u64 = 1024 * 1024;

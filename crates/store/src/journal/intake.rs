@@ -220,6 +220,22 @@ impl Journal {
         self.ring(intake);
     }
 
+    /// Nobody writes any more: whoever waits, and whoever comes, is told so.
+    pub(crate) fn abandon(&self) {
+        let waiting = {
+            let mut intake = self.lock();
+            intake.stopped = true;
+            std::mem::take(&mut intake.queue)
+        };
+        // An acknowledgement that is dropped says that the write is lost.
+        drop(waiting);
+    }
+
+    /// Whether writes are taken.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.lock().stopped
+    }
+
     /// Takes the next group: as much as one `writev` holds, all of it in one segment.
     pub(super) fn take(&self, intake: &mut Intake) -> Vec<Entry> {
         let mut group = Vec::new();

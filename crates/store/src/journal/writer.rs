@@ -9,6 +9,7 @@
 
 use std::{
     io::{self, IoSlice},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
 };
@@ -126,7 +127,7 @@ impl Writer {
         match self.try_write(&group) {
             Ok(synced) => {
                 for ack in group.into_iter().map(Entry::ack) {
-                    ack(Ok(()));
+                    tell(ack, Ok(()));
                 }
                 if synced {
                     (self.follow)();
@@ -254,8 +255,16 @@ impl Writer {
         }
         let error = disk_error("write the journal", error);
         for ack in group.into_iter().chain(waiting).map(Entry::ack) {
-            ack(Err(error.clone()));
+            tell(ack, Err(error.clone()));
         }
+    }
+}
+
+/// Tells whoever waits. What follows an acknowledgement is somebody else's work: if it panics,
+/// that is no reason for the journal to end.
+fn tell(ack: Ack, result: Result<(), StoreError>) {
+    if catch_unwind(AssertUnwindSafe(|| ack(result))).is_err() {
+        tracing::error!("what should follow a write has panicked");
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     StoreError,
     desk::{Store, WeakStore},
     directory::Follower,
-    journal::{self, SegmentHead, Writer, disk_error},
+    journal::{self, Journal, SegmentHead, Writer, disk_error},
     keeper::Seen,
     keys::{self, Class},
     metrics, record,
@@ -63,8 +63,10 @@ impl Store<Local> {
             return Ok(());
         };
         let named = |name: &str| thread::Builder::new().name(name.to_owned());
+        let guard = Abandon(shared.journal.clone());
         let writing = named("store-journal")
             .spawn(move || {
+                let _guard = guard;
                 writer.run();
                 *writer
             })
@@ -106,6 +108,13 @@ impl Store<Local> {
         Ok(())
     }
 
+    /// Whether writes are taken: not after [`Store::close`], nor if the journal's thread has died.
+    /// Such a store is dropped and opened anew.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.keeper.shared.journal.is_running()
+    }
+
     /// How the store stands.
     ///
     /// # Errors
@@ -140,6 +149,15 @@ impl Store<Local> {
     pub(super) fn workers(&self) -> std::sync::MutexGuard<'_, Workers> {
         let workers = &self.keeper.workers;
         workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leaves nobody waiting for a writer that has ended, in whatever way.
+struct Abandon(Arc<Journal>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

@@ -379,3 +379,22 @@ fn an_epoch_is_never_used_twice() {
         latest = house.fence().epoch;
     }
 }
+
+#[test]
+fn a_panic_in_what_follows_a_write_does_not_end_the_journal() {
+    let house = House::new(15);
+    let message = (house.draft(&text(1)), mail::Flags::NONE, vec![], Time(1));
+    let inbox = house.inbox();
+    house
+        .store
+        .append(house.fence(), house.ann, inbox, vec![message])
+        .then(|_| panic!("this is expected"));
+    let after = house.append(inbox, &text(2));
+    house.turn();
+    assert!(after.end().unwrap().is_ok());
+    assert!(house.store.is_running());
+    house.store.close().unwrap();
+    assert!(!house.store.is_running());
+    let late = house.append(inbox, &text(3));
+    assert!(matches!(late.end(), Some(Err(StoreError::Lost))));
+}
