@@ -677,7 +677,13 @@ mod tests {
                         let outcome = if how == 0 { delivered() } else { deferred() };
                         queue.settle(*attempt, key.0, vec![(key.1, outcome)], now, 0.5, &mut effects);
                         queue.recorded(key.0, &[key.1], how != 1, now, &mut effects);
-                        if how == 0 {
+                        let ended = |effect: &Effect| match effect {
+                            Effect::Record { what, .. } => {
+                                !matches!(what[..], [(_, Settle::Again { .. })])
+                            }
+                            _ => false,
+                        };
+                        if how != 1 && effects.iter().any(ended) {
                             open.remove(key);
                         }
                     }
