@@ -29,10 +29,10 @@
 use std::{mem, sync::Arc, time::Duration};
 
 use imap::{Code, Command, Reply, Server, Status, Step};
-use mail::{AccountId, MailboxId, ModSeq};
+use mail::AccountId;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use store::port::{Accounts, MailStore, MailboxRow, MessageRow};
-use supervision::{Alarm, Budget, Family, Seat, alarm};
+use store::port::{Accounts, MailStore, MessageRow};
+use supervision::{Alarm, Budget, Family, Seat};
 use telemetry::Held;
 use world::{
     Clock,
@@ -47,7 +47,6 @@ use super::{
     metrics::{APPENDED, COMMAND_SECONDS, COMMANDS, IDLING, RESUMED},
     opened::{Kept, Opened},
     outlet::Outlet,
-    watch::{DEAF, Watch},
 };
 use crate::contract::{
     Identity, LoginMsg, LoginRequest, LoginVerdict, MailboxFailure, MailboxMsg, SessionMsg,
@@ -105,12 +104,12 @@ pub struct ImapSessionState {
     /// Rows whose flags the client has been told, or does not want to be told.
     pub(super) told: Vec<MessageRow>,
     identity: Option<Identity>,
-    myself: ActorRef<SessionMsg>,
+    pub(super) myself: ActorRef<SessionMsg>,
     /// Whether the client has been greeted, by this incarnation or another one.
     greeted: bool,
-    idling: Option<Held>,
+    pub(super) idling: Option<Held>,
     /// Rings when the mailbox actor is to be asked again for hints.
-    again: Option<Alarm>,
+    pub(super) again: Option<Alarm>,
 }
 
 impl Actor for ImapSession {
@@ -224,7 +223,7 @@ impl ImapSessionState {
     }
 
     /// Carries out what the machine wants until it wants to hear from the client.
-    async fn go_on(&mut self) -> Result<(), Failure> {
+    pub(super) async fn go_on(&mut self) -> Result<(), Failure> {
         loop {
             match self.server.step(&mut self.out.buffer) {
                 Step::AppendAbort => {
@@ -410,154 +409,6 @@ impl ImapSessionState {
         Ok(())
     }
 
-    /// A hint has come.
-    async fn changed(&mut self, mailbox: MailboxId, modseq: ModSeq) -> Result<(), Failure> {
-        let Some(opened) = self.opened.as_mut().filter(|opened| opened.id == mailbox) else {
-            return Ok(()); // it has been left meanwhile
-        };
-        opened.dirty = true;
-        if let Some(watch) = &opened.watch {
-            watch.heard();
-        }
-        if modseq == DEAF {
-            self.watch_again(mailbox).await;
-        }
-        if self.idling.is_none() {
-            return Ok(()); // it is told with the next command
-        }
-        self.news(true, false).await?;
-        self.go_on().await
-    }
-
-    /// Tells the client what has happened in its mailbox. If that cannot be read now, it is told
-    /// the next time.
-    async fn news(&mut self, expunges: bool, by_uid: bool) -> Result<(), Failure> {
-        match self.read_news(expunges, by_uid).await {
-            Err(Failure::Refused(_)) => {
-                if let Some(opened) = &mut self.opened {
-                    opened.dirty = true;
-                }
-                Ok(())
-            }
-            told => told,
-        }
-    }
-
-    async fn read_news(&mut self, expunges: bool, by_uid: bool) -> Result<(), Failure> {
-        let Some(opened) = &mut self.opened else {
-            return Ok(());
-        };
-        if !opened.dirty && opened.watch.is_some() {
-            opened.view.announce(expunges, &mut self.out.buffer);
-            return Ok(());
-        }
-        opened.dirty = false;
-        let (id, account) = (opened.id, opened.account);
-        let Some(row) = self.row(id)? else {
-            self.leave();
-            self.server
-                .bye("the mailbox has been removed", &mut self.out.buffer);
-            return Ok(());
-        };
-        self.learn(&row);
-        let Some(opened) = &mut self.opened else {
-            return Ok(());
-        };
-        let before = opened.view.last();
-        if row.highest_modseq > opened.view.modseq() {
-            let mail = &self.args.mail;
-            let changes = match mail.changes(account, id, opened.view.modseq())? {
-                Some(changes) => changes,
-                None => everything(&**mail, opened, &row)?,
-            };
-            let mut known = Vec::new();
-            let uids = changes.changed.iter().map(|row| row.uid);
-            let expunged = changes.expunged.iter().copied();
-            opened
-                .view
-                .apply(changes.highest, uids, expunged, |n, uid| {
-                    known.push((n, uid));
-                });
-            let mut rows = changes.changed.iter();
-            for (sequence, uid) in known {
-                let Some(row) = rows.find(|row| row.uid == uid) else {
-                    break;
-                };
-                let is_told = self
-                    .told
-                    .binary_search_by_key(&uid, |told| told.uid)
-                    .is_ok_and(|at| self.told[at].modseq == row.modseq);
-                if !is_told {
-                    opened.tell_flags(&mut self.out.buffer, sequence, row, by_uid);
-                    self.out.relieve().await?;
-                }
-            }
-        }
-        opened.view.announce(expunges, &mut self.out.buffer);
-        let is_first = !opened.read_only && row.recent_from < row.uid_next;
-        if is_first && opened.view.last() > before {
-            if self.idling.is_some() {
-                self.out.flush().await?; // that they are there is told before whose they are
-            }
-            self.claim_recent(id).await;
-        }
-        Ok(())
-    }
-
-    /// New messages are recent to the session that sees them first.
-    async fn claim_recent(&mut self, id: MailboxId) {
-        let taken = self.ask(|port| MailboxMsg::Recent(id, port)).await;
-        if let (Ok(first), Some(opened)) = (taken, &mut self.opened) {
-            opened.view.add_recent(first);
-            opened.view.announce(false, &mut self.out.buffer);
-        }
-    }
-
-    /// Keywords that the mailbox has learned are told before a message has them.
-    pub(super) fn learn_keywords(&mut self) -> Result<(), Failure> {
-        if let Some(id) = self.opened_id()
-            && let Some(row) = self.row(id)?
-        {
-            self.learn(&row);
-        }
-        Ok(())
-    }
-
-    fn learn(&mut self, row: &MailboxRow) {
-        let Some(opened) = &mut self.opened else {
-            return;
-        };
-        if opened.keywords.len() != row.keywords.len() {
-            opened.keywords.clone_from(&row.keywords);
-            let names: Vec<&str> = row.keywords.iter().map(mail::Keyword::as_str).collect();
-            let more = names.len() < 64;
-            imap::respond::flags_known(&mut self.out.buffer, &names, opened.read_only, more);
-        }
-    }
-
-    /// Asks the mailbox actor for hints, and once more a little later if it cannot be asked now.
-    async fn watch_again(&mut self, id: MailboxId) {
-        let watch = self.watch(id).await;
-        if watch.is_none() {
-            let ask_again = SessionMsg::Changed(id, DEAF);
-            self.again = Some(alarm(WATCH_AGAIN, &self.myself, ask_again));
-        }
-        if let Some(opened) = &mut self.opened {
-            opened.watch = watch.map(|(watch, _)| watch);
-            opened.dirty = true;
-        }
-    }
-
-    /// From now on the mailbox actor gives hints; the mailbox as it stands.
-    pub(super) async fn watch(&mut self, id: MailboxId) -> Option<(Watch, MailboxRow)> {
-        if let Some(opened) = &mut self.opened {
-            opened.watch = None; // before it is replaced, or its end would be taken for a crash
-        }
-        let (watch, watcher) = Watch::new(self.connection.id(), id, self.myself.clone());
-        let row = self.ask(|port| MailboxMsg::Watch(id, watcher, port)).await;
-        Some((watch, row.ok()?))
-    }
-
     /// Asks the account's mailbox actor.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
@@ -576,40 +427,6 @@ impl ImapSessionState {
         let account = self.identity.as_ref().map(|who| who.account);
         account.ok_or_else(|| Reply::bad("log in first").into())
     }
-}
-
-/// The whole mailbox as changes: the store has forgotten what happened since.
-fn everything(
-    mail: &dyn MailStore,
-    opened: &Opened,
-    row: &MailboxRow,
-) -> Result<store::port::Changes, Failure> {
-    let mut changed = Vec::with_capacity(row.messages as usize);
-    mail.messages(
-        opened.account,
-        opened.id,
-        store::port::UidRange::ALL,
-        &mut |row| {
-            changed.push(*row);
-            true
-        },
-    )?;
-    let mut present = changed.iter().map(|row| row.uid).peekable();
-    let all = opened.view.all();
-    let expunged = opened
-        .view
-        .messages(&all)
-        .map(|(_, uid)| uid)
-        .filter(|uid| {
-            while present.next_if(|other| other < uid).is_some() {}
-            present.peek() != Some(uid)
-        });
-    let expunged = expunged.collect();
-    Ok(store::port::Changes {
-        highest: row.highest_modseq,
-        changed,
-        expunged,
-    })
 }
 
 /// The label of a command.
@@ -634,6 +451,3 @@ const IDLE_MAX: Duration = Duration::from_secs(31 * 60);
 
 /// A mailbox actor waits for the disk, not for long.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
-
-/// A mailbox actor is back within microseconds; one that is not has trouble.
-const WATCH_AGAIN: Duration = Duration::from_secs(1);

@@ -12,6 +12,7 @@ mod folders;
 mod letter;
 mod messages;
 mod metrics;
+mod news;
 mod opened;
 mod outlet;
 mod search;

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mail::Credentials;
 
 use super::{
     Checkpoint, Config, Selected, Step,
     capability::capabilities,
     input::{Input, Line},
-    sasl::{Exchange, Heard, login},
+    login::SASL_LINE_OCTETS_MAX,
+    sasl::{Exchange, login},
 };
 use crate::{
     codec::{
-        Allowed, Append, Command, Literal, MailboxName, Request, Stop, Tag, Verb, head,
-        literal_at_end,
+        Allowed, Command, Literal, MailboxName, Request, Stop, Tag, Verb, head, literal_at_end,
     },
     reply::{Code, Reply, Status},
     respond,
@@ -23,20 +22,20 @@ use crate::{
 /// The server side of one session.
 #[derive(Debug)]
 pub struct Server {
-    config: Arc<Config>,
-    input: Input,
-    phase: Phase,
-    pending: Option<Pending>,
+    pub(super) config: Arc<Config>,
+    pub(super) input: Input,
+    pub(super) phase: Phase,
+    pub(super) pending: Option<Pending>,
     user: Option<Arc<str>>,
     selected: Option<Selected>,
-    tls: bool,
+    pub(super) tls: bool,
     bad_commands: u32,
     failed_logins: u32,
 }
 
 /// What the next octets are.
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// A message.
     Append {
         left: u64,
@@ -69,14 +68,14 @@ enum Phase {
 
 /// The command that is under way.
 #[derive(Debug)]
-struct Pending {
-    tag: Tag,
-    then: Then,
+pub(super) struct Pending {
+    pub(super) tag: Tag,
+    pub(super) then: Then,
 }
 
 /// What `OK` means.
 #[derive(Debug)]
-enum Then {
+pub(super) enum Then {
     Leave,
     LogIn(Arc<str>),
     Nothing,
@@ -348,7 +347,7 @@ impl Server {
     }
 
     /// Refuses what could not be read, and counts it.
-    fn refuse(&mut self, tag: Option<&Tag>, reply: &Reply, out: &mut Vec<u8>) {
+    pub(super) fn refuse(&mut self, tag: Option<&Tag>, reply: &Reply, out: &mut Vec<u8>) {
         reply.write_to(tag.map_or("", Tag::as_str), out);
         if reply.status == Status::Bad {
             self.bad_commands += 1;
@@ -359,7 +358,7 @@ impl Server {
     }
 
     /// After a refusal: a literal that was announced is read past if it comes unasked.
-    fn skip(&mut self, announced: Option<Literal>, out: &mut Vec<u8>) {
+    pub(super) fn skip(&mut self, announced: Option<Literal>, out: &mut Vec<u8>) {
         if matches!(self.phase, Phase::Closed) {
             return;
         }
@@ -510,101 +509,9 @@ impl Server {
         Some(Step::Run(command))
     }
 
-    fn wait(&mut self, tag: Tag, then: Then) {
+    pub(super) fn wait(&mut self, tag: Tag, then: Then) {
         self.pending = Some(Pending { tag, then });
         self.phase = Phase::Waiting;
-    }
-
-    fn start_tls(&mut self, tag: &Tag, out: &mut Vec<u8>) -> Option<Step> {
-        if self.tls || !self.config.starttls {
-            self.refuse(Some(tag), &Reply::bad("there is no TLS to be started"), out);
-            return None;
-        }
-        self.phase = Phase::Tls;
-        if !self.input.is_empty() {
-            return None;
-        }
-        Reply::ok("begin TLS now").write_to(tag.as_str(), out);
-        Some(Step::StartTls)
-    }
-
-    fn may_say_passwords(&self) -> bool {
-        self.tls || self.config.plaintext_login
-    }
-
-    fn log_in(&mut self, tag: Tag, who: Credentials, out: &mut Vec<u8>) -> Option<Step> {
-        if !self.may_say_passwords() {
-            let reply = Reply::no("not without TLS").with(Code::PrivacyRequired);
-            reply.write_to(tag.as_str(), out);
-            return None;
-        }
-        let user = who.authzid.as_deref().unwrap_or(&who.authcid);
-        self.wait(tag, Then::LogIn(user.into()));
-        Some(Step::Authenticate(who))
-    }
-
-    fn authenticate(
-        &mut self,
-        tag: Tag,
-        mechanism: &str,
-        initial: Option<Vec<u8>>,
-        out: &mut Vec<u8>,
-    ) -> Option<Step> {
-        let refusal = match Exchange::begin(mechanism) {
-            Some(_) if !self.may_say_passwords() => {
-                Reply::no("not without TLS").with(Code::PrivacyRequired)
-            }
-            Some((exchange, question)) => match initial {
-                Some(line) => return self.heard(tag, exchange.hear(&line), out),
-                None => return self.heard(tag, Heard::Ask(exchange, question), out),
-            },
-            None => Reply::no("that mechanism is unknown").with(Code::Cannot),
-        };
-        refusal.write_to(tag.as_str(), out);
-        None
-    }
-
-    fn heard(&mut self, tag: Tag, heard: Heard, out: &mut Vec<u8>) -> Option<Step> {
-        self.phase = Phase::Command;
-        match heard {
-            Heard::Ask(exchange, question) => {
-                out.extend_from_slice(b"+ ");
-                out.extend_from_slice(question.as_bytes());
-                out.extend_from_slice(b"\r\n");
-                self.phase = Phase::Sasl(exchange);
-                self.pending = Some(Pending {
-                    tag,
-                    then: Then::Nothing,
-                });
-                None
-            }
-            Heard::Bad(text) => {
-                self.refuse(Some(&tag), &Reply::bad(text), out);
-                None
-            }
-            Heard::Done(who) => self.log_in(tag, who, out),
-        }
-    }
-
-    /// A line of an exchange of AUTHENTICATE.
-    fn sasl(&mut self, out: &mut Vec<u8>) -> Option<Step> {
-        let (text, next) = match self.input.line(SASL_LINE_OCTETS_MAX) {
-            Line::Ends(text, next) => (text, next),
-            Line::Open => return Some(Step::Read),
-            Line::TooLong => {
-                self.phase = Phase::SkipLine;
-                let tag = self.pending.take().map(|pending| pending.tag);
-                self.refuse(tag.as_ref(), &Reply::bad("the line is too long"), out);
-                return None;
-            }
-        };
-        let line = self.input.upto(text).to_vec();
-        self.input.consume(next);
-        let phase = std::mem::replace(&mut self.phase, Phase::Command);
-        let (Phase::Sasl(exchange), Some(pending)) = (phase, self.pending.take()) else {
-            return None; // there is an exchange, or this would not have been called
-        };
-        self.heard(pending.tag, exchange.hear(&line), out)
     }
 
     /// A line while idling: anything ends it, and only `DONE` is right (RFC 2177 §3).
@@ -626,60 +533,6 @@ impl Server {
         Some(Step::IdleEnd)
     }
 
-    fn append(
-        &mut self,
-        tag: Tag,
-        append: Append,
-        literal: Literal,
-        out: &mut Vec<u8>,
-    ) -> Option<Step> {
-        let refusal = match literal.octets {
-            0 => Reply::no("a message is not empty").with(Code::Cannot),
-            octets if octets > self.config.limits.append_octets => {
-                Reply::no("the message is too large").with(Code::TooBig)
-            }
-            left => {
-                self.wait(tag, Then::Nothing);
-                self.phase = Phase::AppendAsked {
-                    left,
-                    waits: literal.waits,
-                };
-                return Some(Step::AppendBegin(append));
-            }
-        };
-        self.skip(Some(literal), out);
-        if !matches!(self.phase, Phase::Closed) {
-            refusal.write_to(tag.as_str(), out);
-        }
-        None
-    }
-
-    /// The line end behind a message; anything else spoils it.
-    fn append_tail(&mut self, out: &mut Vec<u8>) -> Option<Step> {
-        let announced = match self.input.line(self.config.limits.line_octets) {
-            Line::Open => return Some(Step::Read),
-            Line::Ends(0, next) => {
-                self.input.consume(next);
-                self.phase = Phase::Waiting;
-                return Some(Step::AppendEnd);
-            }
-            Line::Ends(text, next) => {
-                let announced = literal_at_end(self.input.last_line(text));
-                self.input.consume(next);
-                Some(announced)
-            }
-            Line::TooLong => None,
-        };
-        let tag = self.pending.take().map(|pending| pending.tag);
-        self.phase = Phase::SkipLine;
-        let reply = Reply::bad("the line must end behind the message");
-        self.refuse(tag.as_ref(), &reply, out);
-        if let Some(announced) = announced {
-            self.skip(announced, out);
-        }
-        Some(Step::AppendAbort)
-    }
-
     fn capabilities(&self) -> String {
         let starttls = self.config.starttls && !self.tls && self.user.is_none();
         capabilities(self.user.is_some(), starttls, self.may_say_passwords())
@@ -688,6 +541,3 @@ impl Server {
 
 /// More than any client sends in one command; each is read again for each that follows.
 const LITERALS_MAX: usize = 64;
-
-/// More than any response of the mechanisms is long.
-const SASL_LINE_OCTETS_MAX: usize = 4096;

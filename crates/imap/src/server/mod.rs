@@ -15,10 +15,12 @@
 //! mailbox and no policy: whatever needs them leaves as a step, and the session waits until
 //! [`Server::answer`].
 
+mod append;
 mod capability;
 mod checkpoint;
 mod config;
 mod input;
+mod login;
 mod machine;
 mod sasl;
 mod step;
