@@ -14,7 +14,10 @@ fn main() -> io::Result<()> {
     metrics.sort_by_key(|metric| (room(metric), metric.name));
     fs::write(root.join("docs/metrics.md"), table(&metrics))?;
     let dashboard = serde_json::to_string_pretty(&dashboard(&metrics))?;
-    fs::write(root.join("grafana/dashboards/heronry.json"), dashboard + "\n")
+    fs::write(
+        root.join("grafana/dashboards/heronry.json"),
+        dashboard + "\n",
+    )
 }
 
 /// `queue` of `heronry_queue_messages`.
@@ -29,11 +32,23 @@ fn rooms(metrics: &[Metric]) -> impl Iterator<Item = &[Metric]> {
 fn table(metrics: &[Metric]) -> String {
     let mut text = String::from(HEAD);
     for metrics in rooms(metrics) {
-        let _ = write!(text, "\n## {}\n\n| metric | kind | labels | tells |\n|---|---|---|---|\n", room(&metrics[0]));
+        let _ = write!(
+            text,
+            "\n## {}\n\n| metric | kind | labels | tells |\n|---|---|---|---|\n",
+            room(&metrics[0])
+        );
         for metric in metrics {
-            let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let labels: Vec<_> = metric
+                .labels
+                .iter()
+                .map(|label| format!("`{label}`"))
+                .collect();
             let (kind, labels) = (kind(metric.kind), labels.join(", "));
-            let _ = writeln!(text, "| `{}` | {kind} | {labels} | {} |", metric.name, metric.help);
+            let _ = writeln!(
+                text,
+                "| `{}` | {kind} | {labels} | {} |",
+                metric.name, metric.help
+            );
         }
     }
     text
@@ -129,9 +144,19 @@ fn panel(metric: &Metric, id: usize, place: Value) -> Value {
 fn queries(metric: &Metric) -> Vec<(String, String)> {
     let name = metric.name;
     let labels = metric.labels.join(", ");
-    let legend: Vec<_> = metric.labels.iter().map(|label| format!("{{{{{label}}}}}")).collect();
+    let legend: Vec<_> = metric
+        .labels
+        .iter()
+        .map(|label| format!("{{{{{label}}}}}"))
+        .collect();
     let legend = legend.join(" ");
-    let by = |labels: &str| if labels.is_empty() { String::new() } else { format!(" by ({labels})") };
+    let by = |labels: &str| {
+        if labels.is_empty() {
+            String::new()
+        } else {
+            format!(" by ({labels})")
+        }
+    };
     match metric.kind {
         Kind::Counter => {
             let rate = format!("sum{}(rate({name}{SELECT}[$__rate_interval]))", by(&labels));
@@ -145,7 +170,10 @@ fn queries(metric: &Metric) -> Vec<(String, String)> {
                 let labels = by(labels.trim_end_matches(", "));
                 let rate = format!("rate({name}_bucket{SELECT}[$__rate_interval])");
                 let expression = format!("histogram_quantile({quantile}, sum{labels}({rate}))");
-                (expression, format!("p{} {legend}", quantile * 100.0).trim().to_owned())
+                (
+                    expression,
+                    format!("p{} {legend}", quantile * 100.0).trim().to_owned(),
+                )
             })
             .collect(),
     }
@@ -153,7 +181,11 @@ fn queries(metric: &Metric) -> Vec<(String, String)> {
 
 fn unit(metric: &Metric) -> &'static str {
     let name = metric.name.trim_end_matches("_total");
-    match (metric.kind, name.ends_with("_octets"), name.ends_with("_seconds")) {
+    match (
+        metric.kind,
+        name.ends_with("_octets"),
+        name.ends_with("_seconds"),
+    ) {
         (Kind::Counter, true, _) => "Bps",
         (Kind::Counter, false, _) => "cps",
         (_, true, _) => "bytes",

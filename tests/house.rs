@@ -1,5 +1,8 @@
 //! The rules of the house, with file and line for whoever breaks them.
-#![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its files has failed"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,8 +36,14 @@ const IMPURE: [&str; 5] = ["hickory-resolver", "ractor", "rustls", "sled", "toki
 
 const LINES_MAX: usize = 600;
 
-const ACTOR_SECTIONS: [&str; 6] =
-    ["Owns", "Hears", "Says", "Supervised by", "When it crashes", "Metrics"];
+const ACTOR_SECTIONS: [&str; 6] = [
+    "Owns",
+    "Hears",
+    "Says",
+    "Supervised by",
+    "When it crashes",
+    "Metrics",
+];
 
 #[test]
 fn a_crate_uses_only_what_stands_below_it() {
@@ -42,17 +51,32 @@ fn a_crate_uses_only_what_stands_below_it() {
     let mut wrong = Wrong::default();
     for (name, manifest) in manifests() {
         let Some(floor) = floors.get(name.as_str()) else {
-            wrong.say(&manifest, 1, format!("{name} stands on no floor: give it one in the table"));
+            wrong.say(
+                &manifest,
+                1,
+                format!("{name} stands on no floor: give it one in the table"),
+            );
             continue;
         };
         for (line, used) in dependencies(&manifest) {
             if name != "testkit" && used == "testkit" {
                 wrong.say(&manifest, line, "the testkit is for tests".to_owned());
-            } else if floors.get(used.as_str()).is_some_and(|below| below >= floor) {
-                wrong.say(&manifest, line, format!("{name} does not stand above {used}"));
+            } else if floors
+                .get(used.as_str())
+                .is_some_and(|below| below >= floor)
+            {
+                wrong.say(
+                    &manifest,
+                    line,
+                    format!("{name} does not stand above {used}"),
+                );
             }
             if PURE.contains(&name.as_str()) && IMPURE.contains(&used.as_str()) {
-                wrong.say(&manifest, line, format!("{name} is pure and does without {used}"));
+                wrong.say(
+                    &manifest,
+                    line,
+                    format!("{name} is pure and does without {used}"),
+                );
             }
         }
     }
@@ -70,7 +94,12 @@ fn actors_know_contracts_but_not_each_other() {
         .collect();
     let mut wrong = Wrong::default();
     for file in sources(&rooms) {
-        let own = file.strip_prefix(&rooms).unwrap().components().next().unwrap();
+        let own = file
+            .strip_prefix(&rooms)
+            .unwrap()
+            .components()
+            .next()
+            .unwrap();
         let own = own.as_os_str().to_str().unwrap();
         if ["lib.rs", "metrics.rs"].contains(&own) {
             continue; // the hall and the census: they name every room
@@ -105,13 +134,28 @@ fn halls_name_their_rooms_and_define_nothing() {
         }
         for (number, line) in lines(&file) {
             let what = line.strip_prefix("pub").map_or(line.as_str(), |rest| {
-                rest.split_once(") ").filter(|_| rest.starts_with('(')).map_or(rest, |(_, rest)| rest)
+                rest.split_once(") ")
+                    .filter(|_| rest.starts_with('('))
+                    .map_or(rest, |(_, rest)| rest)
             });
             let first = word(what.trim_start());
-            let definitions =
-                ["const", "enum", "fn", "impl", "macro_rules", "static", "struct", "trait", "type"];
+            let definitions = [
+                "const",
+                "enum",
+                "fn",
+                "impl",
+                "macro_rules",
+                "static",
+                "struct",
+                "trait",
+                "type",
+            ];
             if definitions.contains(&first) && !line.starts_with(' ') {
-                wrong.say(&file, number, format!("a hall defines nothing, but here is a {first}"));
+                wrong.say(
+                    &file,
+                    number,
+                    format!("a hall defines nothing, but here is a {first}"),
+                );
             }
         }
     }
@@ -124,8 +168,13 @@ fn every_file_begins_by_saying_what_it_is() {
     for file in every_source() {
         let text = fs::read_to_string(&file).unwrap();
         let first = text.lines().next().unwrap_or_default();
-        if !first.starts_with("//! ") || !first.ends_with(['.', ':', ',', ';']) && !continues(&text) {
-            wrong.say(&file, 1, "the first line is `//! ` and a sentence".to_owned());
+        if !first.starts_with("//! ") || !first.ends_with(['.', ':', ',', ';']) && !continues(&text)
+        {
+            wrong.say(
+                &file,
+                1,
+                "the first line is `//! ` and a sentence".to_owned(),
+            );
         }
     }
     wrong.none();
@@ -137,7 +186,11 @@ fn no_file_holds_two_rooms() {
     for file in every_source() {
         let count = lines(&file).len();
         if count > LINES_MAX {
-            wrong.say(&file, LINES_MAX, format!("{count} lines: look for the wall"));
+            wrong.say(
+                &file,
+                LINES_MAX,
+                format!("{count} lines: look for the wall"),
+            );
         }
     }
     wrong.none();
@@ -146,13 +199,18 @@ fn no_file_holds_two_rooms() {
 #[test]
 fn every_actor_says_what_happens_when_it_crashes() {
     let mut wrong = Wrong::default();
-    for file in sources(&root().join("actors/src")).into_iter().chain(sources(&root().join("src"))) {
+    for file in sources(&root().join("actors/src"))
+        .into_iter()
+        .chain(sources(&root().join("src")))
+    {
         let text = fs::read_to_string(&file).unwrap();
         if !text.lines().any(|line| line.starts_with("impl Actor for ")) {
             continue;
         }
-        let found: Vec<&str> =
-            text.lines().filter_map(|line| line.strip_prefix("//! # ")).collect();
+        let found: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! # "))
+            .collect();
         if found != ACTOR_SECTIONS {
             let what = format!("its sections are {found:?}, expected are {ACTOR_SECTIONS:?}");
             wrong.say(&file, 1, what);
@@ -180,7 +238,11 @@ fn every_rfc_that_is_cited_has_a_row() {
                 let rfc = word(after);
                 let is_number = !rfc.is_empty() && rfc.bytes().all(|digit| digit.is_ascii_digit());
                 if is_number && !rows.contains(rfc) {
-                    wrong.say(&file, number, format!("RFC {rfc} has no row in docs/rfc.md"));
+                    wrong.say(
+                        &file,
+                        number,
+                        format!("RFC {rfc} has no row in docs/rfc.md"),
+                    );
                 }
             }
         }
@@ -193,13 +255,20 @@ fn what_the_table_of_rfcs_points_at_is_there() {
     let path = root().join("docs/rfc.md");
     let mut wrong = Wrong::default();
     for (number, line) in lines(&path) {
-        let Some(shown) = line.strip_suffix('|').and_then(|line| line.rsplit('|').next()) else {
+        let Some(shown) = line
+            .strip_suffix('|')
+            .and_then(|line| line.rsplit('|').next())
+        else {
             continue;
         };
         if !line.starts_with('|') || !line[2..].starts_with(|c: char| c.is_ascii_digit()) {
             continue;
         }
-        for place in shown.split(',').map(str::trim).filter(|place| !place.is_empty()) {
+        for place in shown
+            .split(',')
+            .map(str::trim)
+            .filter(|place| !place.is_empty())
+        {
             let is_there = ["", "tests/"].iter().any(|base| {
                 let path = root().join(format!("{base}{place}"));
                 path.exists() || path.with_extension("rs").exists()
@@ -216,13 +285,16 @@ fn what_the_table_of_rfcs_points_at_is_there() {
 fn metrics_documents_and_dashboard_agree() {
     let mut declared = BTreeMap::new();
     for file in every_source() {
-        if file.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "examples") {
+        if file
+            .components()
+            .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "examples")
+        {
             continue;
         }
         for (number, line) in lines(&file) {
             let line = line.trim_start();
-            let is_declared = line.starts_with("name: \"heronry_")
-                || line.contains(": &str = \"heronry_");
+            let is_declared =
+                line.starts_with("name: \"heronry_") || line.contains(": &str = \"heronry_");
             if let Some(name) = quoted(line).filter(|_| is_declared) {
                 declared.insert(name.to_owned(), (file.clone(), number));
             }
@@ -231,7 +303,11 @@ fn metrics_documents_and_dashboard_agree() {
     declared.retain(|name, _| !name.starts_with("heronry_test_"));
     assert!(declared.len() > 20, "the metrics are found: {declared:?}");
     let mut wrong = Wrong::default();
-    for name in ["docs/metrics.md", "grafana/dashboards/heronry.json", "grafana/alerts.yml"] {
+    for name in [
+        "docs/metrics.md",
+        "grafana/dashboards/heronry.json",
+        "grafana/alerts.yml",
+    ] {
         let path = root().join(name);
         let mut found = BTreeSet::new();
         for (number, line) in lines(&path) {
@@ -264,7 +340,11 @@ fn every_alert_has_a_runbook_line() {
     assert!(!alerts.is_empty());
     for alert in alerts {
         if !alert.contains("runbook: \"") || !alert.contains("summary: \"") {
-            wrong.say(&path, 1, format!("{} has no summary or no runbook line", word(alert)));
+            wrong.say(
+                &path,
+                1,
+                format!("{} has no summary or no runbook line", word(alert)),
+            );
         }
     }
     wrong.none();
@@ -276,7 +356,9 @@ fn nothing_names_a_place_on_somebodys_machine() {
     let mut wrong = Wrong::default();
     let documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name));
     let folders = ["docs", "grafana", "tests"].map(|name| root().join(name));
-    let texts = folders.iter().flat_map(|folder| files(folder, &["md", "toml", "yml", "txt", "json", "py"]));
+    let texts = folders
+        .iter()
+        .flat_map(|folder| files(folder, &["md", "toml", "yml", "txt", "json", "py"]));
     for file in every_source().into_iter().chain(documents).chain(texts) {
         let Ok(text) = fs::read_to_string(&file) else {
             continue; // mail is not always text
@@ -284,7 +366,9 @@ fn nothing_names_a_place_on_somebodys_machine() {
         for (number, line) in (1..).zip(text.lines()) {
             for home in &homes {
                 let begins = |at: usize| {
-                    !line[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '}'))
+                    !line[..at].ends_with(|c: char| {
+                        c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '}')
+                    })
                 };
                 if line.match_indices(home.as_str()).any(|(at, _)| begins(at)) {
                     wrong.say(&file, number, format!("a path below {home}"));
@@ -317,8 +401,20 @@ fn root() -> &'static Path {
 
 /// Every source file of ours, tests and examples included.
 fn every_source() -> Vec<PathBuf> {
-    let folders = ["actors", "benches", "crates", "examples", "fuzz", "src", "supervision", "tests"];
-    folders.iter().flat_map(|folder| sources(&root().join(folder))).collect()
+    let folders = [
+        "actors",
+        "benches",
+        "crates",
+        "examples",
+        "fuzz",
+        "src",
+        "supervision",
+        "tests",
+    ];
+    folders
+        .iter()
+        .flat_map(|folder| sources(&root().join(folder)))
+        .collect()
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -333,7 +429,10 @@ fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() && !path.ends_with("target") {
             found.extend(files(&path, extensions));
-        } else if path.extension().is_some_and(|own| extensions.iter().any(|name| own == *name)) {
+        } else if path
+            .extension()
+            .is_some_and(|own| extensions.iter().any(|name| own == *name))
+        {
             found.push(path);
         }
     }
@@ -349,7 +448,11 @@ fn lines(file: &Path) -> Vec<(usize, String)> {
 /// The name and the manifest of each crate.
 fn manifests() -> Vec<(String, PathBuf)> {
     let mut folders = vec![root().join("actors"), root().join("supervision")];
-    folders.extend(fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path()));
+    folders.extend(
+        fs::read_dir(root().join("crates"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path()),
+    );
     let mut manifests = vec![("heronry".to_owned(), root().join("Cargo.toml"))];
     for folder in folders {
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
@@ -375,7 +478,9 @@ fn dependencies(manifest: &Path) -> Vec<(usize, String)> {
 
 /// The letters, digits and underscores at the beginning.
 fn word(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(text.len());
     &text[..end]
 }
 
@@ -394,5 +499,7 @@ fn named(line: &str) -> Vec<&str> {
 
 /// Whether the sentence of the first line goes on in the second.
 fn continues(text: &str) -> bool {
-    text.lines().nth(1).is_some_and(|line| line.starts_with("//! "))
+    text.lines()
+        .nth(1)
+        .is_some_and(|line| line.starts_with("//! "))
 }

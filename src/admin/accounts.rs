@@ -24,11 +24,18 @@ impl Desk {
             let quota = quota(account.quota);
             let address = account.address;
             if update && self.row(&address)?.is_some() {
-                changes.push(AccountChange::SetPassword(address.clone(), account.password));
+                changes.push(AccountChange::SetPassword(
+                    address.clone(),
+                    account.password,
+                ));
                 changes.push(AccountChange::SetQuota(address, quota));
             } else {
                 let password = account.password;
-                changes.push(AccountChange::AddAccount(NewAccount { address, password, quota }));
+                changes.push(AccountChange::AddAccount(NewAccount {
+                    address,
+                    password,
+                    quota,
+                }));
             }
         }
         self.change(changes).await
@@ -39,21 +46,33 @@ impl Desk {
         domain: Option<&Domain>,
         after: Option<&Address>,
     ) -> Result<Page<AccountView>, Refusal> {
-        let rows = self.parts.accounts.accounts(domain, after, PAGE_MAX + 1).map_err(refused)?;
+        let rows = self
+            .parts
+            .accounts
+            .accounts(domain, after, PAGE_MAX + 1)
+            .map_err(refused)?;
         let more = rows.len() > PAGE_MAX;
         let items = rows.into_iter().take(PAGE_MAX).map(view).collect();
         Ok(Page { items, more })
     }
 
     pub(super) fn show_account(&self, address: &Address) -> Result<AccountView, Refusal> {
-        let row = self.row(address)?.ok_or_else(|| missing(format!("account {address}")))?;
+        let row = self
+            .row(address)?
+            .ok_or_else(|| missing(format!("account {address}")))?;
         let mailboxes = self.parts.mail.mailboxes(row.id).map_err(refused)?;
         let holds = Holdings {
             mailboxes: mailboxes.len() as u64,
-            messages: mailboxes.iter().map(|mailbox| u64::from(mailbox.messages)).sum(),
+            messages: mailboxes
+                .iter()
+                .map(|mailbox| u64::from(mailbox.messages))
+                .sum(),
             octets: mailboxes.iter().map(|mailbox| mailbox.octets).sum(),
         };
-        Ok(AccountView { holds: Some(holds), ..view(row) })
+        Ok(AccountView {
+            holds: Some(holds),
+            ..view(row)
+        })
     }
 
     pub(super) async fn set_password(
@@ -62,7 +81,8 @@ impl Desk {
         password: Option<String>,
     ) -> Result<(), Refusal> {
         check_hash(password.as_deref())?;
-        self.change(vec![AccountChange::SetPassword(address, password)]).await
+        self.change(vec![AccountChange::SetPassword(address, password)])
+            .await
     }
 
     pub(super) async fn set_quota(
@@ -70,12 +90,16 @@ impl Desk {
         address: Address,
         wanted: QuotaView,
     ) -> Result<(), Refusal> {
-        self.change(vec![AccountChange::SetQuota(address, quota(wanted))]).await
+        self.change(vec![AccountChange::SetQuota(address, quota(wanted))])
+            .await
     }
 
     pub(super) async fn remove_account(&self, address: Address) -> Result<(), Refusal> {
-        let row = self.row(&address)?.ok_or_else(|| missing(format!("account {address}")))?;
-        self.change(vec![AccountChange::RemoveAccount(address)]).await?;
+        let row = self
+            .row(&address)?
+            .ok_or_else(|| missing(format!("account {address}")))?;
+        self.change(vec![AccountChange::RemoveAccount(address)])
+            .await?;
         // Its writer has nothing left to write to.
         self.parts.mailboxes.stop_entity(&row.id).await;
         Ok(())
@@ -91,7 +115,11 @@ impl Desk {
 
     pub(super) fn domains(&self) -> Result<Vec<DomainView>, Refusal> {
         let domains = self.parts.accounts.domains().map_err(refused)?;
-        let view = |domain| DomainView { domain, accounts: None, aliases: None };
+        let view = |domain| DomainView {
+            domain,
+            accounts: None,
+            aliases: None,
+        };
         Ok(domains.into_iter().map(view).collect())
     }
 
@@ -103,8 +131,9 @@ impl Desk {
         let mut accounts = 0;
         let mut after: Option<Address> = None;
         loop {
-            let page =
-                store.accounts(Some(&domain), after.as_ref(), PAGE_MAX).map_err(refused)?;
+            let page = store
+                .accounts(Some(&domain), after.as_ref(), PAGE_MAX)
+                .map_err(refused)?;
             accounts += page.len() as u64;
             match page.last() {
                 Some(last) if page.len() == PAGE_MAX => after = Some(last.address.clone()),
@@ -112,7 +141,11 @@ impl Desk {
             }
         }
         let aliases = store.aliases(Some(&domain)).map_err(refused)?.len() as u64;
-        Ok(DomainView { domain, accounts: Some(accounts), aliases: Some(aliases) })
+        Ok(DomainView {
+            domain,
+            accounts: Some(accounts),
+            aliases: Some(aliases),
+        })
     }
 
     pub(super) async fn add_alias(&self, view: AliasView) -> Result<(), Refusal> {
@@ -121,11 +154,13 @@ impl Desk {
             return Err(Refusal::new(RefusalKind::Wrong, what));
         }
         let AliasName { local, domain } = view.alias;
-        self.change(vec![AccountChange::PutAlias(local, domain, view.targets)]).await
+        self.change(vec![AccountChange::PutAlias(local, domain, view.targets)])
+            .await
     }
 
     pub(super) async fn remove_alias(&self, alias: AliasName) -> Result<(), Refusal> {
-        self.change(vec![AccountChange::RemoveAlias(alias.local, alias.domain)]).await
+        self.change(vec![AccountChange::RemoveAlias(alias.local, alias.domain)])
+            .await
     }
 
     pub(super) fn aliases(&self, domain: Option<&Domain>) -> Result<Vec<AliasView>, Refusal> {
@@ -138,7 +173,12 @@ impl Desk {
     }
 
     pub(super) fn show_alias(&self, alias: AliasName) -> Result<AliasView, Refusal> {
-        match self.parts.accounts.entry(&alias.local, &alias.domain).map_err(refused)? {
+        match self
+            .parts
+            .accounts
+            .entry(&alias.local, &alias.domain)
+            .map_err(refused)?
+        {
             Some(Entry::Alias(targets)) => Ok(AliasView { alias, targets }),
             Some(Entry::Account(_)) => {
                 let what = format!("{alias} is an account, not an alias");
@@ -151,12 +191,19 @@ impl Desk {
     async fn change(&self, changes: Vec<AccountChange>) -> Result<(), Refusal> {
         // Accounts are one house: any shard's fence says that it is still ours.
         let fence = self.fence(Shard::nth(0))?;
-        self.parts.accounts.change(fence, changes).await.map_err(refused)
+        self.parts
+            .accounts
+            .change(fence, changes)
+            .await
+            .map_err(refused)
     }
 
     fn row(&self, address: &Address) -> Result<Option<AccountRow>, Refusal> {
         let store = &self.parts.accounts;
-        match store.entry(address.local(), address.domain()).map_err(refused)? {
+        match store
+            .entry(address.local(), address.domain())
+            .map_err(refused)?
+        {
             Some(Entry::Account(id)) => store.account(id).map_err(refused),
             Some(Entry::Alias(_)) | None => Ok(None),
         }
@@ -183,12 +230,18 @@ fn view(row: AccountRow) -> AccountView {
         address: row.address,
         id: row.id.0,
         can_log_in: row.password.is_some(),
-        quota: QuotaView { octets: row.quota.octets, messages: row.quota.messages },
+        quota: QuotaView {
+            octets: row.quota.octets,
+            messages: row.quota.messages,
+        },
         created: row.created.to_string(),
         holds: None,
     }
 }
 
 fn quota(view: QuotaView) -> Quota {
-    Quota { octets: view.octets, messages: view.messages }
+    Quota {
+        octets: view.octets,
+        messages: view.messages,
+    }
 }

@@ -68,9 +68,7 @@ impl Desk {
             Request::AccountPassword { address, password } => {
                 done(self.set_password(address, password).await?)
             }
-            Request::AccountQuota { address, quota } => {
-                done(self.set_quota(address, quota).await?)
-            }
+            Request::AccountQuota { address, quota } => done(self.set_quota(address, quota).await?),
             Request::AccountRemove { address } => done(self.remove_account(address).await?),
             Request::AccountShow { address } => done(self.show_account(&address)?),
             Request::AliasAdd(alias) => done(self.add_alias(alias).await?),
@@ -118,7 +116,10 @@ impl Desk {
 
 fn done(value: impl Serialize) -> Result<Value, Refusal> {
     serde_json::to_value(value).map_err(|error| {
-        Refusal::new(RefusalKind::Broken, format!("the answer cannot be written: {error}"))
+        Refusal::new(
+            RefusalKind::Broken,
+            format!("the answer cannot be written: {error}"),
+        )
     })
 }
 

@@ -38,7 +38,10 @@ fn router(recorder: Recorder, view: TreeView) -> Router {
 async fn ready(view: TreeView) -> impl IntoResponse {
     match view.ready() {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+        Err(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {why}\n"),
+        ),
     }
 }
 

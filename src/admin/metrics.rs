@@ -31,7 +31,9 @@ impl Recorder {
             .install_recorder()?;
         let all = Self::measured(metrics);
         telemetry::describe(&all);
-        all.iter().filter(|metric| metric.labels.is_empty()).for_each(show_zero);
+        all.iter()
+            .filter(|metric| metric.labels.is_empty())
+            .for_each(show_zero);
         Ok(Self(Arc::new(handle)))
     }
 
@@ -67,7 +69,12 @@ fn metric(row: &MetricRow) -> Metric {
         MetricKind::Gauge => Kind::Gauge,
         MetricKind::Histogram => Kind::Histogram,
     };
-    Metric { name: row.name, kind, labels: row.labels, help: row.help }
+    Metric {
+        name: row.name,
+        kind,
+        labels: row.labels,
+        help: row.help,
+    }
 }
 
 /// From a cache hit to a peer's time-out.
@@ -75,7 +82,6 @@ const SECONDS: [f64; 14] = [
     0.000_05, 0.000_2, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0,
 ];
 /// From a note to the largest attachment.
-const OCTETS: [f64; 8] =
-    [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 10e6, 100e6];
+const OCTETS: [f64; 8] = [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 10e6, 100e6];
 /// How many at once.
 const COUNTS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];

@@ -393,7 +393,11 @@ mod tests {
         ];
         for request in requests {
             let line = serde_json::to_string(&request).unwrap();
-            assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request, "{line}");
+            assert_eq!(
+                serde_json::from_str::<Request>(&line).unwrap(),
+                request,
+                "{line}"
+            );
         }
         let answer = Answer::Refused(Refusal::new(RefusalKind::Missing, "no such account"));
         let line = serde_json::to_string(&answer).unwrap();
@@ -407,7 +411,10 @@ mod tests {
     #[test]
     fn a_catch_all_is_written_with_nothing_before_the_at() {
         let name: AliasName = "@Example.test".parse().unwrap();
-        assert_eq!((name.local.as_str(), name.to_string().as_str()), ("", "@example.test"));
+        assert_eq!(
+            (name.local.as_str(), name.to_string().as_str()),
+            ("", "@example.test")
+        );
         assert!("example.test".parse::<AliasName>().is_err());
     }
 }

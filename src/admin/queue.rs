@@ -87,26 +87,42 @@ impl Desk {
                 && state.state == State::Open
                 && only.is_none_or(|only| only == domain)
             {
-                by_domain.entry(domain).or_default().push((number, Settle::Hasten(now)));
+                by_domain
+                    .entry(domain)
+                    .or_default()
+                    .push((number, Settle::Hasten(now)));
             }
         }
         let mut hastened = 0;
         for (domain, what) in by_domain {
             hastened += what.len();
             let fence = self.fence(Shard::of_domain(domain))?;
-            self.parts.spool.settle(fence, message.id, what).await.map_err(refused)?;
+            self.parts
+                .spool
+                .settle(fence, message.id, what)
+                .await
+                .map_err(refused)?;
             // A queue that cannot be told finds it due in the spool.
-            drop(self.parts.queues.cast(domain, QueueMsg::Flush(Some(message.id))));
+            drop(
+                self.parts
+                    .queues
+                    .cast(domain, QueueMsg::Flush(Some(message.id))),
+            );
         }
         Ok(hastened)
     }
 
     fn spooled(&self, id: MessageId) -> Result<Spooled, Refusal> {
         let missing = || {
-            let what = format!("message {id} is not waiting; it was delivered, returned, or never here");
+            let what =
+                format!("message {id} is not waiting; it was delivered, returned, or never here");
             Refusal::new(RefusalKind::Missing, what)
         };
-        self.parts.spool.get(id).map_err(refused)?.ok_or_else(missing)
+        self.parts
+            .spool
+            .get(id)
+            .map_err(refused)?
+            .ok_or_else(missing)
     }
 
     async fn view(
@@ -127,9 +143,7 @@ impl Desk {
                 continue;
             }
             let why = match (&state.last, remote) {
-                (None, Some(domain)) if state.state == State::Open => {
-                    self.held(domain, held).await
-                }
+                (None, Some(domain)) if state.state == State::Open => self.held(domain, held).await,
                 (last, _) => last.as_ref().map(ToString::to_string),
             };
             views.push(RecipientView {
@@ -156,7 +170,11 @@ impl Desk {
         if let Some(known) = held.get(domain) {
             return known.clone();
         }
-        let asked = self.parts.queues.call(domain, QueueMsg::Inspect, INSPECT_LIMIT).await;
+        let asked = self
+            .parts
+            .queues
+            .call(domain, QueueMsg::Inspect, INSPECT_LIMIT)
+            .await;
         let why = match asked {
             Ok(report) => report.held.or(report.last),
             Err(error) => Some(format!("its queue does not answer: {error}")),
@@ -168,7 +186,9 @@ impl Desk {
 
 fn recipients(message: &Spooled) -> impl Iterator<Item = (u32, &Recipient, &RecipientState)> {
     let both = message.envelope.recipients.iter().zip(&message.states);
-    (0..).zip(both).map(|(number, (recipient, state))| (number, recipient, state))
+    (0..)
+        .zip(both)
+        .map(|(number, (recipient, state))| (number, recipient, state))
 }
 
 fn concerns(message: &Spooled, domain: Option<&Domain>) -> bool {

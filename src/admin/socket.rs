@@ -90,7 +90,9 @@ async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
                 Ok(value) => Answer::Done(value),
                 Err(refusal) => Answer::Refused(refusal),
             },
-            Ok(_) => refused(format!("a request is a line of at most {LINE_OCTETS_MAX} octets")),
+            Ok(_) => refused(format!(
+                "a request is a line of at most {LINE_OCTETS_MAX} octets"
+            )),
             Err(error) => refused(format!("the request is not understood: {error}")),
         };
         let mut answer = serde_json::to_vec(&answer)?;
@@ -107,7 +109,10 @@ fn refused(message: String) -> Answer {
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot listen on {}: {error}", path.display()))
+    io::Error::new(
+        error.kind(),
+        format!("cannot listen on {}: {error}", path.display()),
+    )
 }
 
 /// Operators are few; a program that forgets to hang up must not take every descriptor.

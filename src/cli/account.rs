@@ -71,7 +71,11 @@ pub(super) struct Quota {
 impl Account {
     pub(super) fn run(self, client: &mut Client, output: &Output) -> Result<(), Failure> {
         match self {
-            Self::Add { address, password, quota } => {
+            Self::Add {
+                address,
+                password,
+                quota,
+            } => {
                 let said = format!("{address} added");
                 let account = AccountNew {
                     address,
@@ -79,14 +83,20 @@ impl Account {
                     quota: quota.view(),
                 };
                 let accounts = vec![account];
-                client.ask::<()>(&Request::AccountAdd { accounts, update: false })?;
+                client.ask::<()>(&Request::AccountAdd {
+                    accounts,
+                    update: false,
+                })?;
                 output.done(&said)
             }
             Self::Import(import) => import.run(client, output),
             Self::List { domain } => {
                 let accounts = client.ask_for_all(|last: Option<&AccountView>| {
                     let after = last.map(|view| view.address.clone());
-                    Request::AccountList { domain: domain.clone(), after }
+                    Request::AccountList {
+                        domain: domain.clone(),
+                        after,
+                    }
                 })?;
                 output.answer(&accounts, |accounts| rows(accounts))
             }
@@ -144,6 +154,13 @@ fn rows(accounts: &[AccountView]) -> String {
             view.created.clone(),
         ]
     };
-    let head = ["ADDRESS", "ID", "LOGIN", "OCTETS MAX", "MESSAGES MAX", "CREATED"];
+    let head = [
+        "ADDRESS",
+        "ID",
+        "LOGIN",
+        "OCTETS MAX",
+        "MESSAGES MAX",
+        "CREATED",
+    ];
     table(&head, &accounts.iter().map(row).collect::<Vec<_>>())
 }

@@ -3,7 +3,11 @@
 use clap::Subcommand;
 use mail::Address;
 
-use super::{Failure, client::Client, output::{Output, table}};
+use super::{
+    Failure,
+    client::Client,
+    output::{Output, table},
+};
 use crate::admin::protocol::{AliasName, AliasView, Request};
 
 #[derive(Debug, Subcommand)]
@@ -60,7 +64,11 @@ impl Alias {
 
 fn rows(aliases: &[AliasView]) -> String {
     let targets = |view: &AliasView| {
-        view.targets.iter().map(Address::to_string).collect::<Vec<_>>().join(", ")
+        view.targets
+            .iter()
+            .map(Address::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let rows: Vec<_> = aliases
         .iter()

@@ -21,7 +21,8 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
         let read = Config::read(&self.config)?;
-        read.effective.check_listeners(&self.config.display().to_string())?;
+        read.effective
+            .check_listeners(&self.config.display().to_string())?;
         let output = Output { json: self.json };
         output.answer(&read.to_json(), |_| read.to_string())
     }

@@ -11,7 +11,10 @@ use serde::de::DeserializeOwned;
 
 use super::{Failure, args::Reach, demo};
 use crate::{
-    admin::{SOCKET_NAME, protocol::{Answer, LINE_OCTETS_MAX, Page, Request}},
+    admin::{
+        SOCKET_NAME,
+        protocol::{Answer, LINE_OCTETS_MAX, Page, Request},
+    },
     config::Config,
 };
 
@@ -43,13 +46,18 @@ impl Client {
             .set_read_timeout(Some(ANSWER_LIMIT))
             .and_then(|()| stream.set_write_timeout(Some(ANSWER_LIMIT)));
         limited.map_err(|error| Failure::unreachable(format!("{}: {error}", socket.display())))?;
-        Ok(Self { socket, stream: BufReader::new(stream) })
+        Ok(Self {
+            socket,
+            stream: BufReader::new(stream),
+        })
     }
 
     /// Asks, and reads the answer.
     pub(super) fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
         match self.exchange(request).map_err(|error| self.lost(&error))? {
-            Answer::Done(value) => serde_json::from_value(value).map_err(|error| self.lost(&error.into())),
+            Answer::Done(value) => {
+                serde_json::from_value(value).map_err(|error| self.lost(&error.into()))
+            }
             Answer::Refused(refusal) => Err(refusal.into()),
         }
     }
@@ -76,7 +84,10 @@ impl Client {
         self.stream.get_mut().write_all(&line)?;
         let mut answer = Vec::new();
         let limit = LINE_OCTETS_MAX as u64;
-        self.stream.by_ref().take(limit).read_until(b'\n', &mut answer)?;
+        self.stream
+            .by_ref()
+            .take(limit)
+            .read_until(b'\n', &mut answer)?;
         if answer.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -6,8 +6,8 @@ use std::{
     path::PathBuf,
 };
 
-use clap::Args;
 use actors::delivery::Hop;
+use clap::Args;
 use mail::Network;
 use world::dns::DnsServer;
 
@@ -60,22 +60,30 @@ impl Demo {
             protocol,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port_base + protocol.port())),
         };
-        let domain: mail::Domain =
-            daemon::DEMO_DOMAIN.parse().expect("the demo's domain is a domain");
+        let domain: mail::Domain = daemon::DEMO_DOMAIN
+            .parse()
+            .expect("the demo's domain is a domain");
         let mut config = Config {
-            hostname: daemon::DEMO_HOSTNAME.parse().expect("the demo's name is a domain"),
+            hostname: daemon::DEMO_HOSTNAME
+                .parse()
+                .expect("the demo's name is a domain"),
             data: self.data.unwrap_or_else(default_folder),
             domains: vec![domain],
             trusted: self.trust,
             login_without_tls: loopback.to_vec(),
-            listener: Protocol::ALL.iter().map(|&protocol| listener(protocol)).collect(),
-            tls: Tls { self_signed: true, ..Tls::default() },
+            listener: Protocol::ALL
+                .iter()
+                .map(|&protocol| listener(protocol))
+                .collect(),
+            tls: Tls {
+                self_signed: true,
+                ..Tls::default()
+            },
             ..Config::default()
         };
         // RFC 5321 §4.5.1 wants a postmaster in every domain.
         if self.accounts > 0 {
-            config.address.postmaster =
-                Some(daemon::demo_account(0));
+            config.address.postmaster = Some(daemon::demo_account(0));
         }
         config.delivery.dns = self.dns.is_some();
         config.delivery.relay = self.relay;
@@ -91,11 +99,18 @@ impl Demo {
 
 /// Where a demo keeps its mail if nobody says otherwise.
 pub(super) fn default_folder() -> PathBuf {
-    let own = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let own = |name: &str| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     own("XDG_DATA_HOME")
         .filter(|path| path.is_absolute())
         .or_else(|| own("HOME").map(|home| home.join(".local/share")))
-        .map_or_else(|| PathBuf::from("heronry-demo"), |base| base.join("heronry/demo"))
+        .map_or_else(
+            || PathBuf::from("heronry-demo"),
+            |base| base.join("heronry/demo"),
+        )
 }
 
 /// The highest standard port is 995.
@@ -119,14 +134,20 @@ mod tests {
 
     fn config(words: &[&str]) -> Config {
         let words = std::iter::once(&"demo").chain(words);
-        Words::try_parse_from(words).map(|words| words.demo.config()).unwrap_or_default()
+        Words::try_parse_from(words)
+            .map(|words| words.demo.config())
+            .unwrap_or_default()
     }
 
     #[test]
     fn a_listener_is_at_the_base_plus_its_standard_port() {
         let config = config(&["--data", "x", "--port-base", "4000"]);
         let port = |protocol| {
-            let listener = config.listener.iter().find(|l| l.protocol == protocol).unwrap();
+            let listener = config
+                .listener
+                .iter()
+                .find(|l| l.protocol == protocol)
+                .unwrap();
             (listener.address.ip().is_loopback(), listener.address.port())
         };
         assert_eq!(port(Protocol::Smtp), (true, 4025));

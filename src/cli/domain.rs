@@ -2,7 +2,11 @@
 
 use clap::Subcommand;
 
-use super::{Failure, client::Client, output::{Output, table}};
+use super::{
+    Failure,
+    client::Client,
+    output::{Output, table},
+};
 use crate::admin::protocol::{DomainView, Request};
 
 #[derive(Debug, Subcommand)]
@@ -37,7 +41,10 @@ impl Domain {
             Self::List => {
                 let domains: Vec<DomainView> = client.ask(&Request::DomainList)?;
                 output.answer(&domains, |domains| {
-                    domains.iter().map(|view| format!("{}\n", view.domain)).collect()
+                    domains
+                        .iter()
+                        .map(|view| format!("{}\n", view.domain))
+                        .collect()
                 })
             }
             Self::Show { domain } => {

@@ -12,7 +12,11 @@ use mail::{Address, Secret};
 use serde::{Deserialize, Serialize};
 use world::SystemRandom;
 
-use super::{Failure, client::Client, output::{Output, counted}};
+use super::{
+    Failure,
+    client::Client,
+    output::{Output, counted},
+};
 use crate::admin::protocol::{AccountNew, PAGE_MAX, QuotaView, Request};
 
 /// Adds many accounts from a CSV file.
@@ -81,7 +85,10 @@ impl Import {
             let later = rest.split_off(rest.len().min(PAGE_MAX));
             let accounts = std::mem::replace(&mut rest, later);
             let count = accounts.len();
-            let request = Request::AccountAdd { accounts, update: self.update };
+            let request = Request::AccountAdd {
+                accounts,
+                update: self.update,
+            };
             client.ask::<()>(&request).map_err(|failure| Failure {
                 message: format!(
                     "{}; {done} of {number} accounts were made before; with --update the file can be imported again",
@@ -92,19 +99,32 @@ impl Import {
             done += count;
         }
         let imported = Imported { accounts: number };
-        output.answer(&imported, |_| format!("{} imported\n", counted(number, "account")))
+        output.answer(&imported, |_| {
+            format!("{} imported\n", counted(number, "account"))
+        })
     }
 }
 
 fn read(name: &str, input: impl Read) -> Result<Vec<Wanted>, Failure> {
     let wrong = |line: u64, what: &str| Failure::usage(format!("{name}:{line}: {what}"));
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(input);
-    let columns = reader.headers().map_err(|error| wrong(1, &error.to_string()))?.clone();
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::Headers)
+        .from_reader(input);
+    let columns = reader
+        .headers()
+        .map_err(|error| wrong(1, &error.to_string()))?
+        .clone();
     if let Some(other) = columns.iter().find(|column| !COLUMNS.contains(column)) {
-        return Err(wrong(1, &format!("column {other:?} is not known; {}", COLUMNS.join(", "))));
+        return Err(wrong(
+            1,
+            &format!("column {other:?} is not known; {}", COLUMNS.join(", ")),
+        ));
     }
     if !columns.iter().any(|column| column == "address") {
-        return Err(wrong(1, "the first line names the columns, and one of them is address"));
+        return Err(wrong(
+            1,
+            "the first line names the columns, and one of them is address",
+        ));
     }
     let mut wanted = Vec::new();
     for record in reader.records() {
@@ -113,8 +133,9 @@ fn read(name: &str, input: impl Read) -> Result<Vec<Wanted>, Failure> {
             wrong(line, &error.to_string())
         })?;
         let line = record.position().map_or(0, csv::Position::line);
-        let row: Row =
-            record.deserialize(Some(&columns)).map_err(|error| wrong(line, &error.to_string()))?;
+        let row: Row = record
+            .deserialize(Some(&columns))
+            .map_err(|error| wrong(line, &error.to_string()))?;
         wanted.push(row.wanted().map_err(|what| wrong(line, &what))?);
     }
     Ok(wanted)
@@ -122,17 +143,26 @@ fn read(name: &str, input: impl Read) -> Result<Vec<Wanted>, Failure> {
 
 impl Row {
     fn wanted(self) -> Result<Wanted, String> {
-        let address: Address = self.address.parse().map_err(|error| format!("address {:?}: {error}", self.address))?;
+        let address: Address = self
+            .address
+            .parse()
+            .map_err(|error| format!("address {:?}: {error}", self.address))?;
         if !self.hash.is_empty() && !self.password.is_empty() {
-            return Err(format!("{address} has both a hash and a password; one is expected"));
+            return Err(format!(
+                "{address} has both a hash and a password; one is expected"
+            ));
         }
         if !self.hash.is_empty() {
-            actors::login::password::check(&self.hash).map_err(|error| format!("hash of {address}: {error}"))?;
+            actors::login::password::check(&self.hash)
+                .map_err(|error| format!("hash of {address}: {error}"))?;
         }
         let account = AccountNew {
             address,
             password: (!self.hash.is_empty()).then_some(self.hash),
-            quota: QuotaView { octets: self.quota_octets, messages: self.quota_messages },
+            quota: QuotaView {
+                octets: self.quota_octets,
+                messages: self.quota_messages,
+            },
         };
         let clear = (!self.password.is_empty()).then(|| Secret::new(self.password));
         Ok(Wanted { account, clear })
@@ -148,7 +178,8 @@ fn hashed(mut wanted: Vec<Wanted>) -> Vec<AccountNew> {
             scope.spawn(|| {
                 for one in part {
                     if let Some(clear) = one.clear.take() {
-                        one.account.password = Some(actors::login::password::hash(&clear, &SystemRandom));
+                        one.account.password =
+                            Some(actors::login::password::hash(&clear, &SystemRandom));
                     }
                 }
             });
@@ -157,7 +188,13 @@ fn hashed(mut wanted: Vec<Wanted>) -> Vec<AccountNew> {
     wanted.into_iter().map(|one| one.account).collect()
 }
 
-const COLUMNS: [&str; 5] = ["address", "hash", "password", "quota_octets", "quota_messages"];
+const COLUMNS: [&str; 5] = [
+    "address",
+    "hash",
+    "password",
+    "quota_octets",
+    "quota_messages",
+];
 
 #[cfg(test)]
 mod tests {
@@ -177,8 +214,14 @@ mod tests {
         assert_eq!(accounts.len(), 2);
         assert_eq!(accounts[0].quota.octets, Some(1000));
         let hash = accounts[0].password.as_deref().unwrap();
-        assert!(actors::login::password::matches(hash, &Secret::new("secret")));
-        assert_eq!((accounts[1].password.as_ref(), accounts[1].quota.octets), (None, None));
+        assert!(actors::login::password::matches(
+            hash,
+            &Secret::new("secret")
+        ));
+        assert_eq!(
+            (accounts[1].password.as_ref(), accounts[1].quota.octets),
+            (None, None)
+        );
     }
 
     #[test]
@@ -186,7 +229,10 @@ mod tests {
         assert!(refused("name\nann\n").starts_with("people.csv:1: column \"name\" is not known"));
         assert!(refused("hash\n").starts_with("people.csv:1: the first line names the columns"));
         assert!(refused("address\nann@a.test\nbob\n").starts_with("people.csv:3: address \"bob\""));
-        assert!(refused("address,hash\nann@a.test,md5\n").starts_with("people.csv:2: hash of ann@a.test"));
+        assert!(
+            refused("address,hash\nann@a.test,md5\n")
+                .starts_with("people.csv:2: hash of ann@a.test")
+        );
         assert!(refused("address,quota_octets\nann@a.test,much\n").starts_with("people.csv:2:"));
         assert!(refused("address,hash\nann@a.test\n").starts_with("people.csv:2:"));
     }

@@ -31,7 +31,11 @@ impl Output {
 
     /// Says that something was done; in JSON, an empty object.
     pub(super) fn done(&self, said: &str) -> Result<(), Failure> {
-        print(&if self.json { "{}\n".to_owned() } else { format!("{said}\n") })
+        print(&if self.json {
+            "{}\n".to_owned()
+        } else {
+            format!("{said}\n")
+        })
     }
 }
 
@@ -77,8 +81,14 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_lines_end_without_spaces() {
-        let rows = [vec!["ann".to_owned(), "1".to_owned()], vec!["barbara".to_owned(), String::new()]];
-        assert_eq!(table(&["WHO", "N"], &rows), "WHO      N\nann      1\nbarbara\n");
+        let rows = [
+            vec!["ann".to_owned(), "1".to_owned()],
+            vec!["barbara".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(&["WHO", "N"], &rows),
+            "WHO      N\nann      1\nbarbara\n"
+        );
     }
 
     #[test]

@@ -36,9 +36,14 @@ impl PasswordFrom {
         }
         let password = read()?;
         if password.expose().is_empty() {
-            return Err(Failure::usage("a password is not empty; --locked gives none"));
+            return Err(Failure::usage(
+                "a password is not empty; --locked gives none",
+            ));
         }
-        Ok(Some(actors::login::password::hash(&password, &SystemRandom)))
+        Ok(Some(actors::login::password::hash(
+            &password,
+            &SystemRandom,
+        )))
     }
 }
 

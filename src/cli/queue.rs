@@ -3,7 +3,11 @@
 use clap::Subcommand;
 use mail::MessageId;
 
-use super::{Failure, client::Client, output::{Output, counted, table}};
+use super::{
+    Failure,
+    client::Client,
+    output::{Output, counted, table},
+};
 use crate::admin::protocol::{Id, QueueView, RecipientView, Request};
 
 #[derive(Debug, Subcommand)]
@@ -32,10 +36,11 @@ impl Queue {
     pub(super) fn run(self, client: &mut Client, output: &Output) -> Result<(), Failure> {
         match self {
             Self::List { domain } => {
-                let messages = client.ask_for_all(|last: Option<&QueueView>| Request::QueueList {
-                    domain: domain.clone(),
-                    after: last.map(|view| view.id),
-                })?;
+                let messages =
+                    client.ask_for_all(|last: Option<&QueueView>| Request::QueueList {
+                        domain: domain.clone(),
+                        after: last.map(|view| view.id),
+                    })?;
                 output.answer(&messages, |messages| list(messages))
             }
             Self::Show { id } => {
@@ -69,7 +74,9 @@ fn list(messages: &[QueueView]) -> String {
             ]);
         }
     }
-    let head = ["ID", "SINCE", "FROM", "FOR", "TO", "ATTEMPTS", "NEXT", "WHY"];
+    let head = [
+        "ID", "SINCE", "FROM", "FOR", "TO", "ATTEMPTS", "NEXT", "WHY",
+    ];
     table(&head, &rows)
 }
 
@@ -93,10 +100,16 @@ fn show(message: &QueueView) -> String {
         ]
     };
     let rows: Vec<_> = message.recipients.iter().map(row).collect();
-    text.push_str(&table(&["FOR", "TO", "STATE", "ATTEMPTS", "NEXT", "WHY"], &rows));
+    text.push_str(&table(
+        &["FOR", "TO", "STATE", "ATTEMPTS", "NEXT", "WHY"],
+        &rows,
+    ));
     text
 }
 
 fn sender(message: &QueueView) -> String {
-    message.from.as_ref().map_or_else(|| "<>".to_owned(), ToString::to_string)
+    message
+        .from
+        .as_ref()
+        .map_or_else(|| "<>".to_owned(), ToString::to_string)
 }

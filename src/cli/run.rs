@@ -25,7 +25,9 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
-        Command::Domain { reach, command } => command.run(&mut Client::of(&reach)?, &reach.output()),
+        Command::Domain { reach, command } => {
+            command.run(&mut Client::of(&reach)?, &reach.output())
+        }
         Command::Account { reach, command } => {
             command.run(&mut Client::of(&reach)?, &reach.output())
         }

@@ -18,7 +18,8 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let read = Config::read(&self.config)?;
-        read.effective.check_listeners(&self.config.display().to_string())?;
+        read.effective
+            .check_listeners(&self.config.display().to_string())?;
         daemon::run(daemon::Plan::serve(read.effective))?;
         Ok(())
     }

@@ -59,7 +59,10 @@ impl Store {
         output.answer(&report, text)?;
         match report.damage.len() {
             0 => Ok(()),
-            number => Err(Failure::damaged(format!("{} damaged", counted(number, "place")))),
+            number => Err(Failure::damaged(format!(
+                "{} damaged",
+                counted(number, "place")
+            ))),
         }
     }
 }
@@ -83,7 +86,11 @@ fn text(report: &Report) -> String {
 }
 
 fn counted_bodies(number: u64) -> String {
-    if number == 1 { "1 body".to_owned() } else { format!("{number} bodies") }
+    if number == 1 {
+        "1 body".to_owned()
+    } else {
+        format!("{number} bodies")
+    }
 }
 
 fn failure(error: StoreError) -> Failure {

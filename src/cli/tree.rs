@@ -3,7 +3,11 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::{Failure, client::Client, output::{self, Output}};
+use super::{
+    Failure,
+    client::Client,
+    output::{self, Output},
+};
 use crate::admin::protocol::{Request, TreeForm};
 
 /// The supervision tree of the running daemon.
@@ -18,10 +22,16 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn run(self, client: &mut Client, output: &Output) -> Result<(), Failure> {
         if output.json {
-            let tree: Value = client.ask(&Request::Tree { form: TreeForm::Json })?;
+            let tree: Value = client.ask(&Request::Tree {
+                form: TreeForm::Json,
+            })?;
             return output.answer(&tree, |_| String::new());
         }
-        let form = if self.dot { TreeForm::Dot } else { TreeForm::Text };
+        let form = if self.dot {
+            TreeForm::Dot
+        } else {
+            TreeForm::Text
+        };
         let text: String = client.ask(&Request::Tree { form })?;
         output::print(&text)
     }

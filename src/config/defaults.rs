@@ -20,8 +20,14 @@ pub(super) const LOG_FILTER: &str = "info";
 /// The machine's own name, if it is one that mail can be sent from.
 pub(super) fn hostname() -> Domain {
     let name = rustix::system::uname();
-    let own = name.nodename().to_str().ok().and_then(|name| name.parse().ok());
+    let own = name
+        .nodename()
+        .to_str()
+        .ok()
+        .and_then(|name| name.parse().ok());
     own.unwrap_or_else(|| {
-        "localhost".parse().expect("a name of nine letters is a domain")
+        "localhost"
+            .parse()
+            .expect("a name of nine letters is a domain")
     })
 }

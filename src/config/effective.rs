@@ -145,13 +145,23 @@ mod tests {
 
     #[test]
     fn each_value_is_shown_with_its_source() {
-        let text = "hostname = \"mx.test\"\n[[route]]\ndomain = \"d.test\"\nto = \"127.0.1.1:25\"\n";
+        let text =
+            "hostname = \"mx.test\"\n[[route]]\ndomain = \"d.test\"\nto = \"127.0.1.1:25\"\n";
         let shown = Config::parse("h.toml", text).unwrap().to_string();
         let line = |start: &str| shown.lines().find(|line| line.starts_with(start)).unwrap();
-        assert!(line("hostname = \"mx.test\"").ends_with("# h.toml:1"), "{shown}");
-        assert!(line("route.0.to = \"127.0.1.1:25\"").ends_with("# h.toml:4"), "{shown}");
+        assert!(
+            line("hostname = \"mx.test\"").ends_with("# h.toml:1"),
+            "{shown}"
+        );
+        assert!(
+            line("route.0.to = \"127.0.1.1:25\"").ends_with("# h.toml:4"),
+            "{shown}"
+        );
         assert!(line("queue.window = ").ends_with("# default"), "{shown}");
-        assert!(line("# delivery.relay is not set").ends_with("# default"), "{shown}");
+        assert!(
+            line("# delivery.relay is not set").ends_with("# default"),
+            "{shown}"
+        );
     }
 
     #[test]

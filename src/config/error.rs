@@ -16,7 +16,12 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(super) fn new(file: &str, what: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), place: None, what: what.into(), hint: None }
+        Self {
+            file: file.to_owned(),
+            place: None,
+            what: what.into(),
+            hint: None,
+        }
     }
 
     /// The octets `span` of `text` are what is wrong.
@@ -88,7 +93,10 @@ fn unknown(message: &str) -> Option<(&str, Vec<&str>)> {
 fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let far_max = (key.chars().count() / 3).max(1);
     let by_distance = known.iter().map(|name| (distance(key, name), *name));
-    by_distance.filter(|(far, _)| *far <= far_max).min().map(|(_, name)| name)
+    by_distance
+        .filter(|(far, _)| *far <= far_max)
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// How many letters must be put in, taken out, changed or swapped with their neighbour.
@@ -99,8 +107,9 @@ fn distance(from: &str, to: &str) -> usize {
         let mut row = vec![i];
         for j in 1..=to.len() {
             let change = usize::from(from[i - 1] != to[j - 1]);
-            let mut best =
-                (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + change);
+            let mut best = (rows[i - 1][j] + 1)
+                .min(row[j - 1] + 1)
+                .min(rows[i - 1][j - 1] + change);
             if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
                 best = best.min(rows[i - 2][j - 2] + 1);
             }
@@ -126,7 +135,12 @@ mod tests {
 
     #[test]
     fn the_place_is_shown_with_its_line() {
-        let error = ConfigError::new("h.toml", "bad").at("a = 1\nb = x\n", 10..11).hint("y");
-        assert_eq!(error.to_string(), "h.toml:2:5: bad\n  2 | b = x\n    |     ^\n  y");
+        let error = ConfigError::new("h.toml", "bad")
+            .at("a = 1\nb = x\n", 10..11)
+            .hint("y");
+        assert_eq!(
+            error.to_string(),
+            "h.toml:2:5: bad\n  2 | b = x\n    |     ^\n  y"
+        );
     }
 }

@@ -43,7 +43,11 @@ impl Config {
             .iter()
             .map(|(key, span)| (key.clone(), Source::File { line: line(span) }))
             .collect();
-        Ok(Effective { effective: config, file: name.to_owned(), sources })
+        Ok(Effective {
+            effective: config,
+            file: name.to_owned(),
+            sources,
+        })
     }
 
     /// What no single value shows.
@@ -58,7 +62,10 @@ impl Config {
                 Some(_) => ("tls.key", "tls.certificate"),
             };
             let error = ConfigError::new(name, format!("{there} is set and {missing} is not"));
-            return Err(at(error.hint("a certificate and its key come together"), there));
+            return Err(at(
+                error.hint("a certificate and its key come together"),
+                there,
+            ));
         }
         let is_shown = self.tls.certificate.is_some() || self.tls.self_signed;
         for (number, listener) in self.listener.iter().enumerate() {
@@ -70,7 +77,10 @@ impl Config {
                 return Err(at(error, &key));
             }
             let earlier = &self.listener[..number];
-            if let Some(twin) = earlier.iter().find(|other| other.address == listener.address) {
+            if let Some(twin) = earlier
+                .iter()
+                .find(|other| other.address == listener.address)
+            {
                 let what = format!(
                     "{} is the address of two listeners, {} and {}",
                     listener.address,
@@ -95,11 +105,17 @@ impl Config {
         }
         if self.queue.retry_longest_seconds < self.queue.retry_first_seconds {
             let what = "queue.retry_longest_seconds is below queue.retry_first_seconds";
-            return Err(at(ConfigError::new(name, what), "queue.retry_longest_seconds"));
+            return Err(at(
+                ConfigError::new(name, what),
+                "queue.retry_longest_seconds",
+            ));
         }
         if self.limits.memory_octets < self.limits.message_octets_max {
-            let error = ConfigError::new(name, "limits.memory_octets is below limits.message_octets_max")
-                .hint("no message of the largest size could be taken");
+            let error = ConfigError::new(
+                name,
+                "limits.memory_octets is below limits.message_octets_max",
+            )
+            .hint("no message of the largest size could be taken");
             let is_set = "limits.memory_octets";
             return Err(at(at(error, "limits.message_octets_max"), is_set));
         }
@@ -118,10 +134,13 @@ impl Config {
             .iter()
             .map(|protocol| {
                 let (name, port) = (protocol.name(), protocol.port());
-                format!("\n    [[listener]]\n    protocol = \"{name}\"\n    address = \"[::]:{port}\"")
+                format!(
+                    "\n    [[listener]]\n    protocol = \"{name}\"\n    address = \"[::]:{port}\""
+                )
             })
             .collect();
-        Err(ConfigError::new(name, "there is no [[listener]]").hint(format!("for example:{example}")))
+        Err(ConfigError::new(name, "there is no [[listener]]")
+            .hint(format!("for example:{example}")))
     }
 }
 
@@ -134,7 +153,12 @@ fn note(
     match value.get_ref() {
         DeValue::Table(table) => {
             for (key, value) in table {
-                note(spans, format!("{path}.{}", key.get_ref()), key.span(), value);
+                note(
+                    spans,
+                    format!("{path}.{}", key.get_ref()),
+                    key.span(),
+                    value,
+                );
             }
         }
         DeValue::Array(items) => {
@@ -165,14 +189,19 @@ mod tests {
         assert_eq!(read.effective, Config::default());
         let read = Config::parse("h.toml", "[queue]\nretry_first_seconds = 7\n").unwrap();
         assert_eq!(read.effective.queue.retry_first_seconds, 7);
-        assert_eq!(read.source("queue.retry_first_seconds"), Source::File { line: 2 });
+        assert_eq!(
+            read.source("queue.retry_first_seconds"),
+            Source::File { line: 2 }
+        );
         assert_eq!(read.source("queue.window"), Source::Default);
     }
 
     #[test]
     fn the_example_of_a_whole_configuration_is_read() {
         let text = include_str!("../../docs/heronry.example.toml");
-        let config = Config::parse("heronry.example.toml", text).unwrap().effective;
+        let config = Config::parse("heronry.example.toml", text)
+            .unwrap()
+            .effective;
         assert_eq!(config.route[0].to.to_string(), "127.0.1.1:2525");
         config.check_listeners("heronry.example.toml").unwrap();
     }
@@ -180,8 +209,14 @@ mod tests {
     #[test]
     fn a_key_that_is_not_known_is_named_with_its_line_and_the_nearest_one() {
         let said = refused("data = \"x\"\n[queue]\nretry_fist_seconds = 1\n");
-        assert!(said.starts_with("h.toml:3:1: key \"retry_fist_seconds\" is not known"), "{said}");
-        assert!(said.ends_with("did you mean retry_first_seconds?"), "{said}");
+        assert!(
+            said.starts_with("h.toml:3:1: key \"retry_fist_seconds\" is not known"),
+            "{said}"
+        );
+        assert!(
+            said.ends_with("did you mean retry_first_seconds?"),
+            "{said}"
+        );
         let said = refused("[[listener]]\nprotocol = \"smtp\"\nadress = \"[::]:25\"\n");
         assert!(said.starts_with("h.toml:3:1:"), "{said}");
         assert!(said.ends_with("did you mean address?"), "{said}");
@@ -193,11 +228,23 @@ mod tests {
             ("hostname = \"a b\"\n", "h.toml:1:12: a domain consists of"),
             ("hostname = 3\n", "h.toml:1:12:"),
             ("\ntrusted = [\"10.0.0.1/8\"]\n", "h.toml:2:"),
-            ("[[listener]]\nprotocol = \"gopher\"\naddress = \"[::]:70\"\n", "h.toml:2:12:"),
-            ("[[route]]\ndomain = \"d.test\"\nto = \"x:y\"\n", "h.toml:3:6:"),
+            (
+                "[[listener]]\nprotocol = \"gopher\"\naddress = \"[::]:70\"\n",
+                "h.toml:2:12:",
+            ),
+            (
+                "[[route]]\ndomain = \"d.test\"\nto = \"x:y\"\n",
+                "h.toml:3:6:",
+            ),
             ("a = \n", "h.toml:1:5:"),
-            ("[limits]\nrecipients_max = 0\n", "h.toml:2:1: limits.recipients_max is 0"),
-            ("[tls]\nkey = \"k\"\n", "h.toml:2:1: tls.key is set and tls.certificate is not"),
+            (
+                "[limits]\nrecipients_max = 0\n",
+                "h.toml:2:1: limits.recipients_max is 0",
+            ),
+            (
+                "[tls]\nkey = \"k\"\n",
+                "h.toml:2:1: tls.key is set and tls.certificate is not",
+            ),
         ] {
             let said = refused(text);
             assert!(said.starts_with(place), "{said}");

@@ -100,7 +100,10 @@ impl Config {
     /// The store's own settings, in the data folder.
     #[must_use]
     pub fn store(&self) -> store::Config {
-        store::Config { folder: self.data.clone(), ..self.store.clone() }
+        store::Config {
+            folder: self.data.clone(),
+            ..self.store.clone()
+        }
     }
 
     /// Whether nothing leads out: mail for other systems waits in its queue.
@@ -146,6 +149,9 @@ impl Default for Limits {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: defaults::LOG_FILTER.to_owned(), format: LogFormat::Auto }
+        Self {
+            filter: defaults::LOG_FILTER.to_owned(),
+            format: LogFormat::Auto,
+        }
     }
 }

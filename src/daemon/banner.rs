@@ -8,19 +8,33 @@ use crate::config::{Config, Protocol};
 /// The text. It is also what a reader of the README sees first.
 pub(super) fn banner(config: &Config, demo: Demo) -> String {
     let at = |protocol: Protocol| {
-        config.listener.iter().find(|door| door.protocol == protocol).map(|door| door.address)
+        config
+            .listener
+            .iter()
+            .find(|door| door.protocol == protocol)
+            .map(|door| door.address)
     };
-    let mut text = format!("Heronry {} is up. Ctrl-C ends it.\n\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!(
+        "Heronry {} is up. Ctrl-C ends it.\n\n",
+        env!("CARGO_PKG_VERSION")
+    );
     for protocol in Protocol::ALL {
         if let Some(address) = at(protocol) {
-            let tls = if protocol.is_tls_first() { "  (TLS)" } else { "" };
+            let tls = if protocol.is_tls_first() {
+                "  (TLS)"
+            } else {
+                ""
+            };
             let _ = writeln!(text, "  {:<12}{address}{tls}", protocol.name());
         }
     }
     let _ = writeln!(text, "\n  data        {}", config.data.display());
     let _ = match demo.accounts {
         0 => writeln!(text, "  accounts    none yet: heronry account add"),
-        1 => writeln!(text, "  accounts    user0@{DEMO_DOMAIN}, password {DEMO_PASSWORD}"),
+        1 => writeln!(
+            text,
+            "  accounts    user0@{DEMO_DOMAIN}, password {DEMO_PASSWORD}"
+        ),
         n => writeln!(
             text,
             "  accounts    user0@{DEMO_DOMAIN} to user{}@{DEMO_DOMAIN}, password {DEMO_PASSWORD}",
@@ -46,12 +60,20 @@ fn elsewhere(config: &Config) -> String {
         (Some(relay), _) => format!("mail for other systems goes to {relay}"),
         (None, servers) => {
             let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
-            format!("mail for other systems goes where {} says", servers.join(", "))
+            format!(
+                "mail for other systems goes where {} says",
+                servers.join(", ")
+            )
         }
     }
 }
 
-fn lines(smtp: SocketAddr, imap: SocketAddr, http: SocketAddr, imaps: Option<SocketAddr>) -> String {
+fn lines(
+    smtp: SocketAddr,
+    imap: SocketAddr,
+    http: SocketAddr,
+    imaps: Option<SocketAddr>,
+) -> String {
     let user = format!("user0@{DEMO_DOMAIN}");
     let (ip, port) = (smtp.ip(), smtp.port());
     let mut text = format!(
@@ -84,11 +106,18 @@ mod tests {
             protocol,
             address: (Ipv4Addr::LOCALHOST, 2000 + protocol.port()).into(),
         });
-        let mut config = Config { listener: listener.to_vec(), ..Config::default() };
+        let mut config = Config {
+            listener: listener.to_vec(),
+            ..Config::default()
+        };
         config.delivery.dns = false;
         let text = banner(&config, Demo { accounts: 10 });
         for door in listener {
-            assert!(text.contains(&door.address.to_string()), "{}", door.protocol.name());
+            assert!(
+                text.contains(&door.address.to_string()),
+                "{}",
+                door.protocol.name()
+            );
         }
         assert!(text.contains("--server 127.0.0.1 --port 2025"));
         assert!(text.contains("imap://127.0.0.1:2143/INBOX"));

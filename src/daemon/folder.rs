@@ -10,15 +10,23 @@ use super::StartError;
 
 /// Makes the folder if it is not there, and keeps others out.
 pub(super) fn prepare(folder: &Path) -> Result<(), StartError> {
-    make(folder)
-        .map_err(|source| StartError::Folder { folder: folder.to_owned(), source })
+    make(folder).map_err(|source| StartError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })
 }
 
 fn make(folder: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let found = fs::metadata(folder)?;
     if !found.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "it is not a folder",
+        ));
     }
     let open_to_others = found.permissions().mode() & 0o077 != 0;
     if open_to_others && found.uid() == rustix::process::geteuid().as_raw() {

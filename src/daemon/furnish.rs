@@ -42,7 +42,11 @@ pub(super) async fn demo(
         }
         let password = Some(hash.clone());
         let quota = Quota::default();
-        changes.push(AccountChange::AddAccount(NewAccount { address, password, quota }));
+        changes.push(AccountChange::AddAccount(NewAccount {
+            address,
+            password,
+            quota,
+        }));
         if changes.len() == ACCOUNTS_AT_ONCE {
             change(accounts, leases, std::mem::take(&mut changes)).await?;
         }

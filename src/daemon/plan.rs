@@ -22,7 +22,10 @@ impl Plan {
     /// The demo, with `accounts` accounts.
     #[must_use]
     pub fn demo(config: Config, accounts: u32) -> Self {
-        Self { config, demo: Some(Demo { accounts }) }
+        Self {
+            config,
+            demo: Some(Demo { accounts }),
+        }
     }
 
     /// The daemon.

@@ -161,7 +161,10 @@ async fn close_store(store: Arc<DiskStore>) {
 }
 
 fn trouble(config: &Config, source: StoreError) -> StartError {
-    StartError::Store { folder: config.data.clone(), source }
+    StartError::Store {
+        folder: config.data.clone(),
+        source,
+    }
 }
 
 fn server_tls(config: &Config) -> Result<Option<ServerTls>, StartError> {

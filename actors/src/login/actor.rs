@@ -37,9 +37,7 @@ use super::{
     metrics::{LOGIN_CHECK_SECONDS, LOGIN_HELD_BACK, LOGIN_VERDICTS},
     password,
 };
-use crate::contract::{
-    Checked, HashMsg, Identity, LoginMsg, LoginRequest, LoginVerdict,
-};
+use crate::contract::{Checked, HashMsg, Identity, LoginMsg, LoginRequest, LoginVerdict};
 
 /// The login room.
 #[derive(Debug)]
@@ -97,7 +95,10 @@ impl Actor for Login {
         let nobody = Secret::new(format!("{:032x}", random.wide()));
         let dummy = supervision::blocking(move || password::hash(&nobody, &*random)).await?;
         Ok(LoginState {
-            core: LoginCore::new(Config { workers: args.hashers.len(), ..args.config.clone() }),
+            core: LoginCore::new(Config {
+                workers: args.hashers.len(),
+                ..args.config.clone()
+            }),
             alarm: None,
             args,
             dummy,
@@ -148,13 +149,16 @@ impl LoginState {
         };
         let hash = found.as_ref().and_then(|row| row.password.clone());
         let identity = match (&found, &hash) {
-            (Some(row), Some(_)) => {
-                Some(Identity { account: row.id, address: row.address.clone() })
-            }
+            (Some(row), Some(_)) => Some(Identity {
+                account: row.id,
+                address: row.address.clone(),
+            }),
             _ => None,
         };
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
-        let Credentials { authcid, password, .. } = request.credentials;
+        let Credentials {
+            authcid, password, ..
+        } = request.credentials;
         let attempt = Attempt {
             identity,
             user: self.digest(&[authcid.to_ascii_lowercase().as_bytes()]),
@@ -163,7 +167,11 @@ impl LoginState {
         };
         self.numbers += 1;
         let number = self.numbers;
-        let waiting = Waiting { reply, since: now, check: Some((hash, password)) };
+        let waiting = Waiting {
+            reply,
+            since: now,
+            check: Some((hash, password)),
+        };
         self.waiting.insert(number, waiting);
         self.core.arrive(number, attempt, now)
     }
@@ -172,7 +180,11 @@ impl LoginState {
     fn find(&self, credentials: &Credentials) -> Result<Option<AccountRow>, StoreError> {
         let accounts = &*self.args.accounts;
         let user = credentials.authcid.as_str();
-        if credentials.authzid.as_deref().is_some_and(|other| other != user) {
+        if credentials
+            .authzid
+            .as_deref()
+            .is_some_and(|other| other != user)
+        {
             return Ok(None);
         }
         let address = if user.contains('@') {
@@ -219,10 +231,14 @@ impl LoginState {
         else {
             return false;
         };
-        self.args
-            .hashers
-            .get(worker)
-            .is_some_and(|seat| seat.cast(HashMsg::Check { request, hash, password }).is_ok())
+        self.args.hashers.get(worker).is_some_and(|seat| {
+            seat.cast(HashMsg::Check {
+                request,
+                hash,
+                password,
+            })
+            .is_ok()
+        })
     }
 
     fn answer(&mut self, request: u64, verdict: LoginVerdict) {
@@ -239,7 +255,11 @@ impl LoginState {
     }
 
     fn wake_at(&mut self, due: Duration, now: Duration, myself: &ActorRef<LoginMsg>) {
-        if self.alarm.as_ref().is_none_or(|(earlier, _)| due < *earlier) {
+        if self
+            .alarm
+            .as_ref()
+            .is_none_or(|(earlier, _)| due < *earlier)
+        {
             let after = due.saturating_sub(now);
             self.alarm = Some((due, alarm(after, myself, LoginMsg::Wake)));
         }
@@ -257,7 +277,9 @@ impl LoginState {
 
 impl fmt::Debug for LoginState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginState").field("waiting", &self.waiting.len()).finish_non_exhaustive()
+        f.debug_struct("LoginState")
+            .field("waiting", &self.waiting.len())
+            .finish_non_exhaustive()
     }
 }
 

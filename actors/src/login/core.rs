@@ -112,7 +112,10 @@ impl LoginCore {
         if let Some(identity) = &attempt.identity
             && self.is_remembered(&attempt.proof, now)
         {
-            return vec![Effect::Answer(request, LoginVerdict::Welcome(identity.clone()))];
+            return vec![Effect::Answer(
+                request,
+                LoginVerdict::Welcome(identity.clone()),
+            )];
         }
         let network = network(attempt.client);
         let is_suspect = self.failures(&Key::Network(network), now) >= FREE_FAILURES;
@@ -125,7 +128,13 @@ impl LoginCore {
             return vec![Effect::Answer(request, LoginVerdict::Busy)];
         }
         self.present.insert(network, present + 1);
-        self.requests.insert(request, Request { attempt, stage: Stage::Queued });
+        self.requests.insert(
+            request,
+            Request {
+                attempt,
+                stage: Stage::Queued,
+            },
+        );
         self.queued.push_back(request);
         self.employ(now)
     }
@@ -190,7 +199,11 @@ impl LoginCore {
     /// How it is.
     #[must_use]
     pub(super) fn report(&self) -> LoginReport {
-        let held_back = self.requests.values().filter(|r| r.stage == Stage::HeldBack).count();
+        let held_back = self
+            .requests
+            .values()
+            .filter(|r| r.stage == Stage::HeldBack)
+            .count();
         LoginReport {
             computing: self.requests.len() - held_back,
             held_back,
@@ -271,18 +284,31 @@ impl LoginCore {
         let span = self.config.failures_halve_seconds.max(1);
         self.failures.get_mut(key).map_or(0, |failures| {
             let halvings = now.saturating_sub(failures.last).as_secs() / span;
-            failures.count.checked_shr(u32::try_from(halvings).unwrap_or(u32::MAX)).unwrap_or(0)
+            failures
+                .count
+                .checked_shr(u32::try_from(halvings).unwrap_or(u32::MAX))
+                .unwrap_or(0)
         })
     }
 
     fn delay(&self, failures_before: u32) -> Duration {
         let doublings = failures_before.min(20);
-        let late = self.config.refusal_first_milliseconds.saturating_mul(1 << doublings);
-        Duration::from_millis(late.min(self.config.refusal_longest_milliseconds).min(LATEST))
+        let late = self
+            .config
+            .refusal_first_milliseconds
+            .saturating_mul(1 << doublings);
+        Duration::from_millis(
+            late.min(self.config.refusal_longest_milliseconds)
+                .min(LATEST),
+        )
     }
 
     fn alarm(&self) -> Vec<Effect> {
-        self.due.first().map(|&(due, _)| Effect::WakeAt(due)).into_iter().collect()
+        self.due
+            .first()
+            .map(|&(due, _)| Effect::WakeAt(due))
+            .into_iter()
+            .collect()
     }
 }
 
@@ -320,11 +346,17 @@ mod tests {
 
     /// More workers than a test has requests at one time.
     fn core() -> LoginCore {
-        LoginCore::new(Config { workers: 8, ..Config::default() })
+        LoginCore::new(Config {
+            workers: 8,
+            ..Config::default()
+        })
     }
 
     fn ann() -> Identity {
-        Identity { account: AccountId(1), address: "ann@example.test".parse().unwrap() }
+        Identity {
+            account: AccountId(1),
+            address: "ann@example.test".parse().unwrap(),
+        }
     }
 
     fn welcome(request: u64) -> Effect {
@@ -354,12 +386,19 @@ mod tests {
 
     fn refusal_delay(core: &mut LoginCore, request: u64, client: &str, now: Duration) -> Duration {
         let worker = compute(core, request, attempt(1, client), now);
-        let report = Checked { worker, request, matches: false };
+        let report = Checked {
+            worker,
+            request,
+            matches: false,
+        };
         let effects = core.computed(report, now);
         let [Effect::WakeAt(due)] = effects[..] else {
             panic!("{effects:?}");
         };
-        assert_eq!(core.wake(due), [Effect::Answer(request, LoginVerdict::Refused)]);
+        assert_eq!(
+            core.wake(due),
+            [Effect::Answer(request, LoginVerdict::Refused)]
+        );
         due - now
     }
 
@@ -367,9 +406,16 @@ mod tests {
     fn a_login_that_was_right_needs_no_hash_until_it_is_forgotten() {
         let mut core = core();
         let worker = compute(&mut core, 1, attempt(7, "192.0.2.1"), at(0));
-        let report = Checked { worker, request: 1, matches: true };
+        let report = Checked {
+            worker,
+            request: 1,
+            matches: true,
+        };
         assert_eq!(core.computed(report, at(0)), [welcome(1)]);
-        assert_eq!(core.arrive(2, attempt(7, "198.51.100.1"), at(899)), [welcome(2)]);
+        assert_eq!(
+            core.arrive(2, attempt(7, "198.51.100.1"), at(899)),
+            [welcome(2)]
+        );
         compute(&mut core, 3, attempt(8, "192.0.2.1"), at(1));
         compute(&mut core, 4, attempt(7, "192.0.2.1"), at(900));
     }
@@ -377,8 +423,9 @@ mod tests {
     #[test]
     fn each_refusal_comes_later_than_the_one_before_up_to_a_bound() {
         let mut core = core();
-        let delays: Vec<_> =
-            (0..8).map(|n| refusal_delay(&mut core, n, "192.0.2.1", at(n)).as_millis()).collect();
+        let delays: Vec<_> = (0..8)
+            .map(|n| refusal_delay(&mut core, n, "192.0.2.1", at(n)).as_millis())
+            .collect();
         assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 16000, 16000, 16000]);
         let quiet = refusal_delay(&mut core, 9, "192.0.2.1", at(100_000));
         assert_eq!(quiet.as_millis(), 500);
@@ -390,7 +437,10 @@ mod tests {
         for n in 0..4 {
             refusal_delay(&mut core, n, &format!("10.0.{n}.1"), at(0));
         }
-        assert_eq!(refusal_delay(&mut core, 5, "203.0.113.5", at(0)).as_millis(), 8000);
+        assert_eq!(
+            refusal_delay(&mut core, 5, "203.0.113.5", at(0)).as_millis(),
+            8000
+        );
     }
 
     #[test]
@@ -403,29 +453,54 @@ mod tests {
         let neighbour = core.arrive(11, attempt(1, "192.0.2.200"), at(0));
         assert_eq!(neighbour, [Effect::Answer(11, LoginVerdict::Busy)]);
         compute(&mut core, 12, attempt(1, "192.0.3.1"), at(0));
-        assert_eq!(core.unreachable(10), Some(Effect::Answer(10, LoginVerdict::Busy)));
+        assert_eq!(
+            core.unreachable(10),
+            Some(Effect::Answer(10, LoginVerdict::Busy))
+        );
         compute(&mut core, 13, attempt(1, "192.0.2.1"), at(0));
     }
 
     #[test]
     fn a_user_that_is_not_there_is_refused_even_if_the_hash_matches() {
         let mut core = core();
-        let nobody = Attempt { identity: None, ..attempt(1, "192.0.2.1") };
+        let nobody = Attempt {
+            identity: None,
+            ..attempt(1, "192.0.2.1")
+        };
         let worker = compute(&mut core, 1, nobody.clone(), at(0));
-        let report = Checked { worker, request: 1, matches: true };
-        assert_eq!(core.computed(report, at(0)), [Effect::WakeAt(Duration::from_millis(500))]);
+        let report = Checked {
+            worker,
+            request: 1,
+            matches: true,
+        };
+        assert_eq!(
+            core.computed(report, at(0)),
+            [Effect::WakeAt(Duration::from_millis(500))]
+        );
         compute(&mut core, 2, nobody, at(0));
     }
 
     #[test]
     fn a_request_whose_worker_died_is_told_to_come_back_and_the_next_one_is_computed() {
-        let mut core = LoginCore::new(Config { workers: 1, ..Config::default() });
+        let mut core = LoginCore::new(Config {
+            workers: 1,
+            ..Config::default()
+        });
         let worker = compute(&mut core, 1, attempt(1, "192.0.2.1"), at(0));
         assert_eq!(core.arrive(2, attempt(2, "192.0.2.1"), at(1)), []);
         let busy = Effect::Answer(1, LoginVerdict::Busy);
-        let expected = [busy, Effect::Compute(2, worker), Effect::WakeAt(at(40)), Effect::WakeAt(at(40))];
+        let expected = [
+            busy,
+            Effect::Compute(2, worker),
+            Effect::WakeAt(at(40)),
+            Effect::WakeAt(at(40)),
+        ];
         assert_eq!(core.wake(at(20)), expected);
-        let late = Checked { worker, request: 1, matches: true };
+        let late = Checked {
+            worker,
+            request: 1,
+            matches: true,
+        };
         assert_eq!(core.computed(late, at(21)), []);
     }
 

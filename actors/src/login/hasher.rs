@@ -53,11 +53,19 @@ impl Actor for Hasher {
     async fn handle(
         &self,
         _: ActorRef<HashMsg>,
-        HashMsg::Check { request, hash, password }: HashMsg,
+        HashMsg::Check {
+            request,
+            hash,
+            password,
+        }: HashMsg,
         args: &mut HasherArgs,
     ) -> Result<(), ActorProcessingErr> {
         let matches = blocking(move || password::matches(&hash, &password)).await?;
-        let checked = Checked { worker: args.worker, request, matches };
+        let checked = Checked {
+            worker: args.worker,
+            request,
+            matches,
+        };
         // If the login room has just restarted, whoever asked has been told so.
         let _ = args.login.cast(LoginMsg::Checked(checked));
         Ok(())

@@ -39,7 +39,9 @@ pub fn hash(password: &Secret, random: &dyn Random) -> String {
     PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
-        params: (&params).try_into().expect("the parameters were made a moment ago"),
+        params: (&params)
+            .try_into()
+            .expect("the parameters were made a moment ago"),
         salt: Some(Salt::from(&salt)),
         hash: Some(output),
     }
@@ -70,7 +72,9 @@ pub fn check(phc: &str) -> Result<PasswordHashString, HashError> {
         return Err(HashError::Form);
     }
     let params = Params::try_from(&hash).map_err(|_| HashError::Form)?;
-    if params.m_cost() > MEMORY_KIB_MAX || params.t_cost() > PASSES_MAX || params.p_cost() > LANES_MAX
+    if params.m_cost() > MEMORY_KIB_MAX
+        || params.t_cost() > PASSES_MAX
+        || params.p_cost() > LANES_MAX
     {
         return Err(HashError::Costly);
     }
