@@ -5,7 +5,7 @@
     reason = "both ends of a connection run here"
 )]
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use heronry_world::{
@@ -377,6 +377,33 @@ async fn tls_begins_after_what_was_said_in_the_clear() {
     let mut said = String::new();
     client.read_to_string(&mut said).await.unwrap(); // an error without close_notify
     assert_eq!(said, "250 well\r\n221 bye\r\n");
+}
+
+#[tokio::test]
+async fn octets_that_come_with_the_end_of_the_handshake_are_not_left_lying() {
+    let (tls, folder) = tls("mx.test");
+    let mut pair = Pair::new(secured(tls)).await;
+    let config = connector(&folder).config().clone();
+    let mut session = rustls::ClientConnection::new(config, name("mx.test")).unwrap();
+    let mut records = Vec::new();
+    session.write_tls(&mut records).unwrap();
+    pair.client.write_all(&records).await.unwrap();
+    while session.is_handshaking() {
+        let mut flight = [0; 4096];
+        let n = pair.client.read(&mut flight).await.unwrap();
+        session.read_tls(&mut &flight[..n]).unwrap();
+        session.process_new_packets().unwrap();
+    }
+    session.writer().write_all(b"EHLO b\r\n").unwrap();
+    records.clear();
+    while session.wants_write() {
+        session.write_tls(&mut records).unwrap();
+    }
+    pair.client.write_all(&records).await.unwrap();
+    assert!(matches!(pair.heard().await, Event::Secured(_)));
+    pair.connection.read_on();
+    let event = tokio::time::timeout(Duration::from_secs(20), pair.heard()).await;
+    assert_eq!(event, Ok(octets("EHLO b\r\n")));
 }
 
 #[tokio::test]

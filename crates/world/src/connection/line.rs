@@ -138,7 +138,8 @@ impl Line {
     pub(super) fn read_on(&mut self) {
         self.credit = true;
         self.heard = Instant::now();
-        if !self.parked {
+        // What came with the end of a handshake is here already: no socket will wake the pump.
+        if !self.parked || !self.early.is_empty() {
             self.wake();
         }
     }
