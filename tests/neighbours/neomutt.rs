@@ -36,7 +36,7 @@ fn a_person_reads_answers_flags_and_files_mail() {
         answer.contains("Sent by a person") && answer.contains("> Hello."),
         "{answer}"
     );
-    terminal.keys(&["i", "F"]);
+    terminal.keys(&["i", "F", "$"]);
     until("the flag is there", LONG, || {
         let mut imap = inbox_with(&daemon, "user0", "first words");
         imap.command("SEARCH FLAGGED").ok().find("SEARCH").unwrap() != "* SEARCH"

@@ -81,10 +81,13 @@ fn mail_that_expires_comes_back_with_the_last_word() {
         report.contains("Action: failed") && report.contains("ann@dead.test"),
         "{report}"
     );
-    let lower = report.to_ascii_lowercase();
     assert!(
-        lower.contains("status: 4.4."),
-        "the status of the last attempt: {report}"
+        report.contains("Status: 5.4.7"),
+        "its time has expired (RFC 3463 §3.5): {report}"
+    );
+    assert!(
+        report.contains("refused"),
+        "the last word is told: {report}"
     );
 }
 
