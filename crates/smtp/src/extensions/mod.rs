@@ -12,17 +12,8 @@ mod parameters;
 mod pipelining;
 mod size;
 mod starttls;
+mod table;
 
 pub(crate) use parameters::{Extension, Offer, Parameter, read_mail, read_rcpt};
 pub(crate) use size::too_big;
-
-/// Every extension, in the order of the reply to EHLO.
-pub(crate) const TABLE: &[Extension] = &[
-    pipelining::EXTENSION,
-    size::EXTENSION,
-    eight_bit_mime::EXTENSION,
-    enhanced_status_codes::EXTENSION,
-    dsn::EXTENSION,
-    starttls::EXTENSION,
-    auth::EXTENSION,
-];
+pub(crate) use table::TABLE;
