@@ -74,6 +74,10 @@ impl Files {
 
 /// What the system said about something that was tried.
 pub(crate) fn disk_error(action: &str, error: &io::Error) -> StoreError {
+    if error.kind() == io::ErrorKind::StorageFull {
+        // Somebody else has taken what was free since the last look.
+        return StoreError::Full { reserve_octets: 1 };
+    }
     StoreError::Disk {
         action: action.to_owned(),
         cause: error.to_string(),
