@@ -19,9 +19,7 @@ use actors::{
 use bytes::Bytes;
 use policy::admit;
 use smtp::Mechanism;
-use supervision::{
-    Budget, ChildSpec, Family, FamilySpec, Gate, Intensity, KeyedGate, Seat, actor,
-};
+use supervision::{Budget, ChildSpec, Family, FamilySpec, Gate, Intensity, KeyedGate, Seat, actor};
 use world::{
     connection::{Connection, Event, Options, Socket},
     listen::{DoorError, bind},
@@ -70,10 +68,16 @@ impl<C: Send + 'static> Sessions for Family<Connection<C>, SessionMsg> {
 /// # Errors
 /// [`DoorError`], with the address and what would be right.
 pub(crate) fn bind_all(config: &Config) -> Result<Vec<Bound>, DoorError> {
-    let mail = config.listener.iter().filter(|listener| listener.protocol != Protocol::Http);
+    let mail = config
+        .listener
+        .iter()
+        .filter(|listener| listener.protocol != Protocol::Http);
     mail.map(|listener| {
         let socket = Arc::new(bind(listener.address, BACKLOG)?);
-        Ok(Bound { listener: *listener, socket })
+        Ok(Bound {
+            listener: *listener,
+            socket,
+        })
     })
     .collect()
 }
@@ -81,13 +85,21 @@ pub(crate) fn bind_all(config: &Config) -> Result<Vec<Bound>, DoorError> {
 /// A door for each bound socket.
 pub(crate) fn all(parts: &Parts, seats: &Seats) -> Vec<Door> {
     let budget = Budget::new(parts.config.limits.memory_octets);
-    parts.sockets.iter().map(|bound| door(parts, seats, &budget, bound)).collect()
+    parts
+        .sockets
+        .iter()
+        .map(|bound| door(parts, seats, &budget, bound))
+        .collect()
 }
 
 /// Tells every session that the house is closing, and waits until all have left, `within` at most.
 pub(crate) async fn say_goodbye(doors: &[Door], within: Duration) {
     let deadline = tokio::time::Instant::now() + within;
-    while doors.iter().map(|door| door.sessions.say_goodbye()).sum::<usize>() > 0
+    while doors
+        .iter()
+        .map(|door| door.sessions.say_goodbye())
+        .sum::<usize>()
+        > 0
         && tokio::time::Instant::now() < deadline
     {
         tokio::time::sleep(GOODBYE_LOOK).await;
@@ -104,7 +116,10 @@ impl Door {
     pub(crate) fn listener(&self) -> ChildSpec {
         let args = self.listener.clone();
         let seat: Seat<ListenerMsg> = Seat::new(self.name.clone());
-        ChildSpec::permanent(self.name.clone(), actor(|| Listener, move || args.clone(), &seat))
+        ChildSpec::permanent(
+            self.name.clone(),
+            actor(|| Listener, move || args.clone(), &seat),
+        )
     }
 }
 
@@ -139,7 +154,13 @@ fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
                 (ImapSession, (connection.clone(), args))
             });
             // RFC 3501 §5.4: half an hour at least once somebody has logged in.
-            assemble(parts, bound, sessions, Duration::from_secs(30 * 60), IMAP_BYE)
+            assemble(
+                parts,
+                bound,
+                sessions,
+                Duration::from_secs(30 * 60),
+                IMAP_BYE,
+            )
         }
         Protocol::Pop3 | Protocol::Pop3s => {
             let args = pair(|plaintext_auth_allowed| Pop3SessionArgs {
@@ -158,10 +179,19 @@ fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
             let spec = family::<Pop3Checkpoint>(bound, POP3_BYE);
             let sessions = Family::new(spec, move |connection: &Connection<_>, context| {
                 let args = choose(&args, &trusting, connection.peer().ip());
-                (Pop3Session, (connection.clone(), args, context.restarts() > 0))
+                (
+                    Pop3Session,
+                    (connection.clone(), args, context.restarts() > 0),
+                )
             });
             // RFC 1939 §3: ten minutes at least.
-            assemble(parts, bound, sessions, Duration::from_secs(10 * 60), POP3_BYE)
+            assemble(
+                parts,
+                bound,
+                sessions,
+                Duration::from_secs(10 * 60),
+                POP3_BYE,
+            )
         }
         Protocol::Http
         | Protocol::Lmtp
@@ -173,10 +203,19 @@ fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
             let spec = family::<SmtpCheckpoint>(bound, SMTP_BYE);
             let sessions = Family::new(spec, move |connection: &Connection<_>, context| {
                 let args = choose(&args, &trusting, connection.peer().ip());
-                (SmtpSession, (connection.clone(), args, context.restarts() > 0))
+                (
+                    SmtpSession,
+                    (connection.clone(), args, context.restarts() > 0),
+                )
             });
             // RFC 5321 §4.5.3.2.7: five minutes at least.
-            assemble(parts, bound, sessions, Duration::from_secs(5 * 60), SMTP_BYE)
+            assemble(
+                parts,
+                bound,
+                sessions,
+                Duration::from_secs(5 * 60),
+                SMTP_BYE,
+            )
         }
     }
 }
@@ -231,7 +270,10 @@ fn pair<A>(make: impl Fn(bool) -> A) -> [Arc<A>; 2] {
 }
 
 fn choose<A>([strict, easy]: &[Arc<A>; 2], config: &Config, client: IpAddr) -> Arc<A> {
-    let is_easy = config.login_without_tls.iter().any(|network| network.contains(client));
+    let is_easy = config
+        .login_without_tls
+        .iter()
+        .any(|network| network.contains(client));
     Arc::clone(if is_easy { easy } else { strict })
 }
 
@@ -240,7 +282,10 @@ fn family<C: Send + 'static>(
     last_words: &'static str,
 ) -> FamilySpec<Connection<C>, SessionMsg> {
     FamilySpec::transient(format!("{}-sessions", name(bound)))
-        .with_intensity(Intensity { restarts_max: RESUMED_MAX, window: Duration::from_secs(3600) })
+        .with_intensity(Intensity {
+            restarts_max: RESUMED_MAX,
+            window: Duration::from_secs(3600),
+        })
         .on_give_up(move |connection: &Connection<C>, _| {
             connection.close_after(Bytes::from_static(last_words.as_bytes()));
         })
@@ -272,7 +317,11 @@ fn assemble<C: Send + 'static>(
             connection.close_after(Bytes::from_static(last_words.as_bytes()));
         }),
     };
-    Door { listener, name: name(bound), sessions: Box::new(sessions) }
+    Door {
+        listener,
+        name: name(bound),
+        sessions: Box::new(sessions),
+    }
 }
 
 /// Begins a session: every event of its connection goes to it, whichever incarnation is there.
@@ -285,7 +334,10 @@ fn begin<C: Send + 'static>(
         let hearing = sessions.clone();
         let ear = move |connection: &Connection<C>, event: Event| {
             let _place = &guest; // free again when the connection is gone
-            if hearing.cast(connection, SessionMsg::Connection(event)).is_err() {
+            if hearing
+                .cast(connection, SessionMsg::Connection(event))
+                .is_err()
+            {
                 connection.abort(); // its session was given up, or the house is closing
             }
         };
@@ -297,7 +349,11 @@ fn begin<C: Send + 'static>(
 }
 
 fn name(bound: &Bound) -> String {
-    format!("{} {}", bound.listener.protocol.name(), bound.listener.address)
+    format!(
+        "{} {}",
+        bound.listener.protocol.name(),
+        bound.listener.address
+    )
 }
 
 /// Connections that wait in the kernel.

@@ -55,7 +55,12 @@ pub(crate) struct Seats {
 /// Every metric of the house but the frame's own.
 #[must_use]
 pub fn metrics() -> Vec<Metric> {
-    [actors::metrics::all(), store::METRICS.to_vec(), world::METRICS.to_vec()].concat()
+    [
+        actors::metrics::all(),
+        store::METRICS.to_vec(),
+        world::METRICS.to_vec(),
+    ]
+    .concat()
 }
 
 /// Starts the house.
@@ -66,7 +71,10 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     let seats = Seats::new(&parts);
     let doors = doors::all(&parts, &seats);
     let mut house = Supervisor::new("heronry", Strategy::RestForOne)
-        .intensity(Intensity { restarts_max: 10, window: Duration::from_secs(60) })
+        .intensity(Intensity {
+            restarts_max: 10,
+            window: Duration::from_secs(60),
+        })
         .child(resolver(&parts, &seats));
     for (worker, seat) in seats.hashers.iter().enumerate() {
         house = house.child(hasher(worker, seat, &seats));
@@ -86,7 +94,10 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
         .child(ChildSpec::supervisor(http(&parts, entrance)))
         .start()
         .await?;
-    Ok(House { root, doors: Arc::new(doors) })
+    Ok(House {
+        root,
+        doors: Arc::new(doors),
+    })
 }
 
 impl House {
@@ -107,7 +118,9 @@ impl Seats {
         Self {
             bounce,
             deliveries,
-            hashers: hashers.map(|worker| Seat::new(format!("hasher-{worker}"))).collect(),
+            hashers: hashers
+                .map(|worker| Seat::new(format!("hasher-{worker}")))
+                .collect(),
             login: Seat::new("login"),
             mailboxes,
             queues,
@@ -123,12 +136,18 @@ fn resolver(parts: &Parts, seats: &Seats) -> ChildSpec {
         config: parts.config.dns.clone(),
         dns: parts.dns.clone(),
     };
-    ChildSpec::permanent("resolver", actor(|| Resolver, move || args.clone(), &seats.resolver))
+    ChildSpec::permanent(
+        "resolver",
+        actor(|| Resolver, move || args.clone(), &seats.resolver),
+    )
 }
 
 fn hasher(worker: usize, seat: &Seat<HashMsg>, seats: &Seats) -> ChildSpec {
     let login = seats.login.clone();
-    let args = move || HasherArgs { worker, login: login.clone() };
+    let args = move || HasherArgs {
+        worker,
+        login: login.clone(),
+    };
     ChildSpec::permanent(format!("hasher-{worker}"), actor(|| Hasher, args, seat))
 }
 
@@ -155,7 +174,10 @@ fn bounce(parts: &Parts, seats: &Seats) -> ChildSpec {
         schedule: parts.config.queue.schedule(),
         spool: parts.spool.clone(),
     };
-    ChildSpec::permanent("bounce", actor(|| Bounce, move || args.clone(), &seats.bounce))
+    ChildSpec::permanent(
+        "bounce",
+        actor(|| Bounce, move || args.clone(), &seats.bounce),
+    )
 }
 
 fn router(parts: &Parts, seats: &Seats) -> ChildSpec {
@@ -165,8 +187,11 @@ fn router(parts: &Parts, seats: &Seats) -> ChildSpec {
         queues: seats.queues.clone(),
         spool: parts.spool.clone(),
     };
-    ChildSpec::permanent("router", actor(|| Router, move || args.clone(), &seats.router))
-        .with_shutdown(Shutdown::Stop(Duration::from_secs(5)))
+    ChildSpec::permanent(
+        "router",
+        actor(|| Router, move || args.clone(), &seats.router),
+    )
+    .with_shutdown(Shutdown::Stop(Duration::from_secs(5)))
 }
 
 fn mailboxes(parts: &Parts, bounce: &Seat<BounceMsg>) -> Family<AccountId, MailboxMsg> {
@@ -192,7 +217,10 @@ fn outbound(parts: &Parts, bounce: &Seat<BounceMsg>, resolver: &Seat<ResolverMsg
         let (parts, bounce, carriers) = (parts.clone(), bounce.clone(), carriers.clone());
         let spec = FamilySpec::transient("queues").ask_after(IDLE, |_| QueueMsg::Idle);
         Family::new(spec, move |_: &Domain, context| {
-            let deliveries = carriers.get().expect("set before the tree is started").clone();
+            let deliveries = carriers
+                .get()
+                .expect("set before the tree is started")
+                .clone();
             let args = QueueArgs {
                 bounce: bounce.clone(),
                 clock: parts.clock.clone(),
@@ -210,7 +238,10 @@ fn outbound(parts: &Parts, bounce: &Seat<BounceMsg>, resolver: &Seat<ResolverMsg
     let spec = FamilySpec::temporary("deliveries")
         .with_members_max(parts.config.delivery.deliveries_max)
         .on_give_up(move |(domain, attempt): &(Domain, u64), _| {
-            let gone = QueueMsg::Gone { attempt: *attempt, unreachable: None };
+            let gone = QueueMsg::Gone {
+                attempt: *attempt,
+                unreachable: None,
+            };
             let _ = told.tell(domain, gone); // a queue that is not there reads the spool
         });
     let args = DeliveryArgs {
@@ -241,12 +272,18 @@ fn operators(parts: &Parts, seats: &Seats) -> ChildSpec {
         spool: parts.spool.clone(),
         view: parts.view.clone(),
     });
-    service("operators", admin::operator_socket(&parts.config.data, Arc::new(desk)))
+    service(
+        "operators",
+        admin::operator_socket(&parts.config.data, Arc::new(desk)),
+    )
 }
 
 fn http(parts: &Parts, mut doors: Supervisor) -> Supervisor {
     let listeners = parts.config.listener.iter();
-    for (number, listener) in listeners.filter(|l| l.protocol == Protocol::Http).enumerate() {
+    for (number, listener) in listeners
+        .filter(|l| l.protocol == Protocol::Http)
+        .enumerate()
+    {
         let http = admin::http(listener.address, parts.recorder.clone(), parts.view.clone());
         doors = doors.child(service(format!("http-{number}"), http));
     }

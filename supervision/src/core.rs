@@ -26,6 +26,8 @@ use crate::{
 mod reference;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
 /// What the supervisor knows of one child.
 #[derive(Clone, Copy, Debug)]

@@ -139,7 +139,9 @@ impl BounceState {
         if self.writing.contains(&id) {
             return Ok(());
         }
-        let Some(message) = self.args.spool.get(id)? else { return Ok(()) };
+        let Some(message) = self.args.spool.get(id)? else {
+            return Ok(());
+        };
         let failed = in_state(&message, State::Failed);
         if failed.is_empty() {
             return Ok(());
@@ -148,14 +150,19 @@ impl BounceState {
             return self.close_untold(&message, failed);
         };
         REPORTS.count(&["failure"]);
-        let answers = Some(Answer { id, recipients: failed });
+        let answers = Some(Answer {
+            id,
+            recipients: failed,
+        });
         self.spool(id, envelope, octets, answers, myself)
     }
 
     /// Tells the sender that recipients are late. It is marked as told first: once too few is
     /// better than again and again.
     fn late(&mut self, id: MessageId, myself: &ActorRef<BounceMsg>) -> Result<(), StoreError> {
-        let Some(message) = self.args.spool.get(id)? else { return Ok(()) };
+        let Some(message) = self.args.spool.get(id)? else {
+            return Ok(());
+        };
         let mut late = in_state(&message, State::Open);
         late.retain(|&number| {
             let state = &message.states[number as usize];
@@ -167,13 +174,18 @@ impl BounceState {
         let until = self.args.schedule.expires(message.arrived);
         let composed = self.compose(&message, &late, News::Delayed(until))?;
         let fence = self.args.leases.fence(shard(id))?;
-        let told = late.into_iter().map(|number| (number, Settle::DelayTold)).collect();
+        let told = late
+            .into_iter()
+            .map(|number| (number, Settle::DelayTold))
+            .collect();
         self.args.spool.settle(fence, id, told).then(move |result| {
             if let Err(error) = result {
                 tracing::warn!(%id, %error, "cannot record that a delay was told");
             }
         });
-        let Some((envelope, octets)) = composed else { return Ok(()) };
+        let Some((envelope, octets)) = composed else {
+            return Ok(());
+        };
         REPORTS.count(&["delay"]);
         self.spool(id, envelope, octets, None, myself)
     }
@@ -200,7 +212,11 @@ impl BounceState {
             .collect();
         let body = self.args.spool.read(&message.body)?;
         let original = body.read_at(0, RETURNED_OCTETS_MAX)?;
-        let message_id = format!("{}@{}", MessageId(self.args.random.wide()), self.args.hostname);
+        let message_id = format!(
+            "{}@{}",
+            MessageId(self.args.random.wide()),
+            self.args.hostname
+        );
         let report = Report {
             news,
             by: &self.args.hostname,
@@ -212,12 +228,18 @@ impl BounceState {
             original: &original,
             is_whole: original.len() as u64 == body.octets(),
         };
-        let Some(composed) = report.compose() else { return Ok(None) };
-        let recipients = match route::route(&self.args.rules, &self.args.facts, &composed.to, true)? {
+        let Some(composed) = report.compose() else {
+            return Ok(None);
+        };
+        let recipients = match route::route(&self.args.rules, &self.args.facts, &composed.to, true)?
+        {
             Route::Accept { recipients, .. } => recipients,
             Route::Refuse(_) => return Ok(None),
         };
-        let quietly = |recipient| Recipient { notify: mail::Notify::NEVER, ..recipient };
+        let quietly = |recipient| Recipient {
+            notify: mail::Notify::NEVER,
+            ..recipient
+        };
         let envelope = Envelope {
             from: None,
             recipients: recipients.into_iter().map(quietly).collect(),
@@ -278,7 +300,10 @@ impl BounceState {
         }
         let fence = self.args.leases.fence(shard(id))?;
         let untold = Reply::new(250, Enhanced(2, 0, 0), "closed without a report");
-        let what = failed.into_iter().map(|number| (number, Settle::Close(untold.clone()))).collect();
+        let what = failed
+            .into_iter()
+            .map(|number| (number, Settle::Close(untold.clone())))
+            .collect();
         self.args.spool.settle(fence, id, what).then(move |result| {
             if let Err(error) = result {
                 tracing::warn!(%id, %error, "cannot close a failed recipient");
@@ -298,13 +323,20 @@ impl BounceState {
     }
 
     fn report(&self) -> BounceReport {
-        BounceReport { writing: self.writing.len(), written: self.written, untold: self.untold }
+        BounceReport {
+            writing: self.writing.len(),
+            written: self.written,
+            untold: self.untold,
+        }
     }
 }
 
 fn in_state(message: &Spooled, state: State) -> Vec<u32> {
     let states = (0..).zip(&message.states);
-    states.filter(|(_, known)| known.state == state).map(|(number, _)| number).collect()
+    states
+        .filter(|(_, known)| known.state == state)
+        .map(|(number, _)| number)
+        .collect()
 }
 
 /// A report belongs to whoever owns what it reports on.

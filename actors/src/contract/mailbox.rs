@@ -17,7 +17,10 @@ use store::{
 #[derive(Debug)]
 pub enum MailboxMsg {
     /// From an IMAP session: add messages (APPEND).
-    Append(AppendRequest, RpcReplyPort<Result<Vec<Appended>, MailboxFailure>>),
+    Append(
+        AppendRequest,
+        RpcReplyPort<Result<Vec<Appended>, MailboxFailure>>,
+    ),
     /// From an IMAP session: COPY or MOVE.
     Copy(CopyRequest, RpcReplyPort<Result<Copied, MailboxFailure>>),
     /// From a session: create a mailbox.
@@ -36,7 +39,10 @@ pub enum MailboxMsg {
         arrived: Time,
     },
     /// From a session: remove messages for ever (EXPUNGE, POP3's QUIT).
-    Expunge(ExpungeRequest, RpcReplyPort<Result<Vec<Uid>, MailboxFailure>>),
+    Expunge(
+        ExpungeRequest,
+        RpcReplyPort<Result<Vec<Uid>, MailboxFailure>>,
+    ),
     /// From an IMAP session: change flags. Yields rows changed and UIDs refused by
     /// `unchanged_since`.
     Flag(FlagRequest, RpcReplyPort<Result<Flagged, MailboxFailure>>),
@@ -62,7 +68,11 @@ pub enum MailboxMsg {
     Unwatch(u64),
     /// From an IMAP session: tell me of changes in that mailbox from now on; replaces an earlier
     /// watch of the same session. Yields the mailbox as it stands.
-    Watch(MailboxId, Watcher, RpcReplyPort<Result<MailboxRow, MailboxFailure>>),
+    Watch(
+        MailboxId,
+        Watcher,
+        RpcReplyPort<Result<MailboxRow, MailboxFailure>>,
+    ),
 }
 
 /// The rows that changed, and the UIDs that were refused.
@@ -163,17 +173,25 @@ pub struct Landed {
 
 impl Landed {
     /// Nothing has changed.
-    pub const NOTHING: Self = Self { changed: None, also: None };
+    pub const NOTHING: Self = Self {
+        changed: None,
+        also: None,
+    };
 
     /// That mailbox has changed up to that MODSEQ.
     #[must_use]
     pub const fn at(mailbox: MailboxId, modseq: ModSeq) -> Self {
-        Self { changed: Some((mailbox, modseq)), also: None }
+        Self {
+            changed: Some((mailbox, modseq)),
+            also: None,
+        }
     }
 }
 
 impl fmt::Debug for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watcher").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Watcher")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }

@@ -17,12 +17,10 @@ mod session;
 pub use bounce::{BounceMsg, BounceReport};
 pub use delivery::{Attempt, DeliveryMsg, DeliveryReport};
 pub use listener::{ListenerMsg, ListenerReport};
-pub use login::{
-    Checked, HashMsg, Identity, LoginMsg, LoginReport, LoginRequest, LoginVerdict,
-};
+pub use login::{Checked, HashMsg, Identity, LoginMsg, LoginReport, LoginRequest, LoginVerdict};
 pub use mailbox::{
-    AppendRequest, CopyRequest, ExpungeRequest, FlagRequest, Flagged, Landed, MailboxFailure, MailboxMsg,
-    MailboxReport, Watcher,
+    AppendRequest, CopyRequest, ExpungeRequest, FlagRequest, Flagged, Landed, MailboxFailure,
+    MailboxMsg, MailboxReport, Watcher,
 };
 pub use queue::{QueueMsg, QueueReport};
 pub use resolver::*;

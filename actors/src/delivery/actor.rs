@@ -191,13 +191,21 @@ impl DeliveryState {
                 Outcome::Defer(error.reply())
             }
         };
-        self.settle(id, recipients.iter().map(|&number| (number, settled.clone())).collect());
+        self.settle(
+            id,
+            recipients
+                .iter()
+                .map(|&number| (number, settled.clone()))
+                .collect(),
+        );
         false
     }
 
     /// One step: a connection, or one answer of the peer and all that follows from it.
     async fn step(&mut self) -> Next {
-        let Some(mut line) = self.line.take() else { return self.connect().await };
+        let Some(mut line) = self.line.take() else {
+            return self.connect().await;
+        };
         let limit = line.client.stage().time_limit();
         match line.outbound.read(&mut line.received, limit).await {
             Ok(_) => line.client.feed(line.received.split().freeze()),
@@ -213,7 +221,11 @@ impl DeliveryState {
             return self.give_up(last);
         };
         let within = Duration::from_secs(self.args.config.connect_seconds);
-        let dialed = self.args.dial.dial(stop.address, self.args.config.source, within).await;
+        let dialed = self
+            .args
+            .dial
+            .dial(stop.address, self.args.config.source, within)
+            .await;
         match dialed {
             Ok(outbound) => {
                 CONNECTIONS.count(&["connected"]);
@@ -223,7 +235,12 @@ impl DeliveryState {
                     config.tls = Tls::Never;
                 }
                 let client = Client::new(config);
-                let line = Line { client, outbound, received: BytesMut::new(), stop };
+                let line = Line {
+                    client,
+                    outbound,
+                    received: BytesMut::new(),
+                    stop,
+                };
                 self.talk(line).await
             }
             Err(error) => {
@@ -272,7 +289,9 @@ impl DeliveryState {
     async fn ready(&mut self, line: &mut Line) {
         self.reached = true;
         while self.cargo.is_none() {
-            let Some((id, recipients)) = self.more().await else { return line.client.quit() };
+            let Some((id, recipients)) = self.more().await else {
+                return line.client.quit();
+            };
             if self.load(id, &recipients) {
                 REUSED.count(&[]);
             }
@@ -284,13 +303,23 @@ impl DeliveryState {
 
     async fn more(&self) -> Option<(MessageId, Vec<u32>)> {
         let attempt = self.attempt.as_ref()?;
-        let ask = |reply| QueueMsg::More { attempt: attempt.attempt, reply };
+        let ask = |reply| QueueMsg::More {
+            attempt: attempt.attempt,
+            reply,
+        };
         // A queue that does not answer has forgotten us: it gets what is left from the spool.
-        self.args.queues.call(&attempt.domain, ask, QUEUE_ANSWER).await.ok().flatten()
+        self.args
+            .queues
+            .call(&attempt.domain, ask, QUEUE_ANSWER)
+            .await
+            .ok()
+            .flatten()
     }
 
     fn body(&mut self, line: &mut Line) {
-        let Some(cargo) = &mut self.cargo else { return line.client.end_body() };
+        let Some(cargo) = &mut self.cargo else {
+            return line.client.end_body();
+        };
         match cargo.piece() {
             Ok(piece) if piece.is_empty() => line.client.end_body(),
             Ok(piece) => line.client.body(piece),
@@ -302,16 +331,24 @@ impl DeliveryState {
     }
 
     fn settled(&mut self, line: &Line, report: Report) {
-        let Some(cargo) = self.cargo.take() else { return };
+        let Some(cargo) = self.cargo.take() else {
+            return;
+        };
         self.carried += 1;
-        MESSAGES.count(&[if line.outbound.tls().is_some() { "yes" } else { "no" }]);
+        MESSAGES.count(&[if line.outbound.tls().is_some() {
+            "yes"
+        } else {
+            "no"
+        }]);
         let outcomes = cargo.outcomes(report.recipients, &line.stop.name());
         self.settle(cargo.id, outcomes);
     }
 
     /// The connection is closed. What it had not begun to carry goes to the next host.
     fn closed(&mut self, why: Option<Outcome>) -> Next {
-        let Some(cargo) = &mut self.cargo else { return Next::End };
+        let Some(cargo) = &mut self.cargo else {
+            return Next::End;
+        };
         cargo.rewind();
         self.last = why.or(self.last.take());
         Next::Step
@@ -320,7 +357,9 @@ impl DeliveryState {
     async fn start_tls(&self, line: &mut Line) -> Result<(), OutboundError> {
         let limit = line.client.stage().time_limit();
         let (tls, host) = (&self.args.tls, line.stop.host.clone());
-        line.outbound.start_tls(tls, &host, Trust::Opportunistic, limit).await?;
+        line.outbound
+            .start_tls(tls, &host, Trust::Opportunistic, limit)
+            .await?;
         line.received.clear(); // it was not protected (RFC 3207 §4.2)
         line.client.tls_started();
         Ok(())
@@ -341,7 +380,11 @@ impl DeliveryState {
         for (recipient, outcome) in &outcomes {
             tracing::info!(%id, recipient, domain = %attempt.domain, ?outcome, "attempt ended");
         }
-        let settle = QueueMsg::Settle { attempt: attempt.attempt, id, outcomes };
+        let settle = QueueMsg::Settle {
+            attempt: attempt.attempt,
+            id,
+            outcomes,
+        };
         // Nobody there: the next incarnation tries again.
         let _ = self.args.queues.cast(&attempt.domain, settle);
     }
@@ -352,7 +395,10 @@ impl DeliveryState {
             Some(outcome) if !self.reached => Some(outcome.reply().clone()),
             _ => None,
         };
-        let gone = QueueMsg::Gone { attempt: attempt.attempt, unreachable };
+        let gone = QueueMsg::Gone {
+            attempt: attempt.attempt,
+            unreachable,
+        };
         let _ = self.args.queues.cast(&attempt.domain, gone); // as above
     }
 
@@ -380,7 +426,11 @@ impl Stop {
 
 /// RFC 3463 §3.5: bad connection.
 fn lost(error: &OutboundError) -> Reply {
-    Reply::new(451, Enhanced(4, 4, 2), format!("the connection was lost: {error}"))
+    Reply::new(
+        451,
+        Enhanced(4, 4, 2),
+        format!("the connection was lost: {error}"),
+    )
 }
 
 /// How long to wait for a peer's own goodbye.

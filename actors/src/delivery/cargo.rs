@@ -30,7 +30,9 @@ impl Cargo {
         id: MessageId,
         recipients: &[u32],
     ) -> Result<Option<Self>, StoreError> {
-        let Some(message) = spool.get(id)? else { return Ok(None) };
+        let Some(message) = spool.get(id)? else {
+            return Ok(None);
+        };
         let is_open = |number: &u32| {
             let state = message.states.get(*number as usize);
             state.is_some_and(|state| state.state == State::Open)
@@ -44,11 +46,18 @@ impl Cargo {
         let envelope = &message.envelope;
         let rcpt = |number: &u32| {
             let recipient = &envelope.recipients[*number as usize];
-            let original = recipient.original.as_ref().map(|address| OriginalRecipient {
-                kind: "rfc822".to_owned(),
-                address: address.to_string(),
-            });
-            Rcpt { to: recipient.address.clone(), notify: recipient.notify, original }
+            let original = recipient
+                .original
+                .as_ref()
+                .map(|address| OriginalRecipient {
+                    kind: "rfc822".to_owned(),
+                    address: address.to_string(),
+                });
+            Rcpt {
+                to: recipient.address.clone(),
+                notify: recipient.notify,
+                original,
+            }
         };
         Ok(Some(Self {
             id,
@@ -88,7 +97,10 @@ impl Cargo {
 
     /// The same end for every recipient.
     pub(super) fn all(&self, outcome: &Outcome) -> Vec<(u32, Outcome)> {
-        self.recipients.iter().map(|&number| (number, outcome.clone())).collect()
+        self.recipients
+            .iter()
+            .map(|&number| (number, outcome.clone()))
+            .collect()
     }
 }
 

@@ -127,6 +127,9 @@ mod tests {
             assert_eq!(text.parse::<Hop>().unwrap().to_string(), text);
         }
         assert_eq!("relay.example.test".parse::<Hop>(), Err(HopError::Port));
-        assert_eq!("a b:25".parse::<Hop>(), Err(HopError::Host(DomainError::Character)));
+        assert_eq!(
+            "a b:25".parse::<Hop>(),
+            Err(HopError::Host(DomainError::Character))
+        );
     }
 }

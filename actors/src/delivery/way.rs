@@ -45,16 +45,20 @@ impl Guide {
         let fixed = fixed.map(|route| &route.to).or(self.config.relay.as_ref());
         let hosts = match fixed {
             Some(hop) => VecDeque::from([hop.clone()]),
-            None if domain.literal().is_some() => {
-                VecDeque::from([Hop { host: domain.clone(), port: self.config.port }])
-            }
+            None if domain.literal().is_some() => VecDeque::from([Hop {
+                host: domain.clone(),
+                port: self.config.port,
+            }]),
             None if self.config.dns => self.named_by_dns(domain).await?,
             None => {
                 let text = "no way out: neither a relay, nor a route, nor a DNS server is set";
                 return Err(Outcome::Defer(Reply::new(451, Enhanced(4, 4, 4), text)));
             }
         };
-        Ok(Way { hosts, addresses: VecDeque::new() })
+        Ok(Way {
+            hosts,
+            addresses: VecDeque::new(),
+        })
     }
 
     /// The next address to try; `None` when there is none. Hosts without an address are passed
@@ -73,7 +77,10 @@ impl Guide {
             if let Some(ip) = hop.host.literal() {
                 return Some(stop(ip));
             }
-            match self.ask(|port| ResolverMsg::Addresses(hop.host.clone(), port)).await {
+            match self
+                .ask(|port| ResolverMsg::Addresses(hop.host.clone(), port))
+                .await
+            {
                 Ok(Addresses { v4, v6 }) => {
                     way.addresses = mx::addresses(&v6, &v4).into_iter().map(stop).collect();
                 }
@@ -88,7 +95,10 @@ impl Guide {
         let answer = self.ask(|port| ResolverMsg::Mx(domain.clone(), port)).await;
         let answer = answer.map_err(|why| why.map_or_else(busy, |why| why.outcome(domain)))?;
         let hosts = mx::hosts(domain, answer, &self.own, || self.random.bits());
-        let hop = |host| Hop { host, port: self.config.port };
+        let hop = |host| Hop {
+            host,
+            port: self.config.port,
+        };
         Ok(hosts.map_err(Outcome::Fail)?.into_iter().map(hop).collect())
     }
 
@@ -108,10 +118,17 @@ impl Guide {
 impl Way {
     /// Tries an address again before all others, in the clear.
     pub(super) fn again_in_the_clear(&mut self, stop: Stop) {
-        self.addresses.push_front(Stop { in_the_clear: true, ..stop });
+        self.addresses.push_front(Stop {
+            in_the_clear: true,
+            ..stop
+        });
     }
 }
 
 fn busy() -> Outcome {
-    Outcome::Defer(Reply::new(451, Enhanced(4, 4, 3), "the resolver is restarting"))
+    Outcome::Defer(Reply::new(
+        451,
+        Enhanced(4, 4, 3),
+        "the resolver is restarting",
+    ))
 }

@@ -20,12 +20,7 @@
 //! # Metrics
 //! `heronry_listener_connections_total`, `heronry_listener_crowded_total`.
 
-use std::{
-    fmt,
-    net::TcpListener,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, net::TcpListener, sync::Arc, time::Duration};
 
 use mail::Network;
 use policy::shape::Limits;
@@ -94,7 +89,11 @@ impl Actor for Listener {
                 let _ = myself.cast(ListenerMsg::Crowded); // the next incarnation sees for itself
             }
         });
-        Ok(ListenerState { args, accepting, waiting: None })
+        Ok(ListenerState {
+            args,
+            accepting,
+            waiting: None,
+        })
     }
 
     async fn handle(
@@ -137,7 +136,13 @@ impl ListenerArgs {
             return (self.turn_away)(socket);
         };
         ACCEPTED.count(&[self.protocol, "let_in"]);
-        (self.begin)(socket, Guest { _pass: pass, _network: network });
+        (self.begin)(
+            socket,
+            Guest {
+                _pass: pass,
+                _network: network,
+            },
+        );
     }
 }
 

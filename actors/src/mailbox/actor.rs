@@ -38,8 +38,8 @@ use super::{
     watchers::Watchers,
 };
 use crate::contract::{
-    AppendRequest, BounceMsg, CopyRequest, ExpungeRequest, FlagRequest, Flagged, Landed, MailboxFailure,
-    MailboxMsg, MailboxReport, Watcher,
+    AppendRequest, BounceMsg, CopyRequest, ExpungeRequest, FlagRequest, Flagged, Landed,
+    MailboxFailure, MailboxMsg, MailboxReport, Watcher,
 };
 
 /// The mailboxes of one account.
@@ -109,9 +109,16 @@ impl Actor for Mailbox {
             MailboxMsg::Delete(id, reply) => {
                 let write = state.args.mail.delete(state.fence, state.account, id);
                 // Whoever has it selected must learn that it is gone.
-                state.land(write, reply, myself, move |()| Landed::at(id, ModSeq(u64::MAX)));
+                state.land(write, reply, myself, move |()| {
+                    Landed::at(id, ModSeq(u64::MAX))
+                });
             }
-            MailboxMsg::Deliver { id, recipient, detail, arrived } => {
+            MailboxMsg::Deliver {
+                id,
+                recipient,
+                detail,
+                arrived,
+            } => {
                 let arrival = Arrival {
                     id,
                     recipient,
@@ -135,10 +142,15 @@ impl Actor for Mailbox {
             MailboxMsg::Rename(id, to, reply) => {
                 let write = state.args.mail.rename(state.fence, state.account, id, to);
                 state.inbox = None; // renaming INBOX leaves a new one behind
-                state.land(write, reply, myself, move |()| Landed::at(id, ModSeq(u64::MAX)));
+                state.land(write, reply, myself, move |()| {
+                    Landed::at(id, ModSeq(u64::MAX))
+                });
             }
             MailboxMsg::Subscribe(name, on, reply) => {
-                let write = state.args.mail.subscribe(state.fence, state.account, name, on);
+                let write = state
+                    .args
+                    .mail
+                    .subscribe(state.fence, state.account, name, on);
                 state.land(write, reply, myself, |()| Landed::NOTHING);
             }
             MailboxMsg::Unlock(session) => state.watchers.unlock(session),
@@ -157,9 +169,14 @@ impl MailboxState {
         myself: ActorRef<MailboxMsg>,
     ) {
         let AppendRequest { mailbox, messages } = request;
-        let write = self.args.mail.append(self.fence, self.account, mailbox, messages);
+        let write = self
+            .args
+            .mail
+            .append(self.fence, self.account, mailbox, messages);
         self.land(write, reply, myself, move |appended| {
-            appended.last().map_or(Landed::NOTHING, |last| Landed::at(mailbox, last.modseq))
+            appended
+                .last()
+                .map_or(Landed::NOTHING, |last| Landed::at(mailbox, last.modseq))
         });
     }
 
@@ -169,8 +186,16 @@ impl MailboxState {
         reply: RpcReplyPort<Result<store::port::Copied, MailboxFailure>>,
         myself: ActorRef<MailboxMsg>,
     ) {
-        let CopyRequest { from, uids, to, moving } = request;
-        let write = self.args.mail.copy(self.fence, self.account, from, uids, to, moving);
+        let CopyRequest {
+            from,
+            uids,
+            to,
+            moving,
+        } = request;
+        let write = self
+            .args
+            .mail
+            .copy(self.fence, self.account, from, uids, to, moving);
         self.land(write, reply, myself, move |copied| Landed {
             changed: Some((to, copied.to_modseq)),
             also: moving.then_some((from, copied.from_modseq)),
@@ -183,11 +208,19 @@ impl MailboxState {
         reply: RpcReplyPort<Result<Vec<mail::Uid>, MailboxFailure>>,
         myself: ActorRef<MailboxMsg>,
     ) {
-        let ExpungeRequest { mailbox, uids, deleted_only } = request;
+        let ExpungeRequest {
+            mailbox,
+            uids,
+            deleted_only,
+        } = request;
         let (mail, account) = (self.args.mail.clone(), self.account);
         let write = mail.expunge(self.fence, account, mailbox, uids, deleted_only);
         self.land(write, reply, myself, move |expunged| {
-            if expunged.is_empty() { Landed::NOTHING } else { Landed::at(mailbox, NEWEST) }
+            if expunged.is_empty() {
+                Landed::NOTHING
+            } else {
+                Landed::at(mailbox, NEWEST)
+            }
         });
     }
 
@@ -197,7 +230,12 @@ impl MailboxState {
         reply: RpcReplyPort<Result<Flagged, MailboxFailure>>,
         myself: ActorRef<MailboxMsg>,
     ) {
-        let FlagRequest { mailbox, uids, change, unchanged_since } = request;
+        let FlagRequest {
+            mailbox,
+            uids,
+            change,
+            unchanged_since,
+        } = request;
         let (mail, account) = (self.args.mail.clone(), self.account);
         let write = mail.flag(self.fence, account, mailbox, uids, change, unchanged_since);
         self.land(write, reply, myself, move |(rows, _)| {
@@ -213,8 +251,10 @@ impl MailboxState {
             Ok(None) => return self.refuse(&arrival),
             Err(error) => return trouble(&arrival, &error),
         };
-        let write =
-            self.args.mail.deliver(self.fence, self.account, mailbox, arrival.clone());
+        let write = self
+            .args
+            .mail
+            .deliver(self.fence, self.account, mailbox, arrival.clone());
         self.writes_pending += 1;
         write.then(move |result| {
             let landed = match result {
@@ -254,18 +294,25 @@ impl MailboxState {
         DELIVERED.count(&["refused"]);
         let reply = Reply::new(550, Enhanced(5, 2, 1), "the mailbox has been removed");
         let (id, bounce) = (arrival.id, self.args.bounce.clone());
-        self.args.spool.settle(self.fence, id, vec![(arrival.recipient, Settle::Fail(reply))]).then(
-            move |result| match result {
+        self.args
+            .spool
+            .settle(
+                self.fence,
+                id,
+                vec![(arrival.recipient, Settle::Fail(reply))],
+            )
+            .then(move |result| match result {
                 // A vacant seat does no harm: the bounce actor looks at the spool as it starts.
                 Ok(()) => drop(bounce.cast(BounceMsg::Return(id))),
                 Err(error) => tracing::warn!(%id, %error, "cannot record a failed delivery"),
-            },
-        );
+            });
     }
 
     fn watch(&mut self, id: MailboxId, watcher: Watcher) -> Result<MailboxRow, MailboxFailure> {
         let row = self.args.mail.mailbox(self.account, id)?;
-        let row = row.ok_or_else(|| StoreError::Missing { what: format!("mailbox {id}") })?;
+        let row = row.ok_or_else(|| StoreError::Missing {
+            what: format!("mailbox {id}"),
+        })?;
         self.watchers.watch(id, watcher);
         Ok(row)
     }

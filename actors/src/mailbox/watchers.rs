@@ -20,12 +20,14 @@ impl Watchers {
 
     /// Ends the watch of a session, if it has one.
     pub(super) fn unwatch(&mut self, session: u64) {
-        self.watching.retain(|(_, watcher)| watcher.session != session);
+        self.watching
+            .retain(|(_, watcher)| watcher.session != session);
     }
 
     /// Tells whoever watches that mailbox; forgets who is gone.
     pub(super) fn tell(&mut self, mailbox: MailboxId, modseq: ModSeq) {
-        self.watching.retain(|(id, watcher)| *id != mailbox || (watcher.tell)(mailbox, modseq));
+        self.watching
+            .retain(|(id, watcher)| *id != mailbox || (watcher.tell)(mailbox, modseq));
     }
 
     /// Gives the maildrop to a session, unless another one that still lives has it.
@@ -74,13 +76,22 @@ mod tests {
     }
 
     fn session(number: u64) -> (Watcher, Session) {
-        let session = Session { alive: Arc::new(true.into()), told: Arc::default() };
+        let session = Session {
+            alive: Arc::new(true.into()),
+            told: Arc::default(),
+        };
         let (alive, told) = (session.alive.clone(), session.told.clone());
         let tell = Box::new(move |_, modseq: ModSeq| {
             told.store(modseq.0, Ordering::Relaxed);
             alive.load(Ordering::Relaxed)
         });
-        (Watcher { session: number, tell }, session)
+        (
+            Watcher {
+                session: number,
+                tell,
+            },
+            session,
+        )
     }
 
     #[test]

@@ -89,7 +89,13 @@ impl Actor for Queue {
         let attempt_last = args.clock.now().0 << 10;
         let core = DomainQueue::new(args.config.limits(), args.config.schedule(), attempt_last);
         myself.cast(QueueMsg::Wake)?;
-        Ok(QueueState { args, fence, core, alarm: None, counted: (0, 0) })
+        Ok(QueueState {
+            args,
+            fence,
+            core,
+            alarm: None,
+            counted: (0, 0),
+        })
     }
 
     async fn handle(
@@ -101,12 +107,27 @@ impl Actor for Queue {
         let now = state.args.clock.now();
         let mut effects = Vec::new();
         match msg {
-            QueueMsg::Enqueue { id, recipient, arrived, due, attempts } => {
-                let row = DueRow { due, id, recipient, attempts, arrived };
+            QueueMsg::Enqueue {
+                id,
+                recipient,
+                arrived,
+                due,
+                attempts,
+            } => {
+                let row = DueRow {
+                    due,
+                    id,
+                    recipient,
+                    attempts,
+                    arrived,
+                };
                 state.core.enqueue(row, now, &mut effects);
             }
             QueueMsg::Flush(only) => state.core.flush(only, now, &mut effects),
-            QueueMsg::Gone { attempt, unreachable } => {
+            QueueMsg::Gone {
+                attempt,
+                unreachable,
+            } => {
                 state.core.gone(attempt, unreachable, now, &mut effects);
             }
             QueueMsg::Idle if state.core.is_empty() => state.args.context.passivate(),
@@ -117,15 +138,27 @@ impl Actor for Queue {
             QueueMsg::More { attempt, reply } => {
                 let _ = reply.send(state.core.next(attempt, now)); // its Gone follows
             }
-            QueueMsg::Recorded { id, recipients, stored } => {
-                state.core.recorded(id, &recipients, stored, now, &mut effects);
+            QueueMsg::Recorded {
+                id,
+                recipients,
+                stored,
+            } => {
+                state
+                    .core
+                    .recorded(id, &recipients, stored, now, &mut effects);
             }
-            QueueMsg::Settle { attempt, id, outcomes } => {
+            QueueMsg::Settle {
+                attempt,
+                id,
+                outcomes,
+            } => {
                 for (_, outcome) in &outcomes {
                     SETTLED.count(&[label(outcome)]);
                 }
                 let jitter = state.args.random.unit();
-                state.core.settle(attempt, id, outcomes, now, jitter, &mut effects);
+                state
+                    .core
+                    .settle(attempt, id, outcomes, now, jitter, &mut effects);
             }
             QueueMsg::Wake => state.core.wake(now, &mut effects),
         }
@@ -146,7 +179,11 @@ impl QueueState {
         while !todo.is_empty() {
             for effect in std::mem::take(&mut todo) {
                 match effect {
-                    Effect::Attempt { attempt, id, recipients } => {
+                    Effect::Attempt {
+                        attempt,
+                        id,
+                        recipients,
+                    } => {
                         self.attempt(attempt, id, recipients, myself)?;
                     }
                     // If nobody sits there now, the bounce actor finds it in the spool as it starts.
@@ -173,29 +210,50 @@ impl QueueState {
     ) -> Result<(), ActorProcessingErr> {
         ATTEMPTS.count(&[]);
         let domain = self.args.context.key().clone();
-        let what = Attempt { attempt, domain: domain.clone(), first: (id, recipients) };
-        let said = self.args.deliveries.cast(&(domain, attempt), DeliveryMsg::Attempt(what.into()));
+        let what = Attempt {
+            attempt,
+            domain: domain.clone(),
+            first: (id, recipients),
+        };
+        let said = self
+            .args
+            .deliveries
+            .cast(&(domain, attempt), DeliveryMsg::Attempt(what.into()));
         if said.is_err() {
             // The deliveries are restarting: what it was to carry waits a little.
-            myself.cast(QueueMsg::Gone { attempt, unreachable: None })?;
+            myself.cast(QueueMsg::Gone {
+                attempt,
+                unreachable: None,
+            })?;
         }
         Ok(())
     }
 
     fn record(&self, id: MessageId, what: Vec<(u32, Settle)>, myself: ActorRef<QueueMsg>) {
         let recipients = what.iter().map(|(recipient, _)| *recipient).collect();
-        self.args.spool.settle(self.fence, id, what).then(move |result| {
-            if let Err(error) = &result {
-                tracing::warn!(%id, %error, "cannot record how an attempt ended");
-            }
-            let recorded = QueueMsg::Recorded { id, recipients, stored: result.is_ok() };
-            let _ = myself.cast(recorded); // the next incarnation reads the spool
-        });
+        self.args
+            .spool
+            .settle(self.fence, id, what)
+            .then(move |result| {
+                if let Err(error) = &result {
+                    tracing::warn!(%id, %error, "cannot record how an attempt ended");
+                }
+                let recorded = QueueMsg::Recorded {
+                    id,
+                    recipients,
+                    stored: result.is_ok(),
+                };
+                let _ = myself.cast(recorded); // the next incarnation reads the spool
+            });
     }
 
     /// One alarm at a time: the earlier one stands.
     fn wake_at(&mut self, at: Time, now: Time, myself: &ActorRef<QueueMsg>) {
-        if self.alarm.as_ref().is_some_and(|(set, _)| *set > now && *set <= at) {
+        if self
+            .alarm
+            .as_ref()
+            .is_some_and(|(set, _)| *set > now && *set <= at)
+        {
             return;
         }
         let alarm = supervision::alarm(at.since(now), myself, QueueMsg::Wake);

@@ -81,7 +81,12 @@ impl Actor for Router {
         args: RouterArgs,
     ) -> Result<RouterState, ActorProcessingErr> {
         myself.cast(RouterMsg::Look)?;
-        Ok(RouterState { args, routed: 0, found: 0, look: Look::default() })
+        Ok(RouterState {
+            args,
+            routed: 0,
+            found: 0,
+            look: Look::default(),
+        })
     }
 
     async fn handle(
@@ -92,7 +97,10 @@ impl Actor for Router {
     ) -> Result<(), ActorProcessingErr> {
         match msg {
             RouterMsg::Inspect(reply) => {
-                let report = RouterReport { routed: state.routed, found: state.found };
+                let report = RouterReport {
+                    routed: state.routed,
+                    found: state.found,
+                };
                 let _ = reply.send(report); // whoever asked may have left
             }
             RouterMsg::Look => match state.look() {
@@ -129,12 +137,32 @@ impl RouterState {
         for hint in hints(message) {
             match hint {
                 Hint::Bounce => drop(self.args.bounce.cast(BounceMsg::Return(id))),
-                Hint::Mailbox { account, recipient, detail } => {
-                    let deliver = MailboxMsg::Deliver { id, recipient, detail, arrived };
+                Hint::Mailbox {
+                    account,
+                    recipient,
+                    detail,
+                } => {
+                    let deliver = MailboxMsg::Deliver {
+                        id,
+                        recipient,
+                        detail,
+                        arrived,
+                    };
                     drop(self.args.mailboxes.cast(&account, deliver));
                 }
-                Hint::Queue { domain, recipient, due, attempts } => {
-                    let enqueue = QueueMsg::Enqueue { id, recipient, arrived, due, attempts };
+                Hint::Queue {
+                    domain,
+                    recipient,
+                    due,
+                    attempts,
+                } => {
+                    let enqueue = QueueMsg::Enqueue {
+                        id,
+                        recipient,
+                        arrived,
+                        due,
+                        attempts,
+                    };
                     drop(self.args.queues.cast(&domain, enqueue));
                 }
             }

@@ -32,22 +32,30 @@ pub(super) enum Hint {
 
 /// The hints that a message gives rise to: one for each open recipient, one for all failed ones.
 pub(super) fn hints(message: &Spooled) -> impl Iterator<Item = Hint> + '_ {
-    let failed = message.states.iter().any(|state| state.state == State::Failed);
+    let failed = message
+        .states
+        .iter()
+        .any(|state| state.state == State::Failed);
     let recipients = (0..).zip(message.envelope.recipients.iter().zip(&message.states));
     let open = recipients.filter(|(_, (_, state))| state.state == State::Open);
-    failed.then_some(Hint::Bounce).into_iter().chain(open.map(
-        |(recipient, (address, state))| match &address.target {
-            Target::Local { account, detail } => {
-                Hint::Mailbox { account: *account, recipient, detail: detail.clone() }
-            }
-            Target::Remote(domain) => Hint::Queue {
-                domain: domain.clone(),
-                recipient,
-                due: state.due,
-                attempts: state.attempts,
-            },
-        },
-    ))
+    failed
+        .then_some(Hint::Bounce)
+        .into_iter()
+        .chain(
+            open.map(|(recipient, (address, state))| match &address.target {
+                Target::Local { account, detail } => Hint::Mailbox {
+                    account: *account,
+                    recipient,
+                    detail: detail.clone(),
+                },
+                Target::Remote(domain) => Hint::Queue {
+                    domain: domain.clone(),
+                    recipient,
+                    due: state.due,
+                    attempts: state.attempts,
+                },
+            }),
+        )
 }
 
 #[cfg(test)]
@@ -84,7 +92,10 @@ mod tests {
 
     #[test]
     fn each_open_recipient_is_told_to_whoever_takes_it_and_failures_once() {
-        let local = Target::Local { account: AccountId(4), detail: Some("x".to_owned()) };
+        let local = Target::Local {
+            account: AccountId(4),
+            detail: Some("x".to_owned()),
+        };
         let remote = Target::Remote("d0.test".parse().unwrap());
         let message = message(vec![
             (local.clone(), State::Closed),
@@ -96,8 +107,17 @@ mod tests {
         let domain = "d0.test".parse().unwrap();
         let expected = vec![
             Hint::Bounce,
-            Hint::Queue { domain, recipient: 1, due: Time(7), attempts: 2 },
-            Hint::Mailbox { account: AccountId(4), recipient: 3, detail: Some("x".to_owned()) },
+            Hint::Queue {
+                domain,
+                recipient: 1,
+                due: Time(7),
+                attempts: 2,
+            },
+            Hint::Mailbox {
+                account: AccountId(4),
+                recipient: 3,
+                detail: Some("x".to_owned()),
+            },
         ];
         assert_eq!(hints(&message).collect::<Vec<_>>(), expected);
     }

@@ -66,7 +66,14 @@ mod tests {
         assert_eq!(ann.password.expose(), "secret");
         let other = Credentials::from_plain(b"bob\0ann\0secret").unwrap();
         assert_eq!(other.authzid.as_deref(), Some("bob"));
-        for wrong in [&b"ann"[..], b"\0ann", b"\0\0x", b"\0ann\0", b"\0a\0b\0c", b"\0\xff\0x"] {
+        for wrong in [
+            &b"ann"[..],
+            b"\0ann",
+            b"\0\0x",
+            b"\0ann\0",
+            b"\0a\0b\0c",
+            b"\0\xff\0x",
+        ] {
             assert_eq!(Credentials::from_plain(wrong), None);
         }
     }

@@ -100,12 +100,16 @@ impl Actor for Pop3Session {
         }
         let kept = connection.checkpoint(|slot| slot.clone());
         let (server, maildrop) = match kept {
-            Some(kept) => {
-                (Server::resume(kept.server), kept.maildrop)
-            }
+            Some(kept) => (Server::resume(kept.server), kept.maildrop),
             None => (Server::new(args.config.clone()), None),
         };
-        Ok(Pop3SessionState { args, connection, server, maildrop, sending: None })
+        Ok(Pop3SessionState {
+            args,
+            connection,
+            server,
+            maildrop,
+            sending: None,
+        })
     }
 
     async fn handle(
@@ -165,7 +169,11 @@ impl Pop3SessionState {
                     self.keep(); // what has been said is not said again
                 }
                 Step::StartTls => {
-                    let begun = self.args.tls.clone().map(|tls| self.connection.start_tls(tls));
+                    let begun = self
+                        .args
+                        .tls
+                        .clone()
+                        .map(|tls| self.connection.start_tls(tls));
                     if !matches!(begun, Some(Ok(()))) {
                         self.connection.abort();
                     }
@@ -177,8 +185,10 @@ impl Pop3SessionState {
 
     /// Leaves what the next incarnation needs where a crash cannot reach it.
     fn keep(&self) {
-        let kept =
-            Pop3Checkpoint { server: self.server.checkpoint(), maildrop: self.maildrop.clone() };
+        let kept = Pop3Checkpoint {
+            server: self.server.checkpoint(),
+            maildrop: self.maildrop.clone(),
+        };
         self.connection.checkpoint(|slot| *slot = Some(kept));
     }
 
@@ -208,9 +218,16 @@ impl Pop3SessionState {
         credentials: Credentials,
         myself: &ActorRef<SessionMsg>,
     ) -> Result<Vec<pop3::Entry>, Refusal> {
-        let request = LoginRequest { credentials, client: self.connection.peer().ip() };
+        let request = LoginRequest {
+            credentials,
+            client: self.connection.peer().ip(),
+        };
         let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
-        let verdict = self.args.login.call(|port| LoginMsg::Verify(request, port), limit).await;
+        let verdict = self
+            .args
+            .login
+            .call(|port| LoginMsg::Verify(request, port), limit)
+            .await;
         let account = match verdict.unwrap_or(LoginVerdict::Busy) {
             LoginVerdict::Busy => return Err(refused("busy", Refusal::Temporary)),
             LoginVerdict::Refused => return Err(refused("refused", Refusal::Credentials)),
@@ -240,13 +257,18 @@ impl Pop3SessionState {
     ) -> Result<bool, Refusal> {
         let myself = myself.clone();
         let tell = move |id, modseq| myself.cast(SessionMsg::Changed(id, modseq)).is_ok();
-        let watcher = Watcher { session: self.connection.id(), tell: Box::new(tell) };
+        let watcher = Watcher {
+            session: self.connection.id(),
+            tell: Box::new(tell),
+        };
         let locked = self.args.mailboxes.call(
             &account,
             |port| MailboxMsg::Lock(watcher, port),
             MAILBOX_ANSWER,
         );
-        locked.await.map_err(|_| refused("busy", Refusal::Temporary))
+        locked
+            .await
+            .map_err(|_| refused("busy", Refusal::Temporary))
     }
 
     fn unlock(&self) {
@@ -269,7 +291,9 @@ impl Pop3SessionState {
     }
 
     fn piece(&mut self) {
-        let Some((body, at)) = &mut self.sending else { return self.server.end_message() };
+        let Some((body, at)) = &mut self.sending else {
+            return self.server.end_message();
+        };
         match body.read_at(*at, PIECE_OCTETS) {
             Ok(octets) if octets.is_empty() => {
                 self.sending = None;

@@ -27,7 +27,9 @@ impl Maildrop {
         account: AccountId,
     ) -> Result<(Self, Vec<Entry>), StoreError> {
         let inbox = mail.mailbox_named(account, "INBOX")?;
-        let inbox = inbox.ok_or_else(|| StoreError::Missing { what: "INBOX".to_owned() })?;
+        let inbox = inbox.ok_or_else(|| StoreError::Missing {
+            what: "INBOX".to_owned(),
+        })?;
         let count = usize::try_from(inbox.messages).unwrap_or_default();
         let (mut messages, mut entries) = (Vec::with_capacity(count), Vec::with_capacity(count));
         mail.messages(account, inbox.id, UidRange::ALL, &mut |row| {
@@ -38,7 +40,14 @@ impl Maildrop {
             });
             true
         })?;
-        Ok((Self { account, mailbox: inbox.id, messages: messages.into() }, entries))
+        Ok((
+            Self {
+                account,
+                mailbox: inbox.id,
+                messages: messages.into(),
+            },
+            entries,
+        ))
     }
 
     /// Where the octets of a message are.
@@ -48,6 +57,10 @@ impl Maildrop {
 
     /// The UIDs of messages.
     pub(super) fn uids(&self, indices: &[usize]) -> Vec<Uid> {
-        indices.iter().filter_map(|&index| self.messages.get(index)).map(|(uid, _)| *uid).collect()
+        indices
+            .iter()
+            .filter_map(|&index| self.messages.get(index))
+            .map(|(uid, _)| *uid)
+            .collect()
     }
 }

@@ -50,9 +50,7 @@ use super::{
     incoming::{Completion, Incoming},
     metrics::{ACCEPT_SECONDS, MESSAGES, OCTETS, RESUMED},
 };
-use crate::contract::{
-    Identity, LoginMsg, LoginRequest, LoginVerdict, RouterMsg, SessionMsg,
-};
+use crate::contract::{Identity, LoginMsg, LoginRequest, LoginVerdict, RouterMsg, SessionMsg};
 
 /// A session of SMTP, submission or LMTP.
 #[derive(Debug)]
@@ -120,9 +118,7 @@ impl Actor for SmtpSession {
         }
         let kept = connection.checkpoint(|slot| slot.clone());
         let (server, identity) = match kept {
-            Some(kept) => {
-                (Server::resume(kept.server, trouble()), kept.identity)
-            }
+            Some(kept) => (Server::resume(kept.server, trouble()), kept.identity),
             None => (Server::new(args.config.clone()), None),
         };
         Ok(SmtpSessionState {
@@ -149,12 +145,20 @@ impl Actor for SmtpSession {
             SessionMsg::Begin => {}
             SessionMsg::Changed(..) => return Ok(()), // an SMTP session watches nothing
             SessionMsg::Closing => {
-                state.server.close(Reply::new(421, Enhanced(4, 3, 2), "closing, come back soon"));
+                state.server.close(Reply::new(
+                    421,
+                    Enhanced(4, 3, 2),
+                    "closing, come back soon",
+                ));
             }
             SessionMsg::Connection(Event::Octets(octets)) => state.server.feed(octets),
             SessionMsg::Connection(Event::Secured(_)) => state.secured(),
             SessionMsg::Connection(Event::TimedOut(_)) => {
-                state.server.close(Reply::new(421, Enhanced(4, 4, 2), "you have been silent too long"));
+                state.server.close(Reply::new(
+                    421,
+                    Enhanced(4, 4, 2),
+                    "you have been silent too long",
+                ));
             }
             SessionMsg::Connection(Event::Room) => return Ok(()),
             SessionMsg::Connection(Event::Closed(_)) => {
@@ -192,7 +196,11 @@ impl SmtpSessionState {
                     self.keep(); // what has been said is not said again
                 }
                 Step::StartTls => {
-                    let begun = self.args.tls.clone().map(|tls| self.connection.start_tls(tls));
+                    let begun = self
+                        .args
+                        .tls
+                        .clone()
+                        .map(|tls| self.connection.start_tls(tls));
                     if !matches!(begun, Some(Ok(()))) {
                         self.connection.abort();
                     }
@@ -205,8 +213,10 @@ impl SmtpSessionState {
 
     /// Leaves what the next incarnation needs where a crash cannot reach it.
     fn keep(&self) {
-        let kept =
-            SmtpCheckpoint { server: self.server.checkpoint(), identity: self.identity.clone() };
+        let kept = SmtpCheckpoint {
+            server: self.server.checkpoint(),
+            identity: self.identity.clone(),
+        };
         self.connection.checkpoint(|slot| *slot = Some(kept));
     }
 
@@ -231,7 +241,11 @@ impl SmtpSessionState {
             Question::Mail(mail) => {
                 self.meant.clear();
                 let client = self.connection.peer().ip();
-                match self.args.admission.mail(mail.from.as_ref(), client, self.account()) {
+                match self
+                    .args
+                    .admission
+                    .mail(mail.from.as_ref(), client, self.account())
+                {
                     Ok(()) => self.server.yes(),
                     Err(reply) => self.server.verdict(reply),
                 }
@@ -252,9 +266,16 @@ impl SmtpSessionState {
     }
 
     async fn login(&mut self, credentials: mail::Credentials) -> Reply {
-        let request = LoginRequest { credentials, client: self.connection.peer().ip() };
+        let request = LoginRequest {
+            credentials,
+            client: self.connection.peer().ip(),
+        };
         let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
-        let verdict = self.args.login.call(|port| LoginMsg::Verify(request, port), limit).await;
+        let verdict = self
+            .args
+            .login
+            .call(|port| LoginMsg::Verify(request, port), limit)
+            .await;
         match verdict.unwrap_or(LoginVerdict::Busy) {
             LoginVerdict::Busy => Reply::new(454, Enhanced(4, 7, 0), "cannot check now, try later"),
             LoginVerdict::Refused => Reply::new(535, Enhanced(5, 7, 8), "wrong name or password"),
@@ -281,13 +302,22 @@ impl SmtpSessionState {
         // Beyond this a body goes to disk while it arrives.
         let memory = size.unwrap_or(u64::MAX).clamp(MEMORY_MIN, MEMORY_MAX);
         let permit = self.args.budget.try_take(memory).ok_or_else(|| {
-            Reply::new(452, Enhanced(4, 3, 1), "too many messages at once, try again soon")
+            Reply::new(
+                452,
+                Enhanced(4, 3, 1),
+                "too many messages at once, try again soon",
+            )
         })?;
         let completion = (self.args.config.family == Family::Submission).then(|| Completion {
             now: self.args.clock.now(),
-            message_id: format!("{}@{}", MessageId(self.args.random.wide()), self.args.config.hostname),
+            message_id: format!(
+                "{}@{}",
+                MessageId(self.args.random.wide()),
+                self.args.config.hostname
+            ),
         });
-        let begun = Incoming::begin(self.args.spool.draft(), permit, self.trace(), completion).await;
+        let begun =
+            Incoming::begin(self.args.spool.draft(), permit, self.trace(), completion).await;
         self.incoming = Some(begun.map_err(|error| self.failed(&error))?);
         Ok(())
     }
@@ -307,7 +337,9 @@ impl SmtpSessionState {
             address: self.connection.peer().ip(),
             by: &self.args.config.hostname,
             with: self.server.protocol(),
-            tls: tls.as_ref().map(|tls| format!("{} {}", tls.version, tls.cipher)),
+            tls: tls
+                .as_ref()
+                .map(|tls| format!("{} {}", tls.version, tls.cipher)),
             id: None, // given by the store, when this has long been written
             for_: only,
             at: self.args.clock.now(),
@@ -317,7 +349,9 @@ impl SmtpSessionState {
     }
 
     async fn store(&mut self, piece: Bytes) {
-        let Some(incoming) = &mut self.incoming else { return };
+        let Some(incoming) = &mut self.incoming else {
+            return;
+        };
         if let Err(error) = incoming.push(piece).await {
             self.incoming = None;
             let reply = self.failed(&error);
@@ -327,7 +361,9 @@ impl SmtpSessionState {
 
     /// Answers 250 only when the message is on stable storage (RFC 5321 §6.1).
     async fn take(&mut self, octets: u64) -> Reply {
-        let Some(incoming) = self.incoming.take() else { return trouble() };
+        let Some(incoming) = self.incoming.take() else {
+            return trouble();
+        };
         let begun = self.args.clock.monotonic();
         match self.accept(incoming).await {
             Ok(id) => {
@@ -343,7 +379,10 @@ impl SmtpSessionState {
     }
 
     async fn accept(&mut self, incoming: Incoming) -> Result<MessageId, Reply> {
-        let draft = incoming.finish().await.map_err(|error| self.failed(&error))?;
+        let draft = incoming
+            .finish()
+            .await
+            .map_err(|error| self.failed(&error))?;
         let envelope = self.envelope()?;
         let mail = NewMail {
             envelope,
@@ -355,14 +394,21 @@ impl SmtpSessionState {
         // Any shard will do: the message is this node's until it is delivered.
         let fence = self.args.leases.fence(Shard::nth(self.connection.id()));
         let fence = fence.map_err(|error| self.failed(&error))?;
-        self.args.spool.accept(fence, mail).await.map_err(|error| self.failed(&error))
+        self.args
+            .spool
+            .accept(fence, mail)
+            .await
+            .map_err(|error| self.failed(&error))
     }
 
     fn envelope(&mut self) -> Result<Envelope, Reply> {
         if self.meant.len() != self.server.recipients().len() {
             // A crash came between: the checkpoint has what was said, not what was meant.
             let said = self.server.recipients();
-            self.meant = said.iter().map(|rcpt| self.mean(rcpt)).collect::<Result<_, _>>()?;
+            self.meant = said
+                .iter()
+                .map(|rcpt| self.mean(rcpt))
+                .collect::<Result<_, _>>()?;
         }
         let mail = self.server.mail().cloned().unwrap_or_default();
         Ok(Envelope {
@@ -381,9 +427,15 @@ impl SmtpSessionState {
 
     fn origin(&self) -> String {
         let peer = self.connection.peer().ip();
-        let (hello, protocol) = (self.server.hello().unwrap_or_default(), self.server.protocol());
+        let (hello, protocol) = (
+            self.server.hello().unwrap_or_default(),
+            self.server.protocol(),
+        );
         match &self.identity {
-            Some(who) => format!("{protocol} from {peer} ({hello}), logged in as {}", who.address),
+            Some(who) => format!(
+                "{protocol} from {peer} ({hello}), logged in as {}",
+                who.address
+            ),
             None => format!("{protocol} from {peer} ({hello})"),
         }
     }
@@ -399,7 +451,8 @@ impl SmtpSessionState {
 fn each_once(meant: Vec<Vec<Recipient>>) -> Vec<Recipient> {
     let mut seen = std::collections::HashSet::new();
     let all = meant.into_iter().flatten();
-    all.filter(|recipient| seen.insert(recipient.address.clone())).collect()
+    all.filter(|recipient| seen.insert(recipient.address.clone()))
+        .collect()
 }
 
 fn trouble() -> Reply {

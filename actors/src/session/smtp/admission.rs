@@ -33,7 +33,9 @@ impl Admission {
         account: Option<AccountId>,
     ) -> Result<(), Reply> {
         let client = self.client(client, account);
-        client.send_as(from, &self.rules, &self.facts).unwrap_or_else(|error| Err(unknown(&error)))
+        client
+            .send_as(from, &self.rules, &self.facts)
+            .unwrap_or_else(|error| Err(unknown(&error)))
     }
 
     /// Do we take mail from this client for that address, and for whom is it in the end?
@@ -45,7 +47,10 @@ impl Admission {
     ) -> Result<Vec<Recipient>, Reply> {
         let client = self.client(client, account);
         match client.send_to(to, &self.rules, &self.facts) {
-            Ok(Route::Accept { recipients, dangling }) => {
+            Ok(Route::Accept {
+                recipients,
+                dangling,
+            }) => {
                 if !dangling.is_empty() {
                     tracing::warn!(%to, ?dangling, "an alias has targets that do not exist");
                 }
@@ -57,7 +62,12 @@ impl Admission {
     }
 
     fn client(&self, address: IpAddr, account: Option<AccountId>) -> Client<'_> {
-        Client { door: self.door, address, account, trusted: &self.trusted }
+        Client {
+            door: self.door,
+            address,
+            account,
+            trusted: &self.trusted,
+        }
     }
 }
 

@@ -41,7 +41,10 @@ impl Incoming {
             writer,
             header: completion.is_some().then(BytesMut::new),
             _permit: permit,
-            completion: completion.unwrap_or(Completion { now: Time(0), message_id: String::new() }),
+            completion: completion.unwrap_or(Completion {
+                now: Time(0),
+                message_id: String::new(),
+            }),
         };
         incoming.write(trace).await?;
         Ok(incoming)
@@ -66,7 +69,9 @@ impl Incoming {
     }
 
     async fn complete(&mut self) -> Result<(), StoreError> {
-        let Some(header) = self.header.take() else { return Ok(()) };
+        let Some(header) = self.header.take() else {
+            return Ok(());
+        };
         let missing = Missing::of(&header);
         let added = missing.fields(self.completion.now, &self.completion.message_id);
         if !added.is_empty() {

@@ -378,7 +378,10 @@ impl Schedule {
 /// light again after a cut.
 fn refused(seed: u64, error: &StoreError) {
     assert!(
-        matches!(error, StoreError::Disk { .. } | StoreError::Lost),
+        matches!(
+            error,
+            StoreError::Disk { .. } | StoreError::Full { .. } | StoreError::Lost
+        ),
         "seed {seed}: {error}"
     );
 }
