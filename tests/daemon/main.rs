@@ -22,3 +22,4 @@ mod sizes;
 mod smuggling;
 mod starting;
 mod submission;
+mod tls;

@@ -45,6 +45,14 @@ fn a_second_session_finds_the_maildrop_locked_and_a_dead_one_leaves_no_lock() {
 }
 
 #[test]
+fn a_client_that_quits_and_comes_back_at_once_finds_the_maildrop_free() {
+    let daemon = demo().start();
+    for _ in 0..200 {
+        daemon.pop3("user5").ok("QUIT");
+    }
+}
+
+#[test]
 fn top_brings_the_header_and_as_many_lines_as_were_asked_for() {
     let daemon = demo().start();
     daemon.accept(&[&user(3)], b"Subject: top\r\n\r\n1\r\n.2\r\n3\r\n");
