@@ -160,14 +160,13 @@ impl Actor for ImapSession {
                 state.server.feed(octets);
                 state.go_on().await
             }
+            // Under TLS from the first octet, this is the beginning.
+            SessionMsg::Connection(Event::Secured(_)) if !state.greeted => state.begin().await,
             SessionMsg::Connection(Event::Secured(_)) => {
                 if !state.args.tls_from_start {
                     state.server.tls_started();
                 }
-                match state.greeted {
-                    true => state.go_on().await,
-                    false => Ok(()), // the greeting comes first
-                }
+                state.go_on().await
             }
             SessionMsg::Connection(Event::TimedOut(_)) => {
                 state.bye("you have been silent too long").await

@@ -152,7 +152,10 @@ impl Pop3SessionState {
     async fn go_on(&mut self, myself: &ActorRef<SessionMsg>) {
         loop {
             match self.server.step() {
-                Step::Close => return self.connection.close_after(Bytes::new()),
+                Step::Close => {
+                    self.unlock(); // whoever comes back at once finds the maildrop free
+                    return self.connection.close_after(Bytes::new());
+                }
                 Step::Judge(question) => {
                     self.keep();
                     self.judge(question, myself).await;
