@@ -3,9 +3,15 @@
 //! A line here never changes. A new version of a record gets a line of its own, and the old one
 //! stays for reading.
 
-use mail::{AccountId, BodyType, Envelope, Notify, Recipient, Target};
+use mail::{
+    AccountId, BodyType, Enhanced, Envelope, Flags, ModSeq, Notify, Recipient, Reply, Ret, Target,
+    Time, UidValidity,
+};
 
 use super::*;
+use crate::port::{
+    AccountRow, BodyRef, Entry, MessageRow, Quota, RecipientState, SpecialUse, State,
+};
 
 const GOLDEN: &str = include_str!("golden.txt");
 
