@@ -230,7 +230,7 @@ impl<K: Keeper> Store<K> {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut target = super::mail::Box::fresh(account, mailbox, counters);
+        let mut target = super::opened::Box::fresh(account, mailbox, counters);
         for row in &rows {
             let modseq = target.modseq;
             target.add_kept(batch, MessageRow { modseq, ..*row })?;

@@ -10,6 +10,7 @@ mod changes;
 mod locks;
 mod mail;
 mod mailboxes;
+mod opened;
 mod purge;
 mod spool;
 mod store;
