@@ -1,0 +1,252 @@
+//! What of the journal the partitions lack, and where the journal ends.
+
+use std::{
+    io::{self, IoSlice},
+    ops::ControlFlow,
+};
+
+use bytes::Bytes;
+
+use super::{ASIDE, End, Opening, ROWS, Segment};
+use crate::{
+    StoreError, batch,
+    directory::{Engine, Partitions, Row},
+    journal::{FRAMES_FROM, Found, Span, disk_error, scan},
+    local::marks::Clean,
+};
+
+impl Opening {
+    /// Applies the journal to the partitions, as far as they lack it.
+    pub(super) fn replay(
+        &mut self,
+        engines: &[Box<dyn Engine>],
+        mut applied: Vec<u64>,
+        clean: Option<Clean>,
+    ) -> Result<End, StoreError> {
+        let from = applied.iter().copied().min().unwrap_or(0);
+        let mut end = End {
+            lsn: applied.iter().copied().max().unwrap_or(0),
+            segment: None,
+        };
+        let mut replay = Replay {
+            engines,
+            applied: &mut applied,
+            rows: vec![Vec::new(); engines.len()],
+            waiting: 0,
+            frames: 0,
+        };
+        let segments = std::mem::take(&mut self.segments);
+        for (number, segment) in segments.iter().enumerate() {
+            end.lsn = end
+                .lsn
+                .max(segment.head.map_or(0, |head| head.first_lsn - 1));
+            let next = segments.get(number + 1);
+            let last_lsn = next.and_then(|next| Some(next.head?.first_lsn - 1));
+            if next.is_some() {
+                if last_lsn.is_none_or(|lsn| lsn > from) {
+                    self.replay_sealed(segment, &mut replay, &mut end)?;
+                }
+                continue;
+            }
+            let until = match clean {
+                Some(clean) => {
+                    end.lsn = end.lsn.max(clean.lsn);
+                    if clean.lsn > from {
+                        self.replay_sealed(segment, &mut replay, &mut end)?;
+                    }
+                    clean.end
+                }
+                None => self.replay_tail(segment, &mut replay, &mut end)?,
+            };
+            end.segment = Some((segment.number, until));
+        }
+        self.segments = segments;
+        self.report.replayed_frames = replay.frames;
+        replay.finish(end.lsn)?;
+        Ok(end)
+    }
+
+    /// A segment whose end is known: whatever is not a frame is damage.
+    fn replay_sealed(
+        &mut self,
+        segment: &Segment,
+        replay: &mut Replay<'_>,
+        end: &mut End,
+    ) -> Result<(), StoreError> {
+        let mut damage = Vec::new();
+        scan(&segment.file, segment.plan(false), |found| {
+            match found {
+                Found::Frame { head, ops, .. } => {
+                    end.lsn = end.lsn.max(head.lsn);
+                    replay.frame(head.lsn, &ops)?;
+                }
+                Found::Bad(span) => damage.push(span.clone()),
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for span in damage {
+            self.damaged_span(segment, &span);
+        }
+        Ok(())
+    }
+
+    /// The segment in which the journal ended without a clean stop. What stands at its end may
+    /// be torn; what was acknowledged, as later frames say, is not torn but damaged.
+    fn replay_tail(
+        &mut self,
+        segment: &Segment,
+        replay: &mut Replay<'_>,
+        end: &mut End,
+    ) -> Result<u64, StoreError> {
+        enum Item {
+            Frame {
+                at: u64,
+                lsn: u64,
+                ops: Bytes,
+                until: u64,
+                whole: bool,
+            },
+            Bad(Span),
+        }
+        let mut items = Vec::new();
+        let mut synced = 0;
+        scan(&segment.file, segment.plan(true), |found| {
+            items.push(match found {
+                Found::Frame {
+                    at,
+                    head,
+                    ops,
+                    whole,
+                } => {
+                    synced = synced.max(head.synced);
+                    Item::Frame {
+                        at,
+                        lsn: head.lsn,
+                        ops,
+                        until: at + head.octets(),
+                        whole,
+                    }
+                }
+                Found::Bad(span) => Item::Bad(span.clone()),
+            });
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let first = segment.head.map_or(1, |head| head.first_lsn);
+        let (mut lsn, mut until) = (first - 1, FRAMES_FROM);
+        for item in items {
+            match item {
+                Item::Frame {
+                    whole: false,
+                    lsn: found,
+                    ..
+                } if found > synced => break,
+                Item::Frame {
+                    at,
+                    lsn: found,
+                    ops,
+                    until: next,
+                    whole,
+                } => {
+                    if !whole {
+                        let span = Span {
+                            from: at,
+                            until: next,
+                            lsn: Some(found),
+                        };
+                        self.damaged_span(segment, &span);
+                    }
+                    replay.frame(found, &ops)?;
+                    (lsn, until) = (found, next);
+                }
+                // It was acknowledged, because a later frame knew it to be durable.
+                Item::Bad(span) if lsn < synced => {
+                    self.damaged_span(segment, &span);
+                    until = span.until;
+                    lsn = span.lsn.unwrap_or(lsn);
+                }
+                Item::Bad(_) => break,
+            }
+        }
+        end.lsn = end.lsn.max(lsn);
+        self.set_aside(segment, until)?;
+        Ok(until)
+    }
+
+    /// Ends a segment at `until`; what was behind is kept elsewhere.
+    fn set_aside(&mut self, segment: &Segment, until: u64) -> Result<(), StoreError> {
+        let failed = |error: io::Error| disk_error("end a torn segment", &error);
+        let length = segment.file.length().map_err(failed)?;
+        let mut torn = vec![0; usize::try_from(length.saturating_sub(until)).unwrap_or(0)];
+        let read = segment.file.read_at(&mut torn, until).map_err(failed)?;
+        torn.truncate(read);
+        let used = torn
+            .iter()
+            .rposition(|&octet| octet != 0)
+            .map_or(0, |at| at + 1);
+        if used > 0 {
+            self.report.torn_octets = used as u64;
+            let name = format!("{ASIDE}/{:010}-{until}", segment.number);
+            let file = self.disk.create(&name, 0).map_err(failed)?;
+            file.write_at(&mut [IoSlice::new(&torn[..used])], 0)
+                .and_then(|()| file.sync())
+                .and_then(|()| self.disk.sync_folder(ASIDE))
+                .map_err(failed)?;
+        }
+        // What a killed process had written and not synced is there now, and must not be lost
+        // with the power later, after somebody has seen it.
+        segment.file.sync().map_err(failed)?;
+        segment.file.cut(until).map_err(failed)
+    }
+}
+
+/// Operations on their way into the partitions.
+struct Replay<'a> {
+    engines: &'a [Box<dyn Engine>],
+    applied: &'a mut Vec<u64>,
+    rows: Vec<Vec<Row>>,
+    waiting: usize,
+    frames: u64,
+}
+
+impl Replay<'_> {
+    fn frame(&mut self, lsn: u64, ops: &Bytes) -> Result<(), StoreError> {
+        if self.applied.iter().all(|&applied| applied >= lsn) {
+            return Ok(());
+        }
+        self.frames += 1;
+        let count = self.engines.len();
+        let read = batch::read(ops, |op| {
+            if let Some(partition) = Partitions::of(count, op.class, &op.key)
+                && self.applied[partition] < lsn
+            {
+                self.rows[partition].push((op.key, op.value));
+                self.waiting += 1;
+            }
+        });
+        if read.is_none() {
+            // Its checksum holds, so it was written so.
+            return Err(StoreError::Damage {
+                what: format!("the operations of LSN {lsn}"),
+            });
+        }
+        if self.waiting >= ROWS {
+            self.flush(lsn)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, lsn: u64) -> Result<(), StoreError> {
+        self.waiting = 0;
+        for (partition, engine) in self.engines.iter().enumerate() {
+            let rows = std::mem::take(&mut self.rows[partition]);
+            let applied = self.applied[partition].max(lsn);
+            engine.apply(rows, Some(applied))?;
+            self.applied[partition] = applied;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, lsn: u64) -> Result<(), StoreError> {
+        self.flush(lsn)
+    }
+}
