@@ -101,6 +101,13 @@ impl Server {
         }
     }
 
+    /// Whether what is still to be sent is the farewell: nothing of the maildrop is asked for any
+    /// more.
+    #[must_use]
+    pub const fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Closing)
+    }
+
     /// What must happen next.
     pub fn step(&mut self) -> Step {
         loop {

@@ -152,10 +152,7 @@ impl Pop3SessionState {
     async fn go_on(&mut self, myself: &ActorRef<SessionMsg>) {
         loop {
             match self.server.step() {
-                Step::Close => {
-                    self.unlock(); // whoever comes back at once finds the maildrop free
-                    return self.connection.close_after(Bytes::new());
-                }
+                Step::Close => return self.connection.close_after(Bytes::new()),
                 Step::Judge(question) => {
                     self.keep();
                     self.judge(question, myself).await;
@@ -166,6 +163,9 @@ impl Pop3SessionState {
                     return self.connection.read_on();
                 }
                 Step::Send(octets) => {
+                    if self.server.is_leaving() {
+                        self.unlock(); // whoever comes back at once finds the maildrop free
+                    }
                     if self.connection.write(octets).await.is_err() {
                         return; // closed: the event that says so is on its way
                     }
