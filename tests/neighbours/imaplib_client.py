@@ -69,7 +69,6 @@ def everything(client):
     assert message["Subject"] == "letter-1" and message.get_payload() == "Hello, letter-1.\r\n"
     data = ok(client.fetch("6", "(BODY.PEEK[TEXT]<17.17>)"))
     assert data[0][1] == b"0123456789abcde\r\n", data
-    assert ok(client.partial("1", "BODY[TEXT]", "1", "5")) if hasattr(client, "partial") else True
     ok(client.fetch("1", "(RFC822)"))
     assert ok(client.search(None, "UNSEEN"))[0] == b"3 5 6", "reading marks as read"
 
@@ -84,12 +83,12 @@ def everything(client):
     ok(client.uid("STORE", uids[0].decode(), "+FLAGS", r"(\Deleted)"))
     ok(client.uid("EXPUNGE", uids[0].decode()))
     ok(client.store("1", "+FLAGS", r"(\Deleted)"))
-    assert ok(client.expunge()) == [b"1"]
+    assert ok(client.expunge())[-1] == b"1"
     ok(client.check())
     status = ok(client.status("Work", "(MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)"))[0]
     assert b"MESSAGES 3" in status and b"UIDNEXT 7" in status, status
     ok(client.unselect())
-    ok(client.examine("Work/Old") if hasattr(client, "examine") else client.select("Work/Old", True))
+    ok(client.select("Work/Old", readonly=True))
     assert ok(client.search(None, "ALL"))[0] == b"1 2 3"
     assert client.store("1", "+FLAGS", r"(\Seen)")[0] == "NO", "read only"
     ok(client.close())
