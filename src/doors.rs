@@ -124,6 +124,7 @@ impl Door {
 }
 
 fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
+    let silence = parts.config.limits.silence;
     match bound.listener.protocol {
         Protocol::Imap | Protocol::Imaps => {
             let limits = imap::Limits {
@@ -153,12 +154,11 @@ fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
                 let args = choose(&args, &trusting, connection.peer().ip());
                 (ImapSession, (connection.clone(), args))
             });
-            // RFC 3501 §5.4: half an hour at least once somebody has logged in.
             assemble(
                 parts,
                 bound,
                 sessions,
-                Duration::from_secs(30 * 60),
+                Duration::from_secs(silence.imap_seconds),
                 IMAP_BYE,
             )
         }
@@ -184,12 +184,11 @@ fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
                     (connection.clone(), args, context.restarts() > 0),
                 )
             });
-            // RFC 1939 §3: ten minutes at least.
             assemble(
                 parts,
                 bound,
                 sessions,
-                Duration::from_secs(10 * 60),
+                Duration::from_secs(silence.pop3_seconds),
                 POP3_BYE,
             )
         }
@@ -208,12 +207,11 @@ fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
                     (connection.clone(), args, context.restarts() > 0),
                 )
             });
-            // RFC 5321 §4.5.3.2.7: five minutes at least.
             assemble(
                 parts,
                 bound,
                 sessions,
-                Duration::from_secs(5 * 60),
+                Duration::from_secs(silence.smtp_seconds),
                 SMTP_BYE,
             )
         }

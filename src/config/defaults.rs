@@ -14,6 +14,15 @@ pub(super) const RECIPIENTS_MAX: usize = 1000;
 /// A thousand sessions that each receive a message of ordinary size.
 pub(super) const MEMORY_OCTETS: u64 = 256 * 1024 * 1024;
 
+/// RFC 3501 §5.4: half an hour at least once somebody has logged in.
+pub(super) const IMAP_SILENCE_SECONDS: u64 = 30 * 60;
+
+/// RFC 1939 §3: ten minutes at least.
+pub(super) const POP3_SILENCE_SECONDS: u64 = 10 * 60;
+
+/// RFC 5321 §4.5.3.2.7: five minutes at least.
+pub(super) const SMTP_SILENCE_SECONDS: u64 = 5 * 60;
+
 /// What an operator wants to see of a house that is well.
 pub(super) const LOG_FILTER: &str = "info";
 

@@ -13,4 +13,4 @@ mod sections;
 pub use effective::{Effective, Source};
 pub use error::ConfigError;
 pub use listener::{Listener, Protocol};
-pub use sections::{Config, Limits, Log, LogFormat, Tls};
+pub use sections::{Config, Limits, Log, LogFormat, Silence, Tls};

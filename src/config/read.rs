@@ -90,10 +90,14 @@ impl Config {
                 return Err(at(ConfigError::new(name, what), &key));
             }
         }
+        let silence = &self.limits.silence;
         let positive = [
             ("limits.message_octets_max", self.limits.message_octets_max),
             ("limits.recipients_max", self.limits.recipients_max as u64),
             ("limits.memory_octets", self.limits.memory_octets),
+            ("limits.silence.imap_seconds", silence.imap_seconds),
+            ("limits.silence.pop3_seconds", silence.pop3_seconds),
+            ("limits.silence.smtp_seconds", silence.smtp_seconds),
             ("queue.retry_first_seconds", self.queue.retry_first_seconds),
             ("login.workers", self.login.workers as u64),
         ];

@@ -58,6 +58,20 @@ pub struct Limits {
     pub memory_octets: u64,
     /// How many connections each door takes.
     pub connections: policy::shape::Limits,
+    /// How long clients may say nothing.
+    pub silence: Silence,
+}
+
+/// The section `[limits.silence]`: after how many seconds without a word a client is sent away.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Silence {
+    /// IMAP, also while it idles (RFC 3501 §5.4: 30 minutes at least).
+    pub imap_seconds: u64,
+    /// POP3 (RFC 1939 §3: 10 minutes at least).
+    pub pop3_seconds: u64,
+    /// SMTP, submission and LMTP (RFC 5321 §4.5.3.2.7: 5 minutes at least).
+    pub smtp_seconds: u64,
 }
 
 /// The section `[log]`.
@@ -143,6 +157,17 @@ impl Default for Limits {
             recipients_max: defaults::RECIPIENTS_MAX,
             memory_octets: defaults::MEMORY_OCTETS,
             connections: Default::default(),
+            silence: Silence::default(),
+        }
+    }
+}
+
+impl Default for Silence {
+    fn default() -> Self {
+        Self {
+            imap_seconds: defaults::IMAP_SILENCE_SECONDS,
+            pop3_seconds: defaults::POP3_SILENCE_SECONDS,
+            smtp_seconds: defaults::SMTP_SILENCE_SECONDS,
         }
     }
 }
