@@ -4,6 +4,7 @@
 mod accounts;
 mod addresses;
 mod common;
+mod configuration;
 mod corpora;
 mod delivery;
 mod dialogues;

@@ -103,6 +103,30 @@ fn a_data_folder_of_another_process_is_refused_and_the_other_goes_on() {
 }
 
 #[test]
+fn a_data_folder_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let daemon = demo().start();
+    daemon.accept(&[&user(0)], &letter("kept"));
+    inbox(&daemon, "user0", 1);
+    let (_, recipe) = daemon.terminate();
+    let format = recipe.folder().join("format");
+    let ours = fs::read_to_string(&format).unwrap();
+    let newer = ours.replace('1', "2");
+    assert_ne!(newer, ours, "the format has its number in it");
+    fs::write(&format, &newer).unwrap();
+    let ended = recipe
+        .clone()
+        .try_start()
+        .err()
+        .expect("a newer folder is not touched");
+    assert!(!ended.status.success());
+    assert!(ended.said.contains("newer"), "{}", ended.said);
+    assert!(!ended.said.contains("panicked"), "{}", ended.said);
+    assert_eq!(fs::read_to_string(&format).unwrap(), newer);
+    fs::write(&format, ours).unwrap();
+    inbox(&recipe.start(), "user0", 1);
+}
+
+#[test]
 fn a_folder_that_is_no_folder_and_one_that_cannot_be_written_are_named() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("file");

@@ -1,0 +1,175 @@
+//! `heronry serve` and `heronry check`: a configuration is obeyed, or refused with a word.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use testkit::{Daemon, Door, Finished, ImapClient, PortBase, Recipe, SmtpClient, Wire, finish};
+
+use crate::common::{binary, letter};
+
+#[test]
+fn the_example_of_the_documents_is_understood_and_printed_with_its_sources() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/heronry.example.toml");
+    let text = check(&example).ok();
+    assert!(
+        text.contains("mx.example.test") && text.contains("retry_first_seconds"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_file_its_line_and_what_would_be_right() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("heronry.toml");
+    for (text, line, hint) in [
+        (
+            "hostname = \"mx.a.test\"\n\n[queue]\nretry_frist_seconds = 7\n",
+            4,
+            "retry_first_seconds",
+        ),
+        ("hostname = \"mx.a.test\"\nhostname =\n", 2, ""),
+        ("trusted = [\"10.0.0.0/99\"]\n", 1, ""),
+        ("[limits]\nmessage_octets_max = \"much\"\n", 2, ""),
+    ] {
+        fs::write(&file, text).unwrap();
+        let run = check(&file);
+        assert_eq!(run.status.code(), Some(2), "{text}: {}", run.text);
+        let place = format!("heronry.toml:{line}");
+        assert!(
+            run.text.contains(&place) && run.text.contains(hint),
+            "{text}: {}",
+            run.text
+        );
+        assert!(!run.text.contains("panicked"), "{}", run.text);
+    }
+    let run = check(&place.path().join("nowhere.toml"));
+    assert!(
+        !run.status.success() && run.text.contains("nowhere.toml"),
+        "{}",
+        run.text
+    );
+}
+
+#[test]
+fn the_real_daemon_lets_nobody_log_in_without_tls_unless_it_is_told_to() {
+    let house = House::open("");
+    let mut imap = ImapClient::connect(house.daemon.address(Door::Imap));
+    let capabilities = imap.command("CAPABILITY").ok().find("CAPABILITY").unwrap();
+    assert!(capabilities.contains("LOGINDISABLED"), "{capabilities}");
+    assert!(!imap.command("LOGIN user0@example.test secret").is_ok());
+    imap.starttls();
+    imap.command("LOGIN user0@example.test secret").ok();
+
+    let mut smtp = SmtpClient::connect(house.daemon.address(Door::Submission));
+    assert!(!smtp.ehlo().offers("AUTH"));
+    assert_eq!(
+        smtp.auth_plain("user0@example.test", "secret").code / 100,
+        5
+    );
+    smtp.starttls();
+    assert!(smtp.ehlo().offers("AUTH"));
+    smtp.auth_plain("user0@example.test", "secret").expect(235);
+
+    let mut pop3 = testkit::Pop3Client::connect(house.daemon.address(Door::Pop3));
+    assert!(pop3.command("USER user0@example.test").starts_with("-ERR"));
+}
+
+#[test]
+fn a_client_that_says_nothing_is_told_and_sent_away_and_the_others_are_served() {
+    let more = "[limits.silence]\nimap_seconds = 1\npop3_seconds = 1\nsmtp_seconds = 1\n";
+    let house = House::open(more);
+    let mut silent: Vec<(Door, Wire)> = [Door::Smtp, Door::Imap, Door::Pop3]
+        .map(|door| (door, Wire::connect(house.daemon.address(door)).unwrap()))
+        .into();
+    let mut in_data = SmtpClient::connect(house.daemon.address(Door::Smtp));
+    in_data.ehlo();
+    in_data.command("MAIL FROM:<a@b.test>").expect(250);
+    in_data.command("RCPT TO:<user0@example.test>").expect(250);
+    in_data.command("DATA").expect(354);
+    in_data.wire().send(b"Subject: and then\r\n").unwrap();
+    let mut active = SmtpClient::connect(house.daemon.address(Door::Smtp));
+    active.ehlo();
+    for (door, wire) in &mut silent {
+        let said = String::from_utf8_lossy(&wire.until_closed().unwrap()).into_owned();
+        let farewell = match door {
+            Door::Smtp => "\r\n421 4.4.2 ",
+            Door::Imap => "\r\n* BYE ",
+            _ => "",
+        };
+        assert!(said.contains(farewell), "{door:?}: {said}");
+    }
+    in_data.reply().expect(421);
+    assert_eq!(in_data.wire().until_closed().unwrap(), b"");
+    let mut fresh = SmtpClient::connect(house.daemon.address(Door::Smtp));
+    fresh.ehlo();
+    fresh
+        .send("a@b.test", &["user0@example.test"], &letter("a word"))
+        .expect(250);
+}
+
+#[test]
+fn a_network_that_takes_too_many_connections_is_told_and_the_rest_stay() {
+    let more = "[limits.connections]\nconnections_per_network_max = 5\n";
+    let house = House::open(more);
+    let mut five: Vec<SmtpClient> = (0..5)
+        .map(|_| SmtpClient::connect(house.daemon.address(Door::Smtp)))
+        .collect();
+    let mut sixth = Wire::connect(house.daemon.address(Door::Smtp)).unwrap();
+    let said = String::from_utf8_lossy(&sixth.until_closed().unwrap()).into_owned();
+    assert!(said.starts_with("421 4."), "{said:?}");
+    for client in &mut five {
+        client.ehlo();
+    }
+    five.pop();
+    testkit::until("there is a place again", testkit::SHORT, || {
+        let mut wire = Wire::connect(house.daemon.address(Door::Smtp)).unwrap();
+        wire.line().is_ok_and(|line| line.starts_with(b"220 "))
+    });
+}
+
+fn check(file: &Path) -> Finished {
+    finish(
+        Command::new(binary()).args(["check", "--config"]).arg(file),
+        b"",
+    )
+}
+
+/// `heronry serve` on ports of its own, with one account.
+struct House {
+    daemon: Daemon,
+    _base: PortBase,
+    _folder: TempDir,
+}
+
+impl House {
+    fn open(more: &str) -> Self {
+        let (base, folder) = (PortBase::take(), tempfile::tempdir().unwrap());
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let data: PathBuf = folder.path().join("data");
+        let mut config = format!(
+            "hostname = \"mx.example.test\"\ndata = {data:?}\ndomains = [\"example.test\"]\n\
+             [tls]\nself_signed = true\n{more}\n"
+        );
+        for door in Door::ALL {
+            let protocol = format!("{door:?}").to_ascii_lowercase();
+            let address = door.at(ip, base.get());
+            let listener = format!("protocol = \"{protocol}\"\naddress = \"{address}\"\n");
+            config.push_str(&format!("\n[[listener]]\n{listener}"));
+        }
+        let file = folder.path().join("heronry.toml");
+        fs::write(&file, config).unwrap();
+        let daemon = Recipe::serve(binary(), &file, ip, base.get())
+            .data(&data)
+            .start();
+        let words = ["account", "add", "user0@example.test"];
+        daemon.command(&words, b"secret\n").ok();
+        Self {
+            daemon,
+            _base: base,
+            _folder: folder,
+        }
+    }
+}
