@@ -14,6 +14,9 @@ use crate::{
 impl<K: Keeper> Store<K> {
     /// Removes some messages of a mailbox that is gone. `None` when there is nothing to do.
     pub(crate) fn purge_some(&self) -> Result<Option<Pending<()>>, StoreError> {
+        // Before the mark is read: if the mark is lost with a failed sync, so is this batch. The
+        // mailbox is then there again, and what is in it is nobody's to purge.
+        let mut batch = self.begin();
         let mut found = None;
         self.each(Seen::Newest, Class::Mail, b"p", |key, _| {
             let place = keys::read_account(key).zip(keys::read_mailbox(key));
@@ -24,7 +27,6 @@ impl<K: Keeper> Store<K> {
             return Ok(None);
         };
         let _account = self.desk.locks.account(account);
-        let mut batch = self.begin();
         let more = self.purge_messages(&mut batch, account, mailbox)?
             || self.purge_log(&mut batch, account, mailbox)?;
         if !more {

@@ -7,7 +7,7 @@
 //!   end:    zero (4) | CRC32C of the count (4) | count of rows (8)
 //! ```
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 
@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub(crate) const FOLDER: &str = "checkpoint";
+const UNFINISHED: &str = "checkpoint/new";
 
 const MAGIC: &[u8; 8] = b"HERONCKP";
 const HEAD: usize = 32;
@@ -38,7 +39,7 @@ pub(crate) struct Writing<'a> {
 impl<'a> Writing<'a> {
     pub(crate) fn begin(disk: &'a dyn Disk, lsn: u64) -> Result<Self, StoreError> {
         let file = disk
-            .create(&format!("{FOLDER}/new"), 0)
+            .create(UNFINISHED, 0)
             .map_err(|error| disk_error("create a checkpoint", &error))?;
         let mut head = [0; HEAD];
         head[..8].copy_from_slice(MAGIC);
@@ -85,7 +86,7 @@ impl<'a> Writing<'a> {
         let disk = self.disk;
         self.file
             .sync()
-            .and_then(|()| disk.rename(&format!("{FOLDER}/new"), &name(self.lsn)))
+            .and_then(|()| disk.rename(UNFINISHED, &name(self.lsn)))
             .and_then(|()| disk.sync_folder(FOLDER))
             .map_err(|error| disk_error("finish a checkpoint", &error))?;
         let kept = list(disk)?;
@@ -118,6 +119,16 @@ impl<'a> Writing<'a> {
             .map_err(|error| disk_error("write a checkpoint", &error))?;
         self.at += octets.len() as u64;
         Ok(())
+    }
+}
+
+/// Gives back the room of a checkpoint that was not finished.
+pub(crate) fn forget_unfinished(disk: &dyn Disk) {
+    match disk.remove(UNFINISHED) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "an unfinished checkpoint cannot be removed");
+        }
+        _ => {}
     }
 }
 

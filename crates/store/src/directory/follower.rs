@@ -107,6 +107,7 @@ impl Follower {
         disk: Arc<dyn Disk>,
         checkpoint_octets: u64,
     ) -> Result<Self, StoreError> {
+        checkpoint::forget_unfinished(&*disk);
         let kept = checkpoint::list(&*disk)?;
         let applied = journal.durable();
         Ok(Self {
@@ -146,6 +147,15 @@ impl Follower {
 
     /// Writes all rows to a checkpoint.
     pub(crate) fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let written = self.try_checkpoint();
+        if written.is_err() {
+            // On a full disk what was written of it is what everybody else lacks.
+            checkpoint::forget_unfinished(&*self.disk);
+        }
+        written
+    }
+
+    fn try_checkpoint(&mut self) -> Result<(), StoreError> {
         let begun = Instant::now();
         // Before the copy is trusted alone, the engine need not be: nothing is flushed for it.
         let mut writing = checkpoint::Writing::begin(&*self.disk, self.applied)?;

@@ -12,10 +12,20 @@ use crate::StoreError;
 
 /// Partitions in memory.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryEngines(Arc<Mutex<BTreeMap<String, MemoryEngine>>>);
+pub(crate) struct MemoryEngines(Arc<Mutex<BTreeMap<String, MemoryEngine>>>, Moments);
 
 #[derive(Clone, Default)]
-struct MemoryEngine(Arc<Mutex<Content>>);
+struct MemoryEngine(Arc<Mutex<Content>>, Moments);
+
+/// What is to happen in the middle of something.
+#[derive(Clone, Default)]
+struct Moments(Arc<Mutex<Moment>>);
+
+#[derive(Default)]
+struct Moment {
+    scan: Option<Box<dyn FnOnce() + Send>>,
+    apply: Option<Box<dyn FnOnce() + Send>>,
+}
 
 #[derive(Default)]
 struct Content {
@@ -24,6 +34,16 @@ struct Content {
 }
 
 impl MemoryEngines {
+    /// Does something when rows are read the next time.
+    pub(crate) fn at_next_scan(&self, what: impl FnOnce() + Send + 'static) {
+        lock(&self.1.0).scan = Some(Box::new(what));
+    }
+
+    /// Does something when rows are applied the next time.
+    pub(crate) fn at_next_apply(&self, what: impl FnOnce() + Send + 'static) {
+        lock(&self.1.0).apply = Some(Box::new(what));
+    }
+
     /// The power is cut: what is left is not to be trusted.
     pub(crate) fn cut_power(&self) {
         for engine in lock(&self.0).values() {
@@ -41,8 +61,9 @@ impl MemoryEngines {
 impl Engines for MemoryEngines {
     fn open(&self, partition: &str) -> Result<Box<dyn Engine>, StoreError> {
         let mut all = lock(&self.0);
+        let new = || MemoryEngine(Arc::default(), self.1.clone());
         Ok(Box::new(
-            all.entry(partition.to_owned()).or_default().clone(),
+            all.entry(partition.to_owned()).or_insert_with(new).clone(),
         ))
     }
 
@@ -74,6 +95,10 @@ impl Engine for MemoryEngine {
         if from >= until {
             return Ok(());
         }
+        let what = lock(&self.1.0).scan.take();
+        if let Some(what) = what {
+            what();
+        }
         let range = Bytes::copy_from_slice(from)..Bytes::copy_from_slice(until);
         let rows: Vec<_> = lock(&self.0)
             .rows
@@ -89,6 +114,10 @@ impl Engine for MemoryEngine {
     }
 
     fn apply(&self, rows: Vec<Row>, applied: Option<u64>) -> Result<(), StoreError> {
+        let what = lock(&self.1.0).apply.take();
+        if let Some(what) = what {
+            what();
+        }
         let mut content = lock(&self.0);
         for (key, value) in rows {
             match value {

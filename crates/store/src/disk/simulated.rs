@@ -36,6 +36,9 @@ struct State {
     boots: u32,
     locked: bool,
     syncs: u64,
+    /// One for each open file, and one more.
+    open: Arc<()>,
+    most_open: usize,
     /// After so many more operations the power is cut: everything fails until then.
     fuse: Option<u32>,
     dead: bool,
@@ -62,6 +65,8 @@ impl SimulatedDisk {
             boots: 0,
             locked: false,
             syncs: 0,
+            open: Arc::new(()),
+            most_open: 0,
             fuse: None,
             dead: false,
         })))
@@ -83,6 +88,11 @@ impl SimulatedDisk {
     /// How many syncs of files there were.
     pub(crate) fn syncs(&self) -> u64 {
         self.lock_state().syncs
+    }
+
+    /// How many files were open at once, at most, since this was asked the last time.
+    pub(crate) fn most_open(&self) -> usize {
+        std::mem::take(&mut self.lock_state().most_open)
     }
 
     /// A number below `limit`, from the seed.
@@ -162,6 +172,12 @@ impl SimulatedDisk {
 }
 
 impl State {
+    fn count_open(&mut self) -> Arc<()> {
+        let open = self.open.clone();
+        self.most_open = self.most_open.max(Arc::strong_count(&open) - 1);
+        open
+    }
+
     /// xorshift64*: the same seed gives the same faults.
     fn random(&mut self) -> u64 {
         self.random ^= self.random >> 12;
@@ -192,11 +208,13 @@ impl State {
 
 impl Disk for SimulatedDisk {
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let content = self.lock_state().files.get(name).cloned();
+        let mut state = self.lock_state();
+        let content = state.files.get(name).cloned();
         let content = content.ok_or(io::ErrorKind::NotFound)?;
         Ok(Arc::new(SimulatedFile {
             disk: self.clone(),
             content,
+            _open: state.count_open(),
         }))
     }
 
@@ -216,10 +234,10 @@ impl Disk for SimulatedDisk {
             dirty: BTreeSet::new(),
         }));
         state.files.insert(name.to_owned(), content.clone());
-        drop(state);
         Ok(Arc::new(SimulatedFile {
             disk: self.clone(),
             content,
+            _open: state.count_open(),
         }))
     }
 
@@ -301,6 +319,7 @@ impl Drop for Unlock {
 struct SimulatedFile {
     disk: SimulatedDisk,
     content: Arc<Mutex<Content>>,
+    _open: Arc<()>,
 }
 
 impl File for SimulatedFile {

@@ -129,6 +129,17 @@ impl Journal {
         }
     }
 
+    /// Where the writer goes on, and with which LSN: at the first frame that waits, else where
+    /// the next one will go.
+    pub(super) fn ahead(&self) -> (Tail, u64) {
+        let intake = self.lock();
+        let first = intake.queue.iter().find_map(|entry| match entry {
+            Entry::Frame { tail, head, .. } => Some((*tail, head.lsn)),
+            Entry::Barrier(_) => None,
+        });
+        first.unwrap_or((intake.tail, intake.lsn + 1))
+    }
+
     /// Hands in a frame at its place; yields its LSN.
     pub(crate) fn push(
         &self,

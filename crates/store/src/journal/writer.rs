@@ -70,11 +70,8 @@ impl Writer {
 
     /// Begins the segment in which the next frame goes.
     pub(crate) fn begin(&mut self) -> Result<(), StoreError> {
-        let (tail, lsn) = {
-            let intake = self.journal.lock();
-            (intake.tail, intake.lsn)
-        };
-        self.roll(tail, lsn + 1)
+        let (tail, lsn) = self.journal.ahead();
+        self.roll(tail, lsn)
             .map_err(|error| disk_error("begin a journal segment", &error))
     }
 

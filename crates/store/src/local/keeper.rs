@@ -93,7 +93,7 @@ impl Shared {
         }
     }
 
-    fn partition(&self, class: Class, key: &[u8]) -> Result<usize, StoreError> {
+    pub(super) fn partition(&self, class: Class, key: &[u8]) -> Result<usize, StoreError> {
         self.overlay
             .partition(class, key)
             .ok_or_else(|| StoreError::Damage {

@@ -17,7 +17,6 @@ use crate::{
     desk::{Store, WeakStore},
     directory::Follower,
     journal::{self, Journal, SegmentHead, Writer, disk_error},
-    keeper::Seen,
     keys::{self, Class},
     metrics, record,
 };
@@ -64,16 +63,20 @@ impl Store<Local> {
         };
         let named = |name: &str| thread::Builder::new().name(name.to_owned());
         let guard = Abandon(shared.journal.clone());
+        // Nobody joins a writer that drops the store itself: the folder stays ours until it ends.
+        let folder = shared.clone();
         let writing = named("store-journal")
             .spawn(move || {
-                let _guard = guard;
+                let (_folder, _guard) = (folder, guard);
                 writer.run();
                 *writer
             })
             .map_err(failed)?;
         let weak = self.downgrade();
+        let guard = Abandon(shared.journal.clone());
         let following = named("store-directory")
             .spawn(move || {
+                let _guard = guard;
                 follow(&shared, &mut follower, &weak);
                 *follower
             })
@@ -108,7 +111,7 @@ impl Store<Local> {
         Ok(())
     }
 
-    /// Whether writes are taken: not after [`Store::close`], nor if the journal's thread has died.
+    /// Whether writes are taken: not after [`Store::close`], nor if one of its threads has died.
     /// Such a store is dropped and opened anew.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -152,12 +155,15 @@ impl Store<Local> {
     }
 }
 
-/// Leaves nobody waiting for a writer that has ended, in whatever way.
+/// When one of the threads panics the store has ended: nobody waits for a writer that is no more,
+/// and no row waits in memory for a follower that will not come.
 struct Abandon(Arc<Journal>);
 
 impl Drop for Abandon {
     fn drop(&mut self) {
-        self.0.abandon();
+        if thread::panicking() {
+            self.0.abandon();
+        }
     }
 }
 
@@ -220,14 +226,25 @@ pub(super) fn drop_dead_segments(shared: &Shared, floor: u64) -> Result<(), Stor
         if first_lsn > floor + 1 || shared.journal.lock().is_pinned(number) {
             continue;
         }
-        let live = match shared.get(Seen::Durable, Class::Blobs, &keys::live(number))? {
-            Some(octets) => record::read_count(&octets)?,
-            None => 0,
-        };
-        if live == 0 {
+        if !is_live(shared, number)? {
             shared.files.remove(number)?;
             tracing::debug!(number, "a journal segment was given back");
         }
     }
     Ok(())
+}
+
+/// Whether a body needs the segment, or may: a batch that turns the pins of its chunks into
+/// references is not durable for a moment, and neither is one that ends them. While anything
+/// about the segment is on its way, it stays.
+fn is_live(shared: &Shared, number: u32) -> Result<bool, StoreError> {
+    let key = keys::live(number);
+    let partition = shared.partition(Class::Blobs, &key)?;
+    if shared.overlay.get(partition, &key, u64::MAX).is_some() {
+        return Ok(true);
+    }
+    match shared.partitions.get(partition, &key)? {
+        Some(octets) => Ok(record::read_count(&octets)? > 0),
+        None => Ok(false),
+    }
 }

@@ -31,7 +31,7 @@ pub(super) struct House {
     pub(super) store: Store<Local>,
     pub(super) config: Config,
     pub(super) ann: AccountId,
-    ticks: Arc<AtomicU64>,
+    pub(super) ticks: Arc<AtomicU64>,
 }
 
 /// A write whose end is looked at later.
@@ -222,7 +222,7 @@ impl House {
     }
 }
 
-fn open(
+pub(super) fn open(
     disk: &SimulatedDisk,
     engines: &MemoryEngines,
     config: &Config,

@@ -2,4 +2,5 @@
 
 mod faults;
 mod house;
+mod moments;
 mod schedules;
