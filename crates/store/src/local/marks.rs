@@ -81,13 +81,20 @@ pub(super) fn write_clean(disk: &dyn Disk, clean: Clean) -> Result<(), StoreErro
 }
 
 pub(super) fn remove_clean(disk: &dyn Disk) -> Result<(), StoreError> {
-    match disk.remove(CLEAN_FILE) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(disk_error("remove the clean mark", &error)),
+    remove(disk, CLEAN_FILE).map_err(|error| disk_error("remove the clean mark", &error))
+}
+
+/// Without the mark no partition is trusted.
+pub(super) fn remove_boot(disk: &dyn Disk) -> Result<(), StoreError> {
+    remove(disk, BOOT_FILE).map_err(|error| disk_error("remove the boot mark", &error))
+}
+
+fn remove(disk: &dyn Disk, file: &str) -> io::Result<()> {
+    match disk.remove(file) {
+        Ok(()) => disk.sync_folder(""),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
-    disk.sync_folder("")
-        .map_err(|error| disk_error("sync the data folder", &error))
 }
 
 /// The format of the data folder as a whole.

@@ -34,7 +34,7 @@ use crate::{
     },
     disk::{Disk, File, RealDisk},
     journal::{
-        self, Bodies, FRAMES_FROM, Files, Found, Journal, NoSegment, Scan, SegmentHead, Span, Tail,
+        self, Bodies, FRAMES_FROM, Files, Journal, NoSegment, Scan, SegmentHead, Span, Tail,
         Writer, disk_error, scan,
     },
     keeper::Clock,
@@ -114,6 +114,10 @@ impl Store<Local> {
         let trusted = trust && same_spread && (clean.is_some() || same_boot);
         // From here on the directory changes: without the mark it counts as after a crash.
         marks::remove_clean(&*disk)?;
+        if !trusted {
+            // A partition of another shape must not pass for one of the shape that the mark says.
+            marks::remove_boot(&*disk)?;
+        }
         let names = Partitions::names(config.mail_partitions);
         let (engines_open, applied) = opening.engines(&*engines, &names, trusted)?;
         let end = opening.replay(&engines_open, applied, clean)?;
@@ -207,7 +211,6 @@ struct Segment {
     number: u32,
     /// `None` for a damaged one.
     head: Option<SegmentHead>,
-    file: Arc<dyn File>,
     /// Where it ends, if another one says so.
     end: Option<u64>,
 }
@@ -245,7 +248,6 @@ impl Opening {
             self.segments.push(Segment {
                 number,
                 head,
-                file,
                 end: None,
             });
         }
@@ -255,7 +257,7 @@ impl Opening {
         self.drop_unborn()
     }
 
-    /// A segment whose head is damaged was never begun, if it has no frames; else it is damage.
+    /// A segment whose head is damaged was never begun, if nothing is in it; else it is damage.
     fn drop_unborn(&mut self) -> Result<(), StoreError> {
         let mut kept = Vec::new();
         for segment in std::mem::take(&mut self.segments) {
@@ -263,16 +265,14 @@ impl Opening {
                 kept.push(segment);
                 continue;
             }
-            let mut frames = false;
-            scan(&segment.file, segment.plan(false), |found| {
-                frames |= matches!(found, Found::Frame { .. });
-                Ok(if frames {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                })
+            // Its head is durable before anything is written behind it: where anything is found,
+            // sound or not, there was a head.
+            let mut used = false;
+            scan(&self.file(&segment)?, segment.plan(false), |_| {
+                used = true;
+                Ok(ControlFlow::Break(()))
             })?;
-            if frames || segment.end.is_some() {
+            if used || segment.end.is_some() {
                 self.damage(format!("the head of journal segment {}", segment.number));
                 kept.push(segment);
             } else {
@@ -291,8 +291,8 @@ impl Opening {
         let Some(last) = self.segments.last() else {
             return Ok(None);
         };
-        let length = last
-            .file
+        let length = self
+            .file(last)?
             .length()
             .map_err(|error| disk_error("measure a segment", &error))?;
         Ok((last.number == clean.segment && length == clean.end).then_some(clean))
@@ -317,6 +317,12 @@ impl Opening {
                 && let Ok(lsn) = found.applied()
                 && (begins || lsn.is_some())
             {
+                if begins && lsn.is_some_and(|lsn| lsn > 0) {
+                    return Err(StoreError::Damage {
+                        what: "the journal: there is none, and a directory was made from one"
+                            .to_owned(),
+                    });
+                }
                 applied[number] = lsn.unwrap_or(0);
                 engine = Some(found);
             }
@@ -348,15 +354,36 @@ impl Opening {
             }
             self.damage(format!("the checkpoint {lsn}"));
         }
-        let first = self.segments.first().and_then(|segment| segment.head);
-        if first.is_some_and(|head| head.first_lsn > 1) {
-            return Err(StoreError::Damage {
-                what: "the directory: no checkpoint is whole, and the journal does not reach back \
-                       to the beginning"
-                    .to_owned(),
-            });
+        if self.reaches_back()? {
+            return Ok(None);
         }
-        Ok(None)
+        Err(StoreError::Damage {
+            what: "the directory: no checkpoint is whole, and the journal does not reach back to \
+                   the beginning"
+                .to_owned(),
+        })
+    }
+
+    /// Whether every segment that ever had operations is there: each names the one before it.
+    fn reaches_back(&self) -> Result<bool, StoreError> {
+        let Some(mut at) = self.segments.last() else {
+            return Ok(checkpoint::list(&*self.disk)?.is_empty());
+        };
+        loop {
+            let before = match at.head {
+                Some(head) => head.before,
+                // Whatever its head said: nothing else can have been there.
+                None => at.number.saturating_sub(1),
+            };
+            if before == 0 {
+                return Ok(true);
+            }
+            let earlier = |other: &&Segment| other.number == before && before < at.number;
+            match self.segments.iter().find(earlier) {
+                Some(segment) => at = segment,
+                None => return Ok(false),
+            }
+        }
     }
 
     /// Puts a checkpoint's rows into the partitions that are new.
@@ -395,6 +422,15 @@ impl Opening {
             }
         }
         Ok(())
+    }
+
+    /// A segment's file: opened for the occasion, because a store has more of them than a process
+    /// may have open.
+    fn file(&self, segment: &Segment) -> Result<Arc<dyn File>, StoreError> {
+        let file = self.files.segment(segment.number)?;
+        file.ok_or_else(|| StoreError::Missing {
+            what: format!("journal segment {}", segment.number),
+        })
     }
 
     fn damaged_span(&mut self, segment: &Segment, span: &Span) {

@@ -3,4 +3,5 @@
 mod faults;
 mod house;
 mod moments;
+mod openings;
 mod schedules;

@@ -74,7 +74,7 @@ impl Opening {
         end: &mut End,
     ) -> Result<(), StoreError> {
         let mut damage = Vec::new();
-        scan(&segment.file, segment.plan(false), |found| {
+        scan(&self.file(segment)?, segment.plan(false), |found| {
             match found {
                 Found::Frame { head, ops, .. } => {
                     end.lsn = end.lsn.max(head.lsn);
@@ -110,7 +110,7 @@ impl Opening {
         }
         let mut items = Vec::new();
         let mut synced = 0;
-        scan(&segment.file, segment.plan(true), |found| {
+        scan(&self.file(segment)?, segment.plan(true), |found| {
             items.push(match found {
                 Found::Frame {
                     at,
@@ -175,9 +175,10 @@ impl Opening {
     /// Ends a segment at `until`; what was behind is kept elsewhere.
     fn set_aside(&mut self, segment: &Segment, until: u64) -> Result<(), StoreError> {
         let failed = |error: io::Error| disk_error("end a torn segment", &error);
-        let length = segment.file.length().map_err(failed)?;
+        let journal = self.file(segment)?;
+        let length = journal.length().map_err(failed)?;
         let mut torn = vec![0; usize::try_from(length.saturating_sub(until)).unwrap_or(0)];
-        let read = segment.file.read_at(&mut torn, until).map_err(failed)?;
+        let read = journal.read_at(&mut torn, until).map_err(failed)?;
         torn.truncate(read);
         let used = torn
             .iter()
@@ -194,8 +195,8 @@ impl Opening {
         }
         // What a killed process had written and not synced is there now, and must not be lost
         // with the power later, after somebody has seen it.
-        segment.file.sync().map_err(failed)?;
-        segment.file.cut(until).map_err(failed)
+        journal.sync().map_err(failed)?;
+        journal.cut(until).map_err(failed)
     }
 }
 

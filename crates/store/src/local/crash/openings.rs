@@ -1,0 +1,132 @@
+//! What opening makes of a data folder in which something is missing or half done.
+
+use bytes::Bytes;
+
+use super::house::{House, Waiting};
+use crate::{
+    StoreError,
+    directory::checkpoint,
+    disk::Disk,
+    port::{MailStore, Spool},
+};
+
+fn append(house: &House, octets: usize) {
+    let waiting = house.append(house.inbox(), &Bytes::from(vec![b'x'; octets]));
+    house.turn();
+    waiting.end().unwrap().unwrap();
+}
+
+fn messages(house: &House) -> u32 {
+    let row = house.store.mailbox(house.ann, house.inbox()).unwrap();
+    row.unwrap().messages
+}
+
+/// A house whose journal has a hole, because what was there is in the checkpoints.
+fn with_a_hole(seed: u64) -> House {
+    let house = House::new(seed);
+    for _ in 0..12 {
+        append(&house, 40_000);
+    }
+    let middle = (4..11).filter_map(mail::Uid::new).collect();
+    let (fence, ann, inbox) = (house.fence(), house.ann, house.inbox());
+    let gone = Waiting::on(house.store.expunge(fence, ann, inbox, middle, false));
+    house.turn();
+    gone.end().unwrap().unwrap();
+    let before = house.disk.list("journal").unwrap().len();
+    for _ in 0..3 {
+        append(&house, 10);
+        house.checkpoint().unwrap();
+        house.drop_dead().unwrap();
+    }
+    let after = house.disk.list("journal").unwrap();
+    assert!(after.len() < before, "{after:?}");
+    assert!(after.contains(&"0000000001.seg".to_owned()), "{after:?}");
+    house
+}
+
+#[test]
+fn a_journal_with_a_hole_does_not_stand_in_for_its_checkpoints() {
+    let mut house = with_a_hole(40);
+    house.cut_power().unwrap();
+    assert_eq!(messages(&house), 8);
+    for lsn in checkpoint::list(&house.disk).unwrap() {
+        house.disk.rot(&format!("checkpoint/{lsn:020}"), 60);
+    }
+    let opened = house.cut_power();
+    assert!(
+        matches!(opened, Err(StoreError::Damage { .. })),
+        "{opened:?}"
+    );
+}
+
+#[test]
+fn a_directory_without_its_journal_is_refused() {
+    let mut house = House::new(41);
+    append(&house, 100);
+    house.store.close().unwrap();
+    for folder in ["journal", "checkpoint"] {
+        for name in house.disk.list(folder).unwrap() {
+            house.disk.remove(&format!("{folder}/{name}")).unwrap();
+        }
+    }
+    let opened = house.kill();
+    assert!(
+        matches!(opened, Err(StoreError::Damage { .. })),
+        "{opened:?}"
+    );
+}
+
+#[test]
+fn a_segment_in_which_all_is_damaged_is_not_taken_for_one_that_was_never_begun() {
+    let mut house = House::new(42);
+    append(&house, 60_000);
+    let place = house.store.keeper.shared.journal.lock().tail;
+    append(&house, 60_000);
+    let after = house.store.keeper.shared.journal.lock().tail;
+    assert_ne!(place.segment, after.segment);
+    let name = format!("journal/{:010}.seg", after.segment);
+    house.disk.rot(&name, 20);
+    house.disk.rot(&name, 4096 + 20);
+    house.cut_power().unwrap();
+    let opened = house.store.opened();
+    assert!(!opened.damage.is_empty(), "{opened:?}");
+    assert!(opened.torn_octets > 60_000, "{opened:?}");
+    assert_eq!(messages(&house), 1);
+}
+
+#[test]
+fn a_change_of_partitions_that_was_interrupted_is_begun_anew() {
+    for steps in 0..40 {
+        let mut house = House::with(43, |config| config.mail_partitions = 1);
+        let id = house.accept(&Bytes::from_static(b"text"));
+        house.turn();
+        let id = id.end().unwrap().unwrap();
+        append(&house, 100);
+        house.checkpoint().unwrap();
+        house.config.mail_partitions = 2;
+        house.disk.kill_process();
+        house.disk.light_fuse(steps);
+        let _ = house.reopen(); // mostly the disk ends first
+        house.config.mail_partitions = 1;
+        house.kill().unwrap();
+        assert_eq!(messages(&house), 1, "after {steps} steps");
+        assert!(house.store.get(id).unwrap().is_some());
+        house.assert_whole(0);
+    }
+}
+
+#[test]
+fn few_files_are_open_however_many_segments_there_are() {
+    let mut house = House::new(44);
+    for _ in 0..300 {
+        append(&house, 60_000);
+    }
+    assert!(house.store.stats().unwrap().segments >= 300);
+    house.cut_power().unwrap();
+    house.disk.most_open();
+    house.cut_power().unwrap();
+    let most = house.disk.most_open();
+    // Those of the house before, which is dropped only then, and those of this one.
+    assert!(most < 2 * 256 + 20, "{most} files were open at once");
+    assert_eq!(messages(&house), 300);
+}
