@@ -27,7 +27,7 @@ mod waiting;
 
 pub use self::{
     context::Context,
-    handle::{Family, Member},
+    handle::{Family, Member, Vacancy},
     refused::{Reason, Refused},
     spec::{Birth, FamilySpec, Idle, Key, Revive},
 };

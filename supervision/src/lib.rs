@@ -123,7 +123,9 @@ pub use self::{
     call::CallError,
     cause::{ExitCause, PanicReport},
     credits::{Credit, Credits},
-    family::{Birth, Context, Family, FamilySpec, Idle, Key, Member, Reason, Refused, Revive},
+    family::{
+        Birth, Context, Family, FamilySpec, Idle, Key, Member, Reason, Refused, Revive, Vacancy,
+    },
     gate::{Gate, KeyedGate, KeyedPass, Pass},
     metrics::{METRICS, MetricKind, MetricRow},
     name::Name,

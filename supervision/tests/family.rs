@@ -81,6 +81,34 @@ async fn the_first_message_starts_a_member_and_reaches_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn families_that_send_to_each_other_are_made_one_after_the_other() {
+    let theatre = Theatre::default();
+    let (family, vacancy) = Family::vacant(FamilySpec::transient("puppets"));
+    let root = house(&family).await;
+    let (early, puppets) = (family.clone(), theatre.clone());
+    vacancy.fill(move |key: &u64, _: Context<u64>| {
+        // The address was there first: whoever is made may have it.
+        assert_eq!(&**early.name(), "puppets");
+        (Puppet, puppets.strings(*key))
+    });
+    family.cast(&7, Do::Note(1)).unwrap();
+    settle().await;
+    assert_eq!(theatre.diary.take(), ["+7", "7:1"]);
+    root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_of_a_family_that_nobody_has_filled_fails_to_start() {
+    let (family, vacancy) = Family::vacant(FamilySpec::<u64, Do>::temporary("puppets"));
+    drop(vacancy);
+    let root = house(&family).await;
+    let call = family.call(&7, |reply| Do::Echo(5, reply), LONG).await;
+    assert!(call.is_err(), "{call:?}");
+    assert_eq!(family.len(), 0);
+    root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_member_is_passivated_and_comes_back_with_the_next_message() {
     let theatre = Theatre::default();
     let spec = FamilySpec::transient("puppets").passivate_after(Duration::from_secs(60));

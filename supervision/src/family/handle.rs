@@ -35,6 +35,10 @@ use crate::{
 /// whoever sends to the family, and put into the tree with [`Family::child`].
 pub struct Family<K, M>(Arc<House<K, M>>);
 
+/// The right to say, once, how the members of a family are made: see [`Family::vacant`].
+#[must_use = "a family whose vacancy nobody fills starts nobody"]
+pub struct Vacancy<K, M>(Arc<House<K, M>>);
+
 /// A member, as it was when it was looked at.
 #[derive(Clone, Debug, Serialize)]
 pub struct Member<K> {
@@ -62,15 +66,18 @@ impl<K: Key, M: Message> Family<K, M> {
         spec: FamilySpec<K, M>,
         make: impl Fn(&K, Context<K>) -> (A, A::Arguments) + Send + Sync + 'static,
     ) -> Self {
-        let launch = move |context: Context<K>, shard, presence| {
-            let made = caught_now(|| {
-                let key = context.key().clone();
-                make(&key, context)
-            });
-            let (actor, args) = made.map_err(ExitCause::Panic)?;
-            launch(Some(shard), presence, actor, args, None, true)
-        };
-        Self(Arc::new(House::new(spec, Box::new(launch))))
+        let (family, vacancy) = Self::vacant(spec);
+        vacancy.fill(make);
+        family
+    }
+
+    /// A family of which it is said later how its incarnations are made: for families that send
+    /// to each other, so that one of them needs the other's address before it can be made.
+    ///
+    /// Fill the vacancy before the tree is started: a member that is wanted before fails to start.
+    pub fn vacant(spec: FamilySpec<K, M>) -> (Self, Vacancy<K, M>) {
+        let house = Arc::new(House::new(spec));
+        (Self(Arc::clone(&house)), Vacancy(house))
     }
 
     /// The family as a child of a supervisor: permanent, and given all the time it needs to stop,
@@ -239,6 +246,25 @@ impl<K: Key, M: Message> Family<K, M> {
     }
 }
 
+impl<K: Key, M: Message> Vacancy<K, M> {
+    /// Incarnations are made by `make`, as in [`Family::new`].
+    pub fn fill<A: Actor<Msg = M>>(
+        self,
+        make: impl Fn(&K, Context<K>) -> (A, A::Arguments) + Send + Sync + 'static,
+    ) {
+        let launch = move |context: Context<K>, shard, presence| {
+            let made = caught_now(|| {
+                let key = context.key().clone();
+                make(&key, context)
+            });
+            let (actor, args) = made.map_err(ExitCause::Panic)?;
+            launch(Some(shard), presence, actor, args, None, true)
+        };
+        // There is one vacancy for each house, and this ends it.
+        let _ = self.0.launch.set(Box::new(launch));
+    }
+}
+
 impl<K, M> House<K, M> {
     fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
@@ -274,6 +300,12 @@ impl<M> Life<M> {
 impl<K, M> Clone for Family<K, M> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, M> fmt::Debug for Vacancy<K, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Vacancy").field(&self.0.spec.name).finish()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -30,7 +30,8 @@ use crate::{
 /// Everything that the handle, the shards and the members of a family share.
 pub(super) struct House<K, M> {
     pub(super) spec: FamilySpec<K, M>,
-    pub(super) launch: Launch<K, M>,
+    /// How incarnations are made; said once, and not always at the beginning.
+    pub(super) launch: OnceLock<Launch<K, M>>,
     pub(super) floors: Box<[Floor<K, M>]>,
     /// How many members there are, on all floors.
     pub(super) count: AtomicUsize,
@@ -56,7 +57,7 @@ pub(super) struct Rooms<K, M> {
 }
 
 impl<K: Key, M: Message> House<K, M> {
-    pub(super) fn new(spec: FamilySpec<K, M>, launch: Launch<K, M>) -> Self {
+    pub(super) fn new(spec: FamilySpec<K, M>) -> Self {
         let floor = |_| Floor {
             keeper: Seat::new(spec.name.clone()),
             tick: AtomicU32::new(0),
@@ -68,10 +69,23 @@ impl<K: Key, M: Message> House<K, M> {
         let floors = (0..spec.shards.max(1)).map(floor).collect();
         Self {
             spec,
-            launch,
+            launch: OnceLock::new(),
             floors,
             count: AtomicUsize::new(0),
             hasher: RandomState::new(),
+        }
+    }
+
+    /// Starts an incarnation below the given shard.
+    pub(super) fn launch(
+        &self,
+        context: Context<K>,
+        shard: ActorCell,
+        presence: Arc<Presence>,
+    ) -> Result<ActorRef<M>, ExitCause> {
+        match self.launch.get() {
+            Some(launch) => launch(context, shard, presence),
+            None => Err(ExitCause::from_error(NOT_FILLED.into())),
         }
     }
 
@@ -269,3 +283,6 @@ impl<K: Key, M: Message> Host for MemberHost<K, M> {
         let _ = self.shard.cast(gone); // a shard that has ended has killed us
     }
 }
+
+/// Why members fail to start whose [`Vacancy`](super::Vacancy) nobody has filled.
+const NOT_FILLED: &str = "nobody has said how the members of this family are made";

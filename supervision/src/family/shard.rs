@@ -246,7 +246,8 @@ impl<K: Key, M: Message> ShardState<K, M> {
         };
         drop(rooms);
         self.count();
-        match (self.house.launch)(context, self.myself.get_cell(), Arc::clone(&presence)) {
+        let shard = self.myself.get_cell();
+        match self.house.launch(context, shard, Arc::clone(&presence)) {
             Ok(actor) => {
                 let mut rooms = self.house.floors[self.place].write();
                 if let Some(slot) = rooms.slots.get_mut(&key) {
