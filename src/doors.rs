@@ -62,33 +62,36 @@ impl<C: Send + 'static> Sessions for Family<Connection<C>, SessionMsg> {
     }
 }
 
-/// Binds every mail listener of the configuration: a port that is taken must be known before
-/// anything is started.
+/// Binds every listener of the configuration: a port that is taken must be known before anything
+/// is started.
 ///
 /// # Errors
 /// [`DoorError`], with the address and what would be right.
 pub(crate) fn bind_all(config: &Config) -> Result<Vec<Bound>, DoorError> {
-    let mail = config
-        .listener
-        .iter()
-        .filter(|listener| listener.protocol != Protocol::Http);
-    mail.map(|listener| {
+    let listeners = config.listener.iter();
+    let bound = listeners.map(|listener| {
         let socket = Arc::new(bind(listener.address, BACKLOG)?);
         Ok(Bound {
             listener: *listener,
             socket,
         })
-    })
-    .collect()
+    });
+    bound.collect()
 }
 
-/// A door for each bound socket.
+/// The sockets for machines that watch: health and metrics.
+pub(crate) fn http(parts: &Parts) -> impl Iterator<Item = &Bound> {
+    let sockets = parts.sockets.iter();
+    sockets.filter(|bound| bound.listener.protocol == Protocol::Http)
+}
+
+/// A door for each socket that is bound for mail.
 pub(crate) fn all(parts: &Parts, seats: &Seats) -> Vec<Door> {
     let budget = Budget::new(parts.config.limits.memory_octets);
     parts
         .sockets
         .iter()
-        .map(|bound| door(parts, seats, &budget, bound))
+        .filter_map(|bound| door(parts, seats, &budget, bound))
         .collect()
 }
 
@@ -123,9 +126,19 @@ impl Door {
     }
 }
 
-fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
+impl Bound {
+    /// What the door is called in the tree: `smtp 127.0.0.1:2025`.
+    pub(crate) fn name(&self) -> String {
+        let config::Listener { address, protocol } = self.listener;
+        format!("{} {address}", protocol.name())
+    }
+}
+
+/// The door behind a socket; none if no mail comes there.
+fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Option<Door> {
     let silence = parts.config.limits.silence;
-    match bound.listener.protocol {
+    let door = match bound.listener.protocol {
+        Protocol::Http => return None,
         Protocol::Imap | Protocol::Imaps => {
             let limits = imap::Limits {
                 append_octets: parts.config.limits.message_octets_max,
@@ -192,11 +205,7 @@ fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
                 POP3_BYE,
             )
         }
-        Protocol::Http
-        | Protocol::Lmtp
-        | Protocol::Smtp
-        | Protocol::Submission
-        | Protocol::Submissions => {
+        Protocol::Lmtp | Protocol::Smtp | Protocol::Submission | Protocol::Submissions => {
             let args = pair(|plaintext| smtp_args(parts, seats, budget, bound, plaintext));
             let trusting = parts.config.clone();
             let spec = family::<SmtpCheckpoint>(bound, SMTP_BYE);
@@ -215,7 +224,8 @@ fn door(parts: &Parts, seats: &Seats, budget: &Budget, bound: &Bound) -> Door {
                 SMTP_BYE,
             )
         }
-    }
+    };
+    Some(door)
 }
 
 fn smtp_args(
@@ -239,7 +249,6 @@ fn smtp_args(
     config.tls_offered = parts.server_tls.is_some();
     config.tls_active = bound.listener.protocol.is_tls_first();
     config.plaintext_auth_allowed = plaintext_auth_allowed;
-    config.postmaster = settings.address.postmaster.clone().or(config.postmaster);
     if dialogue != smtp::Family::Lmtp {
         config.mechanisms = vec![Mechanism::Plain, Mechanism::Login];
     }
@@ -279,7 +288,7 @@ fn family<C: Send + 'static>(
     bound: &Bound,
     last_words: &'static str,
 ) -> FamilySpec<Connection<C>, SessionMsg> {
-    FamilySpec::transient(format!("{}-sessions", name(bound)))
+    FamilySpec::transient(format!("{}-sessions", bound.name()))
         .with_intensity(Intensity {
             restarts_max: RESUMED_MAX,
             window: Duration::from_secs(3600),
@@ -305,7 +314,7 @@ fn assemble<C: Send + 'static>(
     let limits = parts.config.limits.connections;
     let listener = ListenerArgs {
         begin: begin(sessions.clone(), options.clone(), tls_first),
-        gate: Gate::new(limits.connections_max / 10 * 9, limits.connections_max),
+        gate: gate(limits.connections_max),
         limits,
         per_network: KeyedGate::new(limits.connections_per_network_max),
         protocol: bound.listener.protocol.name(),
@@ -317,9 +326,14 @@ fn assemble<C: Send + 'static>(
     };
     Door {
         listener,
-        name: name(bound),
+        name: bound.name(),
         sessions: Box::new(sessions),
     }
+}
+
+/// With nine tenths of its places taken a door asks for no more; the rest is for who is on the way.
+fn gate(connections_max: usize) -> Gate {
+    Gate::new(connections_max - connections_max / 10, connections_max)
 }
 
 /// Begins a session: every event of its connection goes to it, whichever incarnation is there.
@@ -346,14 +360,6 @@ fn begin<C: Send + 'static>(
     })
 }
 
-fn name(bound: &Bound) -> String {
-    format!(
-        "{} {}",
-        bound.listener.protocol.name(),
-        bound.listener.address
-    )
-}
-
 /// Connections that wait in the kernel.
 const BACKLOG: u16 = 4096;
 
@@ -366,3 +372,17 @@ const GOODBYE_LOOK: Duration = Duration::from_millis(50);
 const IMAP_BYE: &str = "* BYE [UNAVAILABLE] come back later\r\n";
 const POP3_BYE: &str = "-ERR [SYS/TEMP] come back later\r\n";
 const SMTP_BYE: &str = "421 4.3.2 come back later\r\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_with_few_places_has_room_too() {
+        for connections_max in [1, 2, 9] {
+            let gate = gate(connections_max);
+            assert_eq!(gate.limits(), (connections_max, connections_max));
+        }
+        assert_eq!(gate(10_000).limits(), (9000, 10_000));
+    }
+}

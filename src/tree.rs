@@ -21,15 +21,14 @@ use actors::{
 use mail::{AccountId, Domain};
 use supervision::{
     ChildSpec, ExitCause, Family, FamilySpec, Intensity, Root, Seat, Shutdown, Strategy,
-    Supervisor, actor,
+    Supervisor, Vacancy, actor,
 };
 use telemetry::Metric;
 
 use crate::{
     admin::{self, Desk, Service, ServiceArgs, ServiceMsg},
-    config::Protocol,
     daemon::Parts,
-    doors::{self, Door},
+    doors::{self, Bound, Door},
 };
 
 /// The house, up.
@@ -79,9 +78,13 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     for (worker, seat) in seats.hashers.iter().enumerate() {
         house = house.child(hasher(worker, seat, &seats));
     }
-    let mut entrance = Supervisor::new("doors", Strategy::OneForOne);
+    let mut entrance =
+        Supervisor::new("doors", Strategy::OneForOne).child(operators(&parts, &seats));
     for door in &doors {
         entrance = entrance.child(door.sessions()).child(door.listener());
+    }
+    for bound in doors::http(&parts) {
+        entrance = entrance.child(http(&parts, bound));
     }
     let root = house
         .child(login(&parts, &seats))
@@ -90,8 +93,7 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
         .child(seats.deliveries.child())
         .child(seats.queues.child())
         .child(router(&parts, &seats))
-        .child(operators(&parts, &seats))
-        .child(ChildSpec::supervisor(http(&parts, entrance)))
+        .child(ChildSpec::supervisor(entrance))
         .start()
         .await?;
     Ok(House {
@@ -112,8 +114,11 @@ impl Seats {
     fn new(parts: &Parts) -> Self {
         let (bounce, resolver) = (Seat::new("bounce"), Seat::new("resolver"));
         let mailboxes = mailboxes(parts, &bounce);
-        // Deliveries tell queues how it ended, and queues start deliveries.
-        let (queues, deliveries) = outbound(parts, &bounce, &resolver);
+        // Queues start deliveries, and deliveries tell queues how it ended: one address is first.
+        let (queues, vacancy) =
+            Family::vacant(FamilySpec::transient("queues").ask_after(IDLE, |_| QueueMsg::Idle));
+        let deliveries = deliveries(parts, &queues, &resolver);
+        fill_queues(vacancy, parts, &bounce, &deliveries);
         let hashers = 0..parts.config.login.workers;
         Self {
             bounce,
@@ -209,31 +214,11 @@ fn mailboxes(parts: &Parts, bounce: &Seat<BounceMsg>) -> Family<AccountId, Mailb
     })
 }
 
-type Outbound = (Family<Domain, QueueMsg>, Family<(Domain, u64), DeliveryMsg>);
-
-fn outbound(parts: &Parts, bounce: &Seat<BounceMsg>, resolver: &Seat<ResolverMsg>) -> Outbound {
-    let carriers: Arc<std::sync::OnceLock<Family<(Domain, u64), DeliveryMsg>>> = Arc::default();
-    let queues = {
-        let (parts, bounce, carriers) = (parts.clone(), bounce.clone(), carriers.clone());
-        let spec = FamilySpec::transient("queues").ask_after(IDLE, |_| QueueMsg::Idle);
-        Family::new(spec, move |_: &Domain, context| {
-            let deliveries = carriers
-                .get()
-                .expect("set before the tree is started")
-                .clone();
-            let args = QueueArgs {
-                bounce: bounce.clone(),
-                clock: parts.clock.clone(),
-                config: parts.config.queue.clone(),
-                context,
-                deliveries,
-                leases: parts.leases.clone(),
-                random: parts.random.clone(),
-                spool: parts.spool.clone(),
-            };
-            (Queue, args)
-        })
-    };
+fn deliveries(
+    parts: &Parts,
+    queues: &Family<Domain, QueueMsg>,
+    resolver: &Seat<ResolverMsg>,
+) -> Family<(Domain, u64), DeliveryMsg> {
     let told = queues.clone();
     let spec = FamilySpec::temporary("deliveries")
         .with_members_max(parts.config.delivery.deliveries_max)
@@ -255,9 +240,29 @@ fn outbound(parts: &Parts, bounce: &Seat<BounceMsg>, resolver: &Seat<ResolverMsg
         spool: parts.spool.clone(),
         tls: parts.client_tls.clone(),
     };
-    let deliveries = Family::new(spec, move |_: &(Domain, u64), _| (Delivery, args.clone()));
-    let _ = carriers.set(deliveries.clone()); // nobody else sets it
-    (queues, deliveries)
+    Family::new(spec, move |_: &(Domain, u64), _| (Delivery, args.clone()))
+}
+
+fn fill_queues(
+    vacancy: Vacancy<Domain, QueueMsg>,
+    parts: &Parts,
+    bounce: &Seat<BounceMsg>,
+    deliveries: &Family<(Domain, u64), DeliveryMsg>,
+) {
+    let (parts, bounce, deliveries) = (parts.clone(), bounce.clone(), deliveries.clone());
+    vacancy.fill(move |_: &Domain, context| {
+        let args = QueueArgs {
+            bounce: bounce.clone(),
+            clock: parts.clock.clone(),
+            config: parts.config.queue.clone(),
+            context,
+            deliveries: deliveries.clone(),
+            leases: parts.leases.clone(),
+            random: parts.random.clone(),
+            spool: parts.spool.clone(),
+        };
+        (Queue, args)
+    });
 }
 
 fn operators(parts: &Parts, seats: &Seats) -> ChildSpec {
@@ -278,16 +283,13 @@ fn operators(parts: &Parts, seats: &Seats) -> ChildSpec {
     )
 }
 
-fn http(parts: &Parts, mut doors: Supervisor) -> Supervisor {
-    let listeners = parts.config.listener.iter();
-    for (number, listener) in listeners
-        .filter(|l| l.protocol == Protocol::Http)
-        .enumerate()
-    {
-        let http = admin::http(listener.address, parts.recorder.clone(), parts.view.clone());
-        doors = doors.child(service(format!("http-{number}"), http));
-    }
-    doors
+fn http(parts: &Parts, bound: &Bound) -> ChildSpec {
+    let http = admin::http(
+        bound.socket.clone(),
+        parts.recorder.clone(),
+        parts.view.clone(),
+    );
+    service(bound.name(), http)
 }
 
 fn service(name: impl Into<supervision::Name>, args: ServiceArgs) -> ChildSpec {

@@ -1,30 +1,29 @@
 //! Health and metrics over HTTP.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::TcpListener, sync::Arc};
 
 use axum::{Router, http::StatusCode, response::IntoResponse, routing::get};
-use tokio::net::TcpListener;
 
 use super::{Recorder, ServiceArgs, TreeView, service::Serving};
 
-/// Serves `/metrics`, `/health/live` and `/health/ready` at `address`.
+/// Serves `/metrics`, `/health/live` and `/health/ready` on a bound socket.
 ///
 /// Live means that this process answers; ready, that the whole house is up. Neither asks for a
 /// password: listen where only machines that may know are let in.
 #[must_use]
-pub fn http(address: SocketAddr, recorder: Recorder, view: TreeView) -> ServiceArgs {
+pub fn http(socket: Arc<TcpListener>, recorder: Recorder, view: TreeView) -> ServiceArgs {
     ServiceArgs {
         bind: Arc::new(move || {
             let router = router(recorder.clone(), view.clone());
-            Box::pin(bind(address, router))
+            let socket = socket.try_clone();
+            Box::pin(async move { serving(socket?, router) })
         }),
     }
 }
 
-async fn bind(address: SocketAddr, router: Router) -> io::Result<Serving> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-    })?;
+fn serving(socket: TcpListener, router: Router) -> io::Result<Serving> {
+    socket.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(socket)?;
     Ok(Box::pin(async move { axum::serve(listener, router).await }))
 }
 

@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{
@@ -46,9 +47,19 @@ fn bind(path: PathBuf, desk: Arc<Desk>) -> io::Result<Serving> {
     Ok(Box::pin(async move {
         let mut connections = JoinSet::new();
         loop {
-            let (stream, _) = listener.accept().await?;
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, most likely: that passes, and is nothing to fall for.
+                    tracing::warn!(%error, "cannot accept an operator");
+                    tokio::time::sleep(RECOVERY).await;
+                    continue;
+                }
+            };
             while connections.try_join_next().is_some() {}
-            if connections.len() < CONNECTIONS_MAX && is_operator(&stream) {
+            if connections.len() >= CONNECTIONS_MAX {
+                tracing::warn!("an operator is turned away: too many have not hung up");
+            } else if is_operator(&stream) {
                 let desk = Arc::clone(&desk);
                 connections.spawn(async move {
                     if let Err(error) = serve(stream, &desk).await {
@@ -117,3 +128,6 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 
 /// Operators are few; a program that forgets to hang up must not take every descriptor.
 const CONNECTIONS_MAX: usize = 64;
+
+/// How long the socket rests after an error of ours.
+const RECOVERY: Duration = Duration::from_secs(1);
