@@ -18,7 +18,7 @@ use super::{Parts, Plan, StartError, banner::banner, folder, furnish, signals::S
 use crate::{
     admin::{Recorder, TreeView},
     config::{Config, LogFormat},
-    doors,
+    doors::{self, Bound},
     tree::{self, House},
 };
 
@@ -27,6 +27,8 @@ use crate::{
 /// # Errors
 /// [`StartError`]: it did not come up, or one part failed so often that the house gave up.
 pub fn run(plan: Plan) -> Result<(), StartError> {
+    // Whatever is written from here on is nobody else's: mail, hashes, keys, the socket.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     set_up_logging(&plan)?;
     supervision::install_panic_hook();
     raise_file_limit();
@@ -44,15 +46,19 @@ async fn live(plan: Plan) -> Result<(), StartError> {
         parts = parts(&plan) => parts?,
         signal = signals.next() => return stopped_early(signal),
     };
+    let lived = serve(&plan, parts, &mut signals).await;
+    close_store(store).await;
+    lived
+}
+
+/// The tree, from its start to its end.
+async fn serve(plan: &Plan, parts: Parts, signals: &mut Signals) -> Result<(), StartError> {
     let house = tokio::select! {
         house = tree::start(parts.clone()) => house.map_err(StartError::Tree)?,
-        signal = signals.next() => {
-            close_store(store).await;
-            return stopped_early(signal);
-        }
+        signal = signals.next() => return stopped_early(signal),
     };
     parts.view.show(house.root.clone());
-    announce(&plan);
+    announce(plan);
     let ended = tokio::select! {
         cause = house.root.ended() => Some(cause),
         signal = signals.next() => {
@@ -60,12 +66,10 @@ async fn live(plan: Plan) -> Result<(), StartError> {
             None
         }
     };
-    let stopped = match ended {
+    match ended {
         Some(cause) => Err(StartError::Tree(cause)),
-        None => stop(&house, &mut signals).await,
-    };
-    close_store(store).await;
-    stopped
+        None => stop(&house, signals).await,
+    }
 }
 
 /// The doors close first, the store last. A second signal ends the wait: nothing that was
@@ -92,14 +96,44 @@ fn stopped_early(signal: &str) -> Result<(), StartError> {
     Ok(())
 }
 
+/// What the tree is made of. The store comes last of what may be refused for good, and is closed
+/// again if anything fails after it.
 async fn parts(plan: &Plan) -> Result<(Parts, Arc<DiskStore>), StartError> {
     let config = &plan.config;
     folder::prepare(&config.data)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let random: Arc<dyn Random> = Arc::new(SystemRandom);
-    let recorder = Recorder::install(&tree::metrics())?;
-    let sockets = Arc::new(doors::bind_all(config)?);
+    let ground = Ground {
+        dns: Arc::new(Hickory::new(&config.dns.servers)?),
+        recorder: Recorder::install(&tree::metrics())?,
+        sockets: Arc::new(doors::bind_all(config)?),
+        clock: clock.clone(),
+    };
     let store = Arc::new(open_store(config, &clock).await?);
+    match furnished(plan, ground, &store).await {
+        Ok(parts) => Ok((parts, store)),
+        Err(error) => {
+            close_store(store).await;
+            Err(error)
+        }
+    }
+}
+
+/// What is there before the store is open.
+struct Ground {
+    clock: Arc<dyn Clock>,
+    dns: Arc<Hickory>,
+    recorder: Recorder,
+    sockets: Arc<Vec<Bound>>,
+}
+
+async fn furnished(
+    plan: &Plan,
+    ground: Ground,
+    store: &Arc<DiskStore>,
+) -> Result<Parts, StartError> {
+    let config = &plan.config;
+    let store = Arc::clone(store);
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
     furnish::domains(&*store, &*store, &config.domains)
         .await
         .map_err(|source| trouble(config, source))?;
@@ -108,23 +142,22 @@ async fn parts(plan: &Plan) -> Result<(Parts, Arc<DiskStore>), StartError> {
             .await
             .map_err(|source| trouble(config, source))?;
     }
-    let parts = Parts {
+    Ok(Parts {
         accounts: store.clone(),
         client_tls: ClientTls::new(&[])?,
-        clock,
+        clock: ground.clock,
         config: Arc::new(config.clone()),
         dial: Arc::new(Internet),
-        dns: Arc::new(Hickory::new(&config.dns.servers)?),
+        dns: ground.dns,
         leases: store.clone(),
         mail: store.clone(),
         random,
-        recorder,
+        recorder: ground.recorder,
         server_tls: server_tls(config)?,
-        sockets,
-        spool: store.clone(),
+        sockets: ground.sockets,
+        spool: store,
         view: TreeView::default(),
-    };
-    Ok((parts, store))
+    })
 }
 
 /// Opens the store off the runtime's threads: after a crash it reads for a while.

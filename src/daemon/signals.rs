@@ -1,4 +1,4 @@
-//! The signals that end the house.
+//! The signals that an operator sends.
 
 use std::io;
 
@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Waits for an operator to say stop.
 pub(super) struct Signals {
+    hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -14,16 +15,21 @@ impl Signals {
     /// From here on the signals are ours.
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    /// The next one, by name.
+    /// The next one that ends the house, by name.
     pub(super) async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+        loop {
+            tokio::select! {
+                // A terminal that is closed takes no mail system with it.
+                _ = self.hangup.recv() => tracing::info!("SIGHUP changes nothing"),
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.terminate.recv() => return "SIGTERM",
+            }
         }
     }
 }
