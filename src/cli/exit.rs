@@ -1,6 +1,6 @@
 //! How a command ends when it has not done what it should.
 
-use std::{fmt, io, process::ExitCode};
+use std::{error::Error, fmt, io, process::ExitCode};
 
 use crate::{
     admin::protocol::{Refusal, RefusalKind},
@@ -77,7 +77,7 @@ impl From<ConfigError> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        Self::new(error.to_string())
+        Self::new(with_causes(&error))
     }
 }
 
@@ -88,7 +88,42 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// What an error says, and what its causes add to that.
+pub(super) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 const NOT_DONE: u8 = 1;
 const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
 const DAMAGED: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use world::tls::TlsTrouble;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_names_its_causes_and_each_once() {
+        let file = TlsTrouble::File {
+            path: "cert.pem".into(),
+            source: io::ErrorKind::NotFound.into(),
+        };
+        let failure = Failure::from(StartError::Tls(file));
+        assert_eq!(
+            failure.message,
+            "tls: cannot reach cert.pem: entity not found"
+        );
+    }
+}

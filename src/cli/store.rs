@@ -9,6 +9,7 @@ use world::{Clock, SystemClock};
 
 use super::{
     Failure,
+    exit::with_causes,
     output::{Output, counted},
 };
 
@@ -95,8 +96,8 @@ fn counted_bodies(number: u64) -> String {
 
 fn failure(error: StoreError) -> Failure {
     match error {
-        StoreError::Damage { .. } => Failure::damaged(error.to_string()),
+        StoreError::Damage { .. } => Failure::damaged(with_causes(&error)),
         StoreError::InUse { .. } => Failure::new(format!("{error}; stop the daemon first")),
-        error => Failure::new(error.to_string()),
+        error => Failure::new(with_causes(&error)),
     }
 }
