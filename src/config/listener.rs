@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Listener {
     /// What is spoken.
     pub protocol: Protocol,
-    /// Where: an IP address and a port; `[::]:25` listens to IPv4 too.
+    /// Where: an IP address and a port. `0.0.0.0` stands for every IPv4 address of this machine,
+    /// `[::]` for every IPv6 address; for both there are two listeners.
     pub address: SocketAddr,
 }
 

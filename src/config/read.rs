@@ -90,18 +90,7 @@ impl Config {
                 return Err(at(ConfigError::new(name, what), &key));
             }
         }
-        let silence = &self.limits.silence;
-        let positive = [
-            ("limits.message_octets_max", self.limits.message_octets_max),
-            ("limits.recipients_max", self.limits.recipients_max as u64),
-            ("limits.memory_octets", self.limits.memory_octets),
-            ("limits.silence.imap_seconds", silence.imap_seconds),
-            ("limits.silence.pop3_seconds", silence.pop3_seconds),
-            ("limits.silence.smtp_seconds", silence.smtp_seconds),
-            ("queue.retry_first_seconds", self.queue.retry_first_seconds),
-            ("login.workers", self.login.workers as u64),
-        ];
-        for (key, value) in positive {
+        for (key, value) in self.positive() {
             if value == 0 {
                 let error = ConfigError::new(name, format!("{key} is 0"));
                 return Err(at(error.hint("a number above 0 is expected"), key));
@@ -126,6 +115,47 @@ impl Config {
         Ok(())
     }
 
+    /// Keys that stop the mail when they are 0, with their values.
+    fn positive(&self) -> [(&'static str, u64); 17] {
+        let (limits, queue) = (&self.limits, &self.queue);
+        let (connections, silence) = (&limits.connections, &limits.silence);
+        let count = |number: usize| number as u64;
+        [
+            ("delivery.connect_seconds", self.delivery.connect_seconds),
+            (
+                "delivery.deliveries_max",
+                count(self.delivery.deliveries_max),
+            ),
+            ("dns.asking_max", count(self.dns.asking_max)),
+            (
+                "limits.connections.connections_max",
+                count(connections.connections_max),
+            ),
+            (
+                "limits.connections.connections_per_network_max",
+                count(connections.connections_per_network_max),
+            ),
+            ("limits.memory_octets", limits.memory_octets),
+            ("limits.message_octets_max", limits.message_octets_max),
+            ("limits.recipients_max", count(limits.recipients_max)),
+            ("limits.silence.imap_seconds", silence.imap_seconds),
+            ("limits.silence.pop3_seconds", silence.pop3_seconds),
+            ("limits.silence.smtp_seconds", silence.smtp_seconds),
+            ("login.waiting_max", count(self.login.waiting_max)),
+            ("login.workers", count(self.login.workers)),
+            (
+                "queue.connections_per_domain_max",
+                count(queue.connections_per_domain_max),
+            ),
+            (
+                "queue.recipients_per_transaction_max",
+                count(queue.recipients_per_transaction_max),
+            ),
+            ("queue.retry_first_seconds", queue.retry_first_seconds),
+            ("queue.window", count(queue.window)),
+        ]
+    }
+
     /// What the daemon needs and a demo has: somewhere to listen.
     ///
     /// # Errors
@@ -139,7 +169,7 @@ impl Config {
             .map(|protocol| {
                 let (name, port) = (protocol.name(), protocol.port());
                 format!(
-                    "\n    [[listener]]\n    protocol = \"{name}\"\n    address = \"[::]:{port}\""
+                    "\n    [[listener]]\n    protocol = \"{name}\"\n    address = \"0.0.0.0:{port}\""
                 )
             })
             .collect();
@@ -245,6 +275,11 @@ mod tests {
                 "[limits]\nrecipients_max = 0\n",
                 "h.toml:2:1: limits.recipients_max is 0",
             ),
+            (
+                "[limits.connections]\nconnections_max = 0\n",
+                "h.toml:2:1: limits.connections.connections_max is 0",
+            ),
+            ("[queue]\nwindow = 0\n", "h.toml:2:1: queue.window is 0"),
             (
                 "[tls]\nkey = \"k\"\n",
                 "h.toml:2:1: tls.key is set and tls.certificate is not",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Listener, defaults};
 
-/// Everything that an operator may set. `docs/configuration.md` explains each key.
+/// Everything that an operator may set. `docs/heronry.example.toml` has every section.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
