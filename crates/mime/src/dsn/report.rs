@@ -87,7 +87,7 @@ impl Report<'_> {
         let text = words::text(self, &told);
         let boundary = self.boundary(&[&text, &original.octets]);
         let mut out = Vec::with_capacity(original.octets.len() + text.len() + 2048);
-        self.write_header(&mut out, &to, &boundary);
+        self.write_header(&mut out, &to, &boundary, original.is_8bit);
         out.extend_from_slice(b"This is a delivery report in MIME format.\r\n");
 
         open_part(&mut out, &boundary, "Content-Description: Notification\r\n");
@@ -124,7 +124,7 @@ impl Report<'_> {
         }
     }
 
-    fn write_header(&self, out: &mut Vec<u8>, to: &Address, boundary: &str) {
+    fn write_header(&self, out: &mut Vec<u8>, to: &Address, boundary: &str, is_8bit: bool) {
         let subject = match self.news {
             News::Delayed(_) => "Delayed: your message is still on its way",
             News::Delivered => "Delivered: your message has arrived",
@@ -149,8 +149,13 @@ impl Report<'_> {
             "Auto-Submitted: auto-replied\r\n\
              MIME-Version: 1.0\r\n\
              Content-Type: multipart/report; report-type=delivery-status;\r\n\
-             \tboundary=\"{boundary}\"\r\n\r\n"
+             \tboundary=\"{boundary}\"\r\n"
         ));
+        // What holds octets above 127 says so, all the way up (RFC 2045 §6.4).
+        if is_8bit {
+            header.push_str("Content-Transfer-Encoding: 8bit\r\n");
+        }
+        header.push_str("\r\n");
         out.extend_from_slice(header.as_bytes());
     }
 
@@ -366,6 +371,22 @@ mod tests {
         assert_eq!(kind(Some(Ret::Headers), ORIGINAL), "rfc822-headers");
         let large = [ORIGINAL, &vec![b'x'; FULL_OCTETS_MAX]].concat();
         assert_eq!(kind(Some(Ret::Full), &large), "rfc822-headers");
+    }
+
+    #[test]
+    fn octets_above_127_are_announced_by_every_part_that_holds_them() {
+        let told = recipient(None);
+        let encodings = |original: &[u8]| {
+            let report = compose(News::Failed, None, &told, &no_such_user(), original).unwrap();
+            let message = Message::read(&report.octets);
+            let encoding = |id| message.content(id).encoding.map(<[u8]>::to_vec);
+            (report.body, [PartId::ROOT, PartId(3)].map(encoding))
+        };
+        let eight = || Some(b"8bit".to_vec());
+        let original = "Subject: Gr\u{fc}\u{df}e\r\n\r\n".as_bytes();
+        let expected = (BodyType::EightBitMime, [eight(), eight()]);
+        assert_eq!(encodings(original), expected);
+        assert_eq!(encodings(ORIGINAL), (BodyType::SevenBit, [None, None]));
     }
 
     #[test]
