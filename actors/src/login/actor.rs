@@ -11,7 +11,7 @@
 //! [`HashMsg::Check`] to its workers, and the verdict to whoever asked.
 //!
 //! # Supervised by
-//! The login supervisor, `Permanent`.
+//! The root, `Permanent`, after its workers.
 //!
 //! # When it crashes
 //! Logins under way end without a verdict: their sessions answer "try again later". Everybody is
@@ -20,7 +20,7 @@
 //! # Metrics
 //! `heronry_login_check_seconds`, `heronry_login_held_back`, `heronry_login_verdicts_total`.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use mail::{Address, Credentials, Secret};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -73,6 +73,7 @@ pub struct LoginState {
 
 /// Somebody who waits for a verdict.
 struct Waiting {
+    client: IpAddr,
     reply: RpcReplyPort<LoginVerdict>,
     since: Duration,
     /// Until it goes to a worker.
@@ -168,6 +169,7 @@ impl LoginState {
         self.numbers += 1;
         let number = self.numbers;
         let waiting = Waiting {
+            client: request.client,
             reply,
             since: now,
             check: Some((hash, password)),
@@ -242,9 +244,19 @@ impl LoginState {
     }
 
     fn answer(&mut self, request: u64, verdict: LoginVerdict) {
-        let Some(Waiting { reply, check, .. }) = self.waiting.remove(&request) else {
+        let Some(Waiting {
+            client,
+            reply,
+            check,
+            ..
+        }) = self.waiting.remove(&request)
+        else {
             return;
         };
+        if verdict == LoginVerdict::Refused {
+            // Not the name: now and then somebody types the password there.
+            tracing::info!(%client, "a login was refused");
+        }
         let label = match verdict {
             LoginVerdict::Busy => "busy",
             LoginVerdict::Refused => "refused",

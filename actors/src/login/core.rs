@@ -59,6 +59,8 @@ pub(super) struct LoginCore {
     /// worker.
     due: BTreeSet<(Duration, u64)>,
     failures: Generations<Key, Failures>,
+    /// How many refusals wait until they are due.
+    held_back: usize,
     idle: Vec<usize>,
     /// Attempts of each network that have not been answered.
     present: HashMap<Network, usize>,
@@ -69,6 +71,7 @@ pub(super) struct LoginCore {
 
 struct Request {
     attempt: Attempt,
+    since: Duration,
     stage: Stage,
 }
 
@@ -98,6 +101,7 @@ impl LoginCore {
         Self {
             due: BTreeSet::new(),
             failures: Generations::new(FAILURES_MAX),
+            held_back: 0,
             idle: (0..config.workers.max(1)).rev().collect(),
             present: HashMap::new(),
             queued: VecDeque::new(),
@@ -132,6 +136,7 @@ impl LoginCore {
             request,
             Request {
                 attempt,
+                since: now,
                 stage: Stage::Queued,
             },
         );
@@ -199,14 +204,9 @@ impl LoginCore {
     /// How it is.
     #[must_use]
     pub(super) fn report(&self) -> LoginReport {
-        let held_back = self
-            .requests
-            .values()
-            .filter(|r| r.stage == Stage::HeldBack)
-            .count();
         LoginReport {
-            computing: self.requests.len() - held_back,
-            held_back,
+            computing: self.requests.len() - self.held_back,
+            held_back: self.held_back,
             remembered: self.remembered.len(),
             slowed_down: self.failures.len(),
         }
@@ -233,12 +233,17 @@ impl LoginCore {
         effects
     }
 
+    /// A refusal is due so long after the arrival, not after the hash: hashes from elsewhere may
+    /// be dearer than ours, and whoever counts the milliseconds would learn which users are there.
     fn hold_back(&mut self, request: u64, attempt: &Attempt, now: Duration) -> Vec<Effect> {
         let of_network = self.fail(Key::Network(network(attempt.client)), now);
         let of_user = self.fail(Key::User(attempt.user), now);
-        let due = now + self.delay(of_network.max(of_user));
+        let mut due = now;
+        let delay = self.delay(of_network.max(of_user));
         if let Some(request) = self.requests.get_mut(&request) {
+            due = due.max(request.since + delay);
             request.stage = Stage::HeldBack;
+            self.held_back += 1;
         }
         self.due.insert((due, request));
         self.alarm()
@@ -246,6 +251,7 @@ impl LoginCore {
 
     fn answer(&mut self, request: u64, verdict: LoginVerdict) -> Option<Effect> {
         let gone = self.requests.remove(&request)?;
+        self.held_back -= usize::from(gone.stage == Stage::HeldBack);
         let network = network(gone.attempt.client);
         if let Some(present) = self.present.get_mut(&network) {
             *present -= 1;
@@ -432,6 +438,21 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_does_not_show_how_long_its_hash_took() {
+        for (hashed, due) in [(20, 500), (400, 500), (900, 900)] {
+            let mut core = core();
+            let worker = compute(&mut core, 1, attempt(1, "192.0.2.1"), at(0));
+            let report = Checked {
+                worker,
+                request: 1,
+                matches: false,
+            };
+            let effects = core.computed(report, Duration::from_millis(hashed));
+            assert_eq!(effects, [Effect::WakeAt(Duration::from_millis(due))]);
+        }
+    }
+
+    #[test]
     fn the_failures_of_an_account_slow_down_every_network() {
         let mut core = core();
         for n in 0..4 {
@@ -518,6 +539,8 @@ mod tests {
             let all = (0..).zip(steps).map(|(n, step)| (n, Some(step)));
             for (n, step) in all.chain((count..count + 200).map(|n| (n, None))) {
                 let now = at(n * 3);
+                let waiting = core.requests.values().filter(|r| r.stage == Stage::HeldBack);
+                prop_assert_eq!(core.report().held_back, waiting.count());
                 let mut effects = core.wake(now);
                 if let Some((net, proof, what)) = step {
                     let client = format!("10.0.{net}.1");

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use world::dns::DnsServer;
 
-/// The section `[resolver]`.
+/// The section `[dns]`.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
