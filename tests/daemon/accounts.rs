@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use testkit::{Daemon, Door, ImapClient, SmtpClient, finish};
 
@@ -92,20 +91,13 @@ fn without_a_daemon_a_command_says_so() {
 }
 
 #[test]
-fn ten_thousand_accounts_with_ready_made_hashes_are_there_in_seconds() {
+fn ten_thousand_accounts_with_ready_made_hashes_are_there_after_one_command() {
     let daemon = demo().start();
     let mut table = String::from("address,hash\n");
     for number in 0..10_000 {
         writeln!(table, "p{number}@example.test,\"{HASH_OF_SECRET}\"").unwrap();
     }
-    let start = Instant::now();
     run(&daemon, &["account", "import", "-"], table.as_bytes());
-    // Some two seconds of one idle core; a debug build on a busy machine may take its time.
-    assert!(
-        start.elapsed() < Duration::from_secs(60),
-        "{:?}",
-        start.elapsed()
-    );
     assert!(logs_in(&daemon, "p0@example.test", "secret"));
     assert!(logs_in(&daemon, "p9999@example.test", "secret"));
     assert!(!logs_in(&daemon, "p9999@example.test", "wrong"));

@@ -54,6 +54,29 @@ fn what_is_wrong_is_named_with_its_file_its_line_and_what_would_be_right() {
 }
 
 #[test]
+fn a_certificate_that_is_not_there_is_named_with_the_reason() {
+    let (base, place) = (PortBase::take(), tempfile::tempdir().unwrap());
+    let file = place.path().join("heronry.toml");
+    let address = Door::Smtp.at(IpAddr::V4(Ipv4Addr::LOCALHOST), base.get());
+    let text = format!(
+        "data = \"data\"\n[tls]\ncertificate = \"none.pem\"\nkey = \"none.key\"\n\
+         [[listener]]\nprotocol = \"smtp\"\naddress = \"{address}\"\n"
+    );
+    fs::write(&file, text).unwrap();
+    let mut serve = Command::new(binary());
+    let run = finish(serve.args(["serve", "--config"]).arg(&file), b"");
+    assert_eq!(run.status.code(), Some(1), "{}", run.text);
+    let named = run.text.lines().last().unwrap_or_default();
+    assert!(
+        named.contains("none.pem") && named.contains("No such file"),
+        "{}",
+        run.text
+    );
+    // What was opened was closed in order.
+    assert!(place.path().join("data/clean").exists(), "{}", run.text);
+}
+
+#[test]
 fn the_real_daemon_lets_nobody_log_in_without_tls_unless_it_is_told_to() {
     let house = House::open("");
     let mut imap = ImapClient::connect(house.daemon.address(Door::Imap));

@@ -40,16 +40,17 @@ fn promtool_is_content_with_the_configuration_and_the_rules_that_come_along() {
     for file in find.lines().filter(|line| !line.is_empty()) {
         let text = std::fs::read_to_string(file).unwrap();
         let what = match text {
-            text if text.contains("scrape_configs:") => "config",
-            text if text.starts_with("groups:") || text.contains("\ngroups:") => "rules",
+            text if text.contains("scrape_configs:") => ["check", "config"],
+            text if text.contains("alert_rule_test:") => ["test", "rules"],
+            text if text.starts_with("groups:") || text.contains("\ngroups:") => ["check", "rules"],
             _ => continue,
         };
-        finish(Command::new("promtool").args(["check", what, file]), b"").ok();
+        finish(Command::new("promtool").args(what).arg(file), b"").ok();
         checked += 1;
     }
-    assert!(
-        checked > 0,
-        "a Prometheus configuration lies under grafana/"
+    assert_eq!(
+        checked, 3,
+        "a configuration, rules and their test lie under grafana/"
     );
 }
 
@@ -79,10 +80,14 @@ fn the_metrics_count_what_has_happened() {
         metrics.contains("heronry_queue_"),
         "the queues are shown:\n{metrics}"
     );
-    let three = metrics
-        .lines()
-        .any(|line| !line.starts_with('#') && line.ends_with(" 3"));
-    assert!(three, "something counts the three messages:\n{metrics}");
+    for counter in [
+        "heronry_smtp_messages_total{outcome=\"accepted\"}",
+        "heronry_mailbox_deliveries_total{outcome=\"delivered\"}",
+        "heronry_smtp_accept_seconds_count",
+    ] {
+        let line = format!("{counter} 3");
+        assert!(metrics.lines().any(|one| one == line), "{line}:\n{metrics}");
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use testkit::{Daemon, Door, SHORT, finish};
@@ -30,18 +32,62 @@ fn the_demo_names_its_addresses_its_folder_and_lines_to_copy() {
 #[test]
 fn the_lines_to_copy_work_when_they_are_copied() {
     let mut daemon = demo().start();
-    daemon.output().line_with("openssl s_client", SHORT);
+    daemon.output().line_with("/metrics", SHORT);
     let said = daemon.output().so_far();
-    for tool in ["swaks", "curl"] {
-        if testkit::find_program(tool).is_none() {
+    // They may need several tools, and are read in the order in which a person tries them.
+    let tools = ["swaks", "curl"];
+    let is_there = |tool: &&&str| testkit::find_program(tool).is_some();
+    let mut sent = 0;
+    for line in said.lines().map(str::trim) {
+        let needed: Vec<_> = tools.iter().filter(|tool| line.contains(*tool)).collect();
+        if needed.is_empty() || !needed.iter().copied().all(|tool| is_there(&tool)) {
             continue;
         }
-        for line in said
-            .lines()
-            .map(str::trim)
-            .filter(|line| line.starts_with(tool))
-        {
-            finish(Command::new("sh").args(["-c", line]), b"").ok();
+        let reads = line.contains("imap://");
+        if reads && sent == 0 {
+            continue; // nobody could send
+        }
+        let text = finish(Command::new("sh").args(["-c", line]), b"").ok();
+        assert!(!reads || text.contains("Received:"), "{line}: {text}");
+        if line.contains("user0@example.test") && !reads {
+            sent += 1;
+            inbox(&daemon, "user0", sent);
+        }
+    }
+}
+
+#[test]
+fn a_hangup_changes_nothing() {
+    let mut daemon = demo().start();
+    daemon.process().signal(testkit::Signal::HUP);
+    daemon.output().line_with("SIGHUP", SHORT);
+    daemon.accept(&[&user(0)], &letter("still here"));
+    inbox(&daemon, "user0", 1);
+    let (status, _) = daemon.terminate();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn nobody_else_can_look_into_the_data_folder() {
+    let daemon = demo().start();
+    daemon.accept(&[&user(0)], &letter("private"));
+    inbox(&daemon, "user0", 1);
+    let mut seen = 0;
+    closed_to_others(daemon.folder(), &mut seen);
+    assert!(seen > 10, "{seen}");
+}
+
+fn closed_to_others(path: &Path, seen: &mut u32) {
+    let found = fs::symlink_metadata(path).unwrap();
+    let mode = found.permissions().mode();
+    // A certificate is shown to everybody anyway.
+    if !path.ends_with("tls/cert.pem") {
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+    *seen += 1;
+    if found.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            closed_to_others(&entry.unwrap().path(), seen);
         }
     }
 }
@@ -73,17 +119,16 @@ fn a_client_in_the_middle_is_told_that_the_house_closes() {
 
 #[test]
 fn a_port_in_use_is_named_and_nothing_is_left_running() {
-    let recipe = demo();
-    let taken = recipe.address(Door::Imap);
-    let _other = TcpListener::bind(taken).unwrap();
-    let ended = recipe.try_start().err().expect("the daemon does not start");
-    assert!(!ended.status.success());
-    assert!(
-        ended.said.contains(&taken.port().to_string()),
-        "{}",
-        ended.said
-    );
-    assert!(!ended.said.contains("panicked"), "{}", ended.said);
+    for door in [Door::Imap, Door::Http] {
+        let recipe = demo();
+        let taken = recipe.address(door);
+        let _other = TcpListener::bind(taken).unwrap();
+        let ended = recipe.try_start().err().expect("the daemon does not start");
+        assert!(!ended.status.success());
+        let named = format!("cannot listen on {taken}: another process does");
+        assert!(ended.said.contains(&named), "{}", ended.said);
+        assert!(!ended.said.contains("panicked"), "{}", ended.said);
+    }
 }
 
 #[test]
