@@ -44,12 +44,18 @@ impl Entry<'_> {
 /// Reads the value of an address field. What cannot be read ends the list.
 #[must_use]
 pub fn read(value: &[u8]) -> Vec<Entry<'_>> {
+    read_some(value, ENTRIES_MAX)
+}
+
+/// The same, and at most so many entries.
+pub(crate) fn read_some(value: &[u8], entries_max: usize) -> Vec<Entry<'_>> {
     let mut reader = Reader {
         lexer: Lexer::new(value),
         entries: Vec::new(),
+        entries_max,
     };
     reader.lexer.skip();
-    while !reader.lexer.is_at_end() && reader.entries.len() < ENTRIES_MAX {
+    while !reader.lexer.is_at_end() && reader.entries.len() < entries_max {
         if !reader.group() && reader.mailbox().is_err() {
             // Broken: go on behind the next comma.
             reader.lexer.seek(b',');
@@ -63,12 +69,14 @@ pub fn read(value: &[u8]) -> Vec<Entry<'_>> {
         }
         reader.lexer.skip();
     }
+    reader.entries.truncate(entries_max); // a group comes with its end
     reader.entries
 }
 
 struct Reader<'a> {
     lexer: Lexer<'a>,
     entries: Vec<Entry<'a>>,
+    entries_max: usize,
 }
 
 /// The list goes on behind the next comma.
@@ -89,7 +97,9 @@ impl<'a> Reader<'a> {
             mailbox: Some(name.take()),
             ..Entry::default()
         });
-        while !matches!(self.lexer.peek(), Some(b';') | None) && self.entries.len() < ENTRIES_MAX {
+        while !matches!(self.lexer.peek(), Some(b';') | None)
+            && self.entries.len() < self.entries_max
+        {
             if self.mailbox().is_err() || !self.lexer.eat(b',') {
                 break;
             }
@@ -201,8 +211,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// More than any honest field has; the rest is passed over.
-const ENTRIES_MAX: usize = 50_000;
+/// More than any honest message has; the rest is passed over.
+pub(crate) const ENTRIES_MAX: usize = 50_000;
 const INVALID_ROUTE: &[u8] = b"INVALID_ROUTE";
 const MISSING_DOMAIN: &[u8] = b"MISSING_DOMAIN";
 const MISSING_MAILBOX: &[u8] = b"MISSING_MAILBOX";

@@ -40,9 +40,20 @@ impl<'a> Letterhead<'a> {
     /// Reads the head from a message's header.
     #[must_use]
     pub fn of(header: Header<'a>) -> Self {
+        let mut room = addresses::ENTRIES_MAX;
+        Self::within(header, &mut room)
+    }
+
+    /// The same with room for so many addresses, which are taken from it: a field says an address
+    /// in two octets, and there may be any number of fields and of messages in a message.
+    pub(crate) fn within(header: Header<'a>, room: &mut usize) -> Self {
         let mut head = Self::default();
         for field in header.fields() {
-            let add = |list: &mut Vec<Entry<'a>>| list.append(&mut addresses::read(field.value));
+            let mut add = |list: &mut Vec<Entry<'a>>| {
+                let mut entries = addresses::read_some(field.value, *room);
+                *room -= entries.len();
+                list.append(&mut entries);
+            };
             let text = || Some(field.unfolded());
             // By length first: most fields are none of these.
             match field.name.len() {
@@ -92,6 +103,16 @@ impl<'a> Letterhead<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_bounded_over_all_fields() {
+        let field = format!("To: {}\r\n", "a,".repeat(addresses::ENTRIES_MAX / 2 + 1));
+        let head = field.repeat(3) + "Subject: s\r\n";
+        let head = Letterhead::of(Header::new(head.as_bytes()));
+        assert!(head.to.len() <= addresses::ENTRIES_MAX);
+        assert!(head.to.len() > addresses::ENTRIES_MAX / 2 + 1);
+        assert_eq!(head.subject.as_deref(), Some(&b"s"[..]));
+    }
 
     #[test]
     fn sender_and_reply_to_are_from_unless_they_say_otherwise() {

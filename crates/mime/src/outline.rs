@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
+    addresses::ENTRIES_MAX,
     content::Pair,
     letterhead::Letterhead,
     structure::{Message, PartId, PartKind},
@@ -67,10 +68,12 @@ impl<'a> Message<'a> {
     /// The outline of the whole message. Its depth is bounded by that of the structure.
     #[must_use]
     pub fn outline(&self) -> Outline<'a> {
-        self.outline_of(PartId::ROOT, &self.line_counts())
+        let mut room = ENTRIES_MAX;
+        self.outline_of(PartId::ROOT, &self.line_counts(), &mut room)
     }
 
-    fn outline_of(&self, id: PartId, lines: &[u32]) -> Outline<'a> {
+    /// `room` is how many more addresses are told of, in all messages in it.
+    fn outline_of(&self, id: PartId, lines: &[u32], room: &mut usize) -> Outline<'a> {
         let part = self.part(id);
         let own_lines = u64::from(lines[id.0]);
         let content = self.content(id);
@@ -91,15 +94,19 @@ impl<'a> Message<'a> {
         let kind = match (part.kind, children.next()) {
             (PartKind::Multipart, first) => {
                 let parts = first.into_iter().chain(children);
-                OutlineKind::Multipart(parts.map(|child| self.outline_of(child, lines)).collect())
+                OutlineKind::Multipart(
+                    parts
+                        .map(|child| self.outline_of(child, lines, room))
+                        .collect(),
+                )
             }
             (PartKind::Message, Some(inner)) => {
                 if !named_global {
                     (media, subtype) = (b"message", b"rfc822");
                 }
                 OutlineKind::Message {
-                    head: Box::new(Letterhead::of(self.header(inner))),
-                    body: Box::new(self.outline_of(inner, lines)),
+                    head: Box::new(Letterhead::within(self.header(inner), room)),
+                    body: Box::new(self.outline_of(inner, lines, room)),
                     lines: own_lines,
                 }
             }
@@ -182,6 +189,24 @@ mod tests {
             of("Content-Type: multipart/mixed\n\nx"),
             "(multipart/mixed 1)"
         );
+    }
+
+    #[test]
+    fn addresses_are_bounded_over_all_messages_within() {
+        let part = format!(
+            "--b\r\nContent-Type: message/rfc822\r\n\r\nTo: {}\r\n\r\n\r\n",
+            "a,".repeat(ENTRIES_MAX / 2 + 1)
+        );
+        let raw = "Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_owned() + &part.repeat(3);
+        let outline = Message::read(raw.as_bytes()).outline();
+        let OutlineKind::Multipart(parts) = outline.kind else {
+            panic!("it has parts")
+        };
+        let told = parts.iter().map(|part| match &part.kind {
+            OutlineKind::Message { head, .. } => head.to.len(),
+            _ => panic!("each part is a message"),
+        });
+        assert_eq!(told.sum::<usize>(), ENTRIES_MAX);
     }
 
     #[test]
