@@ -53,6 +53,9 @@ impl ListCommand {
         if cursor.eat(b'(') {
             extended = true;
             loop {
+                if list.patterns.len() == PATTERNS_MAX {
+                    return Err(Stop::bad("too many patterns"));
+                }
                 list.add(&reference, &cursor.list_mailbox()?);
                 if cursor.eat(b')') {
                     break;
@@ -215,6 +218,9 @@ impl ListPattern {
     }
 }
 
+/// More than any client asks for; each is put to every name.
+const PATTERNS_MAX: usize = 100;
+
 /// A pattern that no name matches, for names hold no control characters.
 const NOTHING: &str = "\0";
 
@@ -263,6 +269,13 @@ mod tests {
         ] {
             assert_eq!(round(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn patterns_are_few() {
+        let list = |count: usize| format!("\"\" ({}*)", "a* ".repeat(count));
+        assert!(round(&list(PATTERNS_MAX - 1)).is_some());
+        assert_eq!(round(&list(PATTERNS_MAX)), None);
     }
 
     #[test]

@@ -118,7 +118,21 @@ impl SearchKey {
         }
         let keys = Self::parse_list(cursor, 0)?;
         cursor.end()?;
+        if keys.texts() > TEXTS_MAX {
+            let reply = Reply::no("too many texts are looked for at once").with(Code::Limit);
+            return Err(Stop::Refuse(reply));
+        }
         Ok(keys)
+    }
+
+    /// How many texts are looked for in whole messages: for each a message is read anew.
+    fn texts(&self) -> usize {
+        match self {
+            Self::And(keys) | Self::Or(keys) => keys.iter().map(Self::texts).sum(),
+            Self::Not(key) => key.texts(),
+            Self::Body(_) | Self::Text(_) => 1,
+            _ => 0,
+        }
     }
 
     /// Keys separated by spaces.
@@ -350,6 +364,9 @@ const WITH_ARGUMENT: [&str; 21] = [
 /// RFC 3501 §6.4.4: US-ASCII must be known.
 const CHARSETS: [&[u8]; 3] = [b"US-ASCII", b"UTF-8", b"UTF8"];
 
+/// More than any client looks for in whole messages; a line could hold thousands.
+const TEXTS_MAX: usize = 64;
+
 /// Far more than any client nests; the reader and the evaluation need a bounded stack.
 const DEPTH_MAX: usize = 64;
 
@@ -407,6 +424,16 @@ mod tests {
             panic!("koi8-r is unknown")
         };
         assert_eq!(reply.code, Some(Code::BadCharset));
+    }
+
+    #[test]
+    fn texts_in_whole_messages_are_few() {
+        assert!(parse(&format!("{}all", "or not body x ".repeat(TEXTS_MAX))).is_ok());
+        let Err(Stop::Refuse(reply)) = parse(&format!("{}text x", "(body x) ".repeat(TEXTS_MAX)))
+        else {
+            panic!("that is one too many")
+        };
+        assert_eq!(reply.code, Some(Code::Limit));
     }
 
     #[test]
