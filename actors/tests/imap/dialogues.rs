@@ -140,8 +140,26 @@ async fn whoever_has_a_removed_mailbox_open_is_told_goodbye() {
     one.ok("DELETE box").await;
     let answer = one.command("FETCH 1 FLAGS").await;
     assert_eq!(answer.text(), "select a mailbox first");
-    let _ = other.begin("NOOP").await;
+    let tag = other.begin("NOOP").await;
     assert_eq!(other.read().await.word(1), "BYE");
+    assert_eq!(other.read().await.tag(), tag);
+    assert!(other.read_or_end().await.is_none());
+}
+
+#[tokio::test]
+async fn what_a_command_with_uids_marks_is_told_with_its_uid() {
+    let house = House::new().await;
+    let mut client = house.ann().await;
+    client.append("INBOX", "Subject: one\r\n\r\n1").await;
+    client.append("INBOX", "Subject: two\r\n\r\n2").await;
+    client.ok("SELECT INBOX").await;
+    let answer = client.ok("UID FETCH 1 BODY[TEXT]").await;
+    assert_eq!(
+        answer.lines()[1],
+        "* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent))"
+    );
+    let answer = client.ok("FETCH 2 BODY[TEXT]").await;
+    assert_eq!(answer.lines()[1], "* 2 FETCH (FLAGS (\\Seen \\Recent))");
 }
 
 #[tokio::test]

@@ -25,11 +25,14 @@ use world::{
     connection::{Options, Socket},
 };
 
+use super::warden::{Caught, Fate, gate};
+
 /// Everything that a session needs, in memory.
 pub(crate) struct House {
     pub(crate) args: Arc<ImapSessionArgs>,
     pub(crate) mailboxes: Family<AccountId, MailboxMsg>,
     pub(crate) account: AccountId,
+    _gate: Option<Root>,
     _root: Root,
 }
 
@@ -53,6 +56,18 @@ pub(crate) struct Answer {
 impl House {
     pub(crate) async fn new() -> Self {
         Self::with_quota(Quota::default()).await
+    }
+
+    /// A house whose sessions ask through a gate.
+    pub(crate) async fn gated(
+        judge: impl Fn(&MailboxMsg) -> Fate + Send + Sync + 'static,
+    ) -> (Self, Caught) {
+        let mut house = Self::new().await;
+        let (gate, caught) = gate(house.mailboxes.clone(), Arc::new(judge));
+        let root = Supervisor::new("gate", Strategy::OneForOne).child(gate.child());
+        house._gate = Some(root.start().await.unwrap());
+        Arc::get_mut(&mut house.args).unwrap().mailboxes = gate;
+        (house, caught)
     }
 
     pub(crate) async fn with_quota(quota: Quota) -> Self {
@@ -107,12 +122,21 @@ impl House {
             args,
             mailboxes,
             account,
+            _gate: None,
             _root: root,
         }
     }
 
     /// A client that has been greeted.
     pub(crate) async fn client(&self) -> Client {
+        let mut client = self.stranger().await;
+        client.session.cast(SessionMsg::Begin).unwrap();
+        assert_eq!(client.read().await.word(1), "OK");
+        client
+    }
+
+    /// A client whose session has not been told to begin.
+    pub(crate) async fn stranger(&self) -> Client {
         let (near, far) = tokio::io::duplex(1024 * 1024);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 4711));
         let socket = Socket::memory(far, peer, peer);
@@ -124,17 +148,14 @@ impl House {
             });
         let session = self.session(&connection).await;
         seat.sit(&session);
-        session.cast(SessionMsg::Begin).unwrap();
-        let mut client = Client {
+        Client {
             stream: near,
             heard: Vec::new(),
             tags: 0,
             session,
             seat,
             connection,
-        };
-        assert_eq!(client.read().await.word(1), "OK");
-        client
+        }
     }
 
     async fn session(&self, connection: &ImapConnection) -> ActorRef<SessionMsg> {
@@ -144,7 +165,7 @@ impl House {
 
     /// Kills a client's session, and starts the next incarnation.
     pub(crate) async fn revive(&self, client: &mut Client) {
-        client.session.kill_and_wait(None).await.unwrap();
+        let _ = client.session.kill_and_wait(None).await; // a test may have killed it already
         client.session = self.session(&client.connection).await;
         client.seat.sit(&client.session);
     }
@@ -160,6 +181,18 @@ impl House {
 impl Client {
     pub(crate) async fn write(&mut self, octets: &[u8]) {
         self.stream.write_all(octets).await.unwrap();
+    }
+
+    /// Closes the connection, and waits until the other end has noticed.
+    pub(crate) async fn leave(&mut self) {
+        self.stream.shutdown().await.unwrap();
+        for _ in 0..10_000 {
+            if !self.connection.is_open() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("the connection is still open");
     }
 
     /// The next response.

@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
+mod crashes;
 mod dialogues;
 mod house;
+mod warden;

@@ -65,6 +65,7 @@ pub struct ImapCheckpoint {
     server: imap::Checkpoint,
     identity: Option<Identity>,
     opened: Option<Kept>,
+    greeted: bool,
     /// Whether a part of an answer has left: no successor can know which.
     pub(super) in_answer: bool,
 }
@@ -138,10 +139,14 @@ impl Actor for ImapSession {
             args,
             connection,
         };
-        if let Some(kept) = kept {
-            RESUMED.count(&[]);
-            state.resume(kept);
-            myself.cast(SessionMsg::Begin)?;
+        match kept {
+            Some(kept) => {
+                RESUMED.count(&[]);
+                state.resume(kept);
+                myself.cast(SessionMsg::Begin)?;
+            }
+            // Who tells us to begin does so once: a successor must know that it has to greet.
+            None => state.keep(),
         }
         Ok(state)
     }
@@ -153,6 +158,13 @@ impl Actor for ImapSession {
         state: &mut ImapSessionState,
     ) -> Result<(), ActorProcessingErr> {
         let alive = match msg {
+            SessionMsg::Begin if !state.connection.is_open() => {
+                state.leave();
+                myself.stop(None); // a predecessor heard that it is over, and died of it
+                return Ok(());
+            }
+            // Under TLS from the first octet, nothing is said before `Secured`.
+            SessionMsg::Begin if state.awaits_tls() => Ok(()),
             SessionMsg::Begin => state.begin().await,
             SessionMsg::Changed(mailbox, modseq) => state.changed(mailbox, modseq).await,
             SessionMsg::Closing => state.bye("closing, come back soon").await,
@@ -188,8 +200,10 @@ impl Actor for ImapSession {
 
 impl ImapSessionState {
     /// Takes up what a predecessor left.
-    fn resume(&mut self, kept: ImapCheckpoint) {
-        self.greeted = true;
+    fn resume(&mut self, mut kept: ImapCheckpoint) {
+        self.greeted = kept.greeted;
+        // TLS may have come after the predecessor's last checkpoint.
+        kept.server.tls |= self.connection.tls().is_some();
         let config = self.args.config.clone();
         self.server = Server::resume(config, kept.server, &mut self.out.buffer);
         if kept.in_answer {
@@ -203,6 +217,11 @@ impl ImapSessionState {
         if let (Some(who), Some(opened)) = (&self.identity, kept.opened) {
             self.opened = Some(Opened::resume(who.account, opened));
         }
+    }
+
+    /// Whether the connection begins in TLS, and that has not been negotiated.
+    fn awaits_tls(&self) -> bool {
+        self.args.tls_from_start && self.connection.tls().is_none()
     }
 
     /// Greets the client, or goes on where a predecessor ended.
@@ -229,18 +248,23 @@ impl ImapSessionState {
                     APPENDED.count(&["refused"]);
                     self.incoming = None;
                 }
-                Step::AppendBegin(append) => match self.begin_append(append) {
-                    Ok(()) => self.server.accept(&mut self.out.buffer),
-                    Err(failure) => self.refuse_append(failure)?,
-                },
+                Step::AppendBegin(append) => {
+                    self.keep();
+                    match self.begin_append(append) {
+                        Ok(()) => self.server.accept(&mut self.out.buffer),
+                        Err(failure) => self.refuse_append(failure)?,
+                    }
+                }
                 Step::AppendChunk(piece) => {
+                    self.keep(); // a successor reads past what is still to come, and no further
                     if let Err(failure) = self.push_append(piece).await {
                         self.refuse_append(failure)?;
                     }
                 }
                 Step::AppendEnd => {
+                    self.keep();
                     let ended = self.end_append().await;
-                    self.finish("append", ended, true).await?;
+                    self.finish("append", ended, true, false).await?;
                 }
                 Step::Authenticate(credentials) => {
                     self.keep();
@@ -254,10 +278,12 @@ impl ImapSessionState {
                 }
                 Step::IdleBegin => {
                     self.out.flush().await?; // the client learns at once that it may wait
+                    self.keep();
                     self.idling = Some(IDLING.hold(&[]));
                     self.news(true, false).await?;
                 }
                 Step::IdleEnd => {
+                    self.keep();
                     self.idling = None;
                     self.news(true, false).await?;
                     self.server
@@ -300,13 +326,15 @@ impl ImapSessionState {
         Ok(())
     }
 
-    /// Leaves what the next incarnation needs where a crash cannot reach it.
-    fn keep(&self) {
+    /// Leaves what the next incarnation needs where a crash cannot reach it. What has been said
+    /// and has not left would be lost with us: then no successor can know what the client heard.
+    pub(super) fn keep(&self) {
         let kept = ImapCheckpoint {
             server: self.server.checkpoint(),
             identity: self.identity.clone(),
             opened: self.opened.as_ref().map(Opened::keep),
-            in_answer: false,
+            greeted: self.greeted,
+            in_answer: !self.out.buffer.is_empty(),
         };
         self.connection.checkpoint(|slot| *slot = Some(kept));
     }
@@ -339,7 +367,7 @@ impl ImapSessionState {
 
     async fn run(&mut self, command: Command) -> Result<(), Failure> {
         let begun = self.args.clock.monotonic();
-        let expunges = command.may_tell_expunges();
+        let (expunges, by_uid) = (command.may_tell_expunges(), command.is_by_uid());
         let kind = kind(&command);
         let done = match command {
             Command::Check | Command::Noop => {
@@ -374,7 +402,7 @@ impl ImapSessionState {
             Command::Unsubscribe(name) => self.subscribe(&name, false).await,
             _ => Ok(Reply::bad("that is not done here")),
         };
-        self.finish(kind, done, expunges).await?;
+        self.finish(kind, done, expunges, by_uid).await?;
         let took = self.args.clock.monotonic().saturating_sub(begun);
         COMMAND_SECONDS.observe(took.as_secs_f64(), &[kind]);
         Ok(())
@@ -386,13 +414,14 @@ impl ImapSessionState {
         kind: &'static str,
         done: Result<Reply, Failure>,
         expunges: bool,
+        by_uid: bool,
     ) -> Result<(), Failure> {
         let reply = match done {
             Ok(reply) => reply,
             Err(Failure::Refused(reply)) => reply,
             Err(Failure::Gone) => return Err(Failure::Gone),
         };
-        self.news(expunges, kind == "store").await?;
+        self.news(expunges, by_uid).await?;
         self.told.clear();
         let outcome = match reply.status {
             Status::Bad => "bad",

@@ -32,6 +32,9 @@ impl ImapSessionState {
         let mail = self.args.mail.clone();
         let (mut opened, first_unseen) =
             Opened::read(&*mail, account, &row, recent_from, read_only)?;
+        if watch.is_none() {
+            self.ask_later(row.id); // or whoever idles would hear nothing
+        }
         opened.watch = watch.map(|(watch, _)| watch);
         respond::select(
             &mut self.out.buffer,

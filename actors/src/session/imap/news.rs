@@ -108,6 +108,7 @@ impl ImapSessionState {
         if is_first && opened.view.last() > before {
             if self.idling.is_some() {
                 self.out.flush().await?; // that they are there is told before whose they are
+                self.keep(); // and is not told again
             }
             self.claim_recent(id).await;
         }
@@ -149,13 +150,18 @@ impl ImapSessionState {
     pub(super) async fn watch_again(&mut self, id: MailboxId) {
         let watch = self.watch(id).await;
         if watch.is_none() {
-            let ask_again = SessionMsg::Changed(id, DEAF);
-            self.again = Some(alarm(WATCH_AGAIN, &self.myself, ask_again));
+            self.ask_later(id);
         }
         if let Some(opened) = &mut self.opened {
             opened.watch = watch.map(|(watch, _)| watch);
             opened.dirty = true;
         }
+    }
+
+    /// Asks for hints a little later.
+    pub(super) fn ask_later(&mut self, id: MailboxId) {
+        let ask_again = SessionMsg::Changed(id, DEAF);
+        self.again = Some(alarm(WATCH_AGAIN, &self.myself, ask_again));
     }
 
     /// From now on the mailbox actor gives hints; the mailbox as it stands.

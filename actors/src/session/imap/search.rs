@@ -23,18 +23,13 @@ impl ImapSessionState {
         let program = Program::new(&search.key, &opened.view);
         let mut found = Ranges::new();
         let mut rows = opened.rows(&program.candidates(&opened.view));
-        // Whoever reads messages lets others have their turn more often.
-        let turn = if program.cost() == Cost::Row {
-            usize::MAX
-        } else {
-            MESSAGES_PER_TURN
-        };
+        let mut effort = 0;
         loop {
             let batch = rows.next(&*mail, opened)?;
             if batch.is_empty() {
                 break;
             }
-            for (n, row) in batch.iter().enumerate() {
+            for row in &batch {
                 let Some(sequence) = opened.view.sequence(row.uid) else {
                     continue;
                 };
@@ -52,7 +47,14 @@ impl ImapSessionState {
                     Err(StoreError::Damage { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
-                if n % turn == turn - 1 {
+                // Whoever reads messages lets others have their turn more often.
+                effort += match program.cost() {
+                    Cost::Row => 0,
+                    Cost::Header => HEADER_EFFORT,
+                    Cost::Body => row.body.octets.max(HEADER_EFFORT),
+                };
+                if effort >= EFFORT_PER_TURN {
+                    effort = 0;
                     tokio::task::yield_now().await;
                 }
             }
@@ -176,5 +178,8 @@ fn shown(entry: &addresses::Entry<'_>) -> String {
     )
 }
 
-/// About a millisecond of reading.
-const MESSAGES_PER_TURN: usize = 32;
+/// About a millisecond of reading, in octets.
+const EFFORT_PER_TURN: u64 = 32 * HEADER_EFFORT;
+
+/// What the reading of a header is counted as, in octets.
+const HEADER_EFFORT: u64 = 8 * 1024;

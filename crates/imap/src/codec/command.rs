@@ -176,6 +176,21 @@ impl Tag {
 }
 
 impl Command {
+    /// Whether it is a command of UIDs: the FETCH responses that it causes tell the UID, asked or
+    /// not (RFC 3501 §6.4.8).
+    #[must_use]
+    pub const fn is_by_uid(&self) -> bool {
+        matches!(
+            self,
+            Self::Copy(Transfer { uid: true, .. })
+                | Self::Expunge(Some(_))
+                | Self::Fetch(Fetch { uid: true, .. })
+                | Self::Move(Transfer { uid: true, .. })
+                | Self::Search(Search { uid: true, .. })
+                | Self::Store(Store { uid: true, .. })
+        )
+    }
+
     /// Whether EXPUNGE may be said at its end (RFC 3501 §7.4.1): not where sequence numbers of
     /// commands that follow could be meant otherwise.
     #[must_use]

@@ -213,6 +213,7 @@ impl Server {
                 Phase::SkipLiteral { left }
             }
             Phase::AppendTail => Phase::SkipLine,
+            Phase::Closed => Phase::Closed, // good-bye was said while it was under way
             _ => Phase::Command,
         };
         let mut reply = reply;
@@ -246,10 +247,8 @@ impl Server {
 
     /// TLS has been negotiated: everything heard before is forgotten (RFC 3501 §6.2.1).
     pub fn tls_started(&mut self) {
-        debug_assert!(
-            matches!(self.phase, Phase::Tls),
-            "only after Step::StartTls"
-        );
+        // A successor of whoever was handed Step::StartTls is not in that phase.
+        debug_assert!(!self.tls, "TLS begins once");
         *self = Self::new(Arc::clone(&self.config), true);
     }
 
