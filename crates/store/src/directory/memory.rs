@@ -1,4 +1,5 @@
-//! An engine in memory for tests: it outlives a killed process, and loses its power with the rest.
+//! An engine in memory for tests: of what it did not flush a killed process may leave nothing, and
+//! it loses its power with the rest.
 
 use std::{
     collections::BTreeMap,
@@ -29,9 +30,18 @@ struct Moment {
 
 #[derive(Default)]
 struct Content {
+    now: Rows,
+    flushed: Rows,
+}
+
+#[derive(Clone, Default)]
+struct Rows {
     rows: BTreeMap<Bytes, Bytes>,
     applied: Option<u64>,
 }
+
+/// What all partitions held at some time.
+pub(crate) struct Held(Vec<(String, Rows)>);
 
 impl MemoryEngines {
     /// Does something when rows are read the next time.
@@ -44,10 +54,38 @@ impl MemoryEngines {
         lock(&self.1.0).apply = Some(Box::new(what));
     }
 
+    /// The process is killed: each partition in turn is asked whether it still has more than it
+    /// has flushed.
+    pub(crate) fn kill_process(&self, mut has: impl FnMut() -> bool) {
+        for engine in lock(&self.0).values() {
+            let mut content = lock(&engine.0);
+            if !has() {
+                content.now = content.flushed.clone();
+            }
+        }
+    }
+
+    /// What all partitions hold.
+    pub(crate) fn hold(&self) -> Held {
+        let all = lock(&self.0);
+        let one =
+            |(name, engine): (&String, &MemoryEngine)| (name.clone(), lock(&engine.0).now.clone());
+        Held(all.iter().map(one).collect())
+    }
+
+    /// Puts back what they held.
+    pub(crate) fn put_back(&self, held: Held) {
+        let all = lock(&self.0);
+        for (name, rows) in held.0 {
+            lock(&all[&name].0).now = rows;
+        }
+    }
+
     /// The power is cut: what is left is not to be trusted.
     pub(crate) fn cut_power(&self) {
         for engine in lock(&self.0).values() {
             let mut content = lock(&engine.0);
+            let content = &mut content.now;
             // Every third row is lost, and so is the knowledge of it.
             let mut number = 0;
             content.rows.retain(|_, _| {
@@ -83,7 +121,7 @@ impl Engines for MemoryEngines {
 
 impl Engine for MemoryEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        Ok(lock(&self.0).rows.get(key).cloned())
+        Ok(lock(&self.0).now.rows.get(key).cloned())
     }
 
     fn scan(
@@ -101,6 +139,7 @@ impl Engine for MemoryEngine {
         }
         let range = Bytes::copy_from_slice(from)..Bytes::copy_from_slice(until);
         let rows: Vec<_> = lock(&self.0)
+            .now
             .rows
             .range(range)
             .map(|(key, value)| (key.clone(), value.clone()))
@@ -119,6 +158,7 @@ impl Engine for MemoryEngine {
             what();
         }
         let mut content = lock(&self.0);
+        let content = &mut content.now;
         for (key, value) in rows {
             match value {
                 Some(value) => content.rows.insert(key, value),
@@ -130,10 +170,12 @@ impl Engine for MemoryEngine {
     }
 
     fn applied(&self) -> Result<Option<u64>, StoreError> {
-        Ok(lock(&self.0).applied)
+        Ok(lock(&self.0).now.applied)
     }
 
     fn flush(&self) -> Result<(), StoreError> {
+        let mut content = lock(&self.0);
+        content.flushed = content.now.clone();
         Ok(())
     }
 }

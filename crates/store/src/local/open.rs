@@ -306,7 +306,11 @@ impl Opening {
         names: &[String],
         trusted: bool,
     ) -> Result<(OpenEngines, Vec<u64>), StoreError> {
-        let begins = checkpoint::list(&*self.disk)?.is_empty() && self.segments.is_empty();
+        let kept = checkpoint::list(&*self.disk)?;
+        let begins = kept.is_empty() && self.segments.is_empty();
+        // Operations up to the older checkpoint may be gone with their segments: a partition that
+        // lacks some of them cannot be completed.
+        let floor = kept.get(1).copied().unwrap_or(0);
         let mut open: Vec<Option<Box<dyn Engine>>> = Vec::new();
         let mut applied = vec![0; names.len()];
         for (number, name) in names.iter().enumerate() {
@@ -315,7 +319,7 @@ impl Opening {
                 && !engines.is_suspect(name)
                 && let Ok(found) = engines.open(name)
                 && let Ok(lsn) = found.applied()
-                && (begins || lsn.is_some())
+                && (begins || lsn.is_some_and(|lsn| lsn >= floor))
             {
                 if begins && lsn.is_some_and(|lsn| lsn > 0) {
                     return Err(StoreError::Damage {

@@ -147,6 +147,7 @@ impl House {
     /// The process is killed, and another one starts.
     pub(super) fn kill(&mut self) -> Result<(), StoreError> {
         self.disk.kill_process();
+        self.engines.kill_process(|| self.disk.below(2) == 0);
         self.reopen()
     }
 

@@ -7,7 +7,7 @@ use crate::{
     StoreError,
     directory::checkpoint,
     disk::Disk,
-    port::{MailStore, Spool},
+    port::{AccountChange, Accounts, MailStore, Spool},
 };
 
 fn append(house: &House, octets: usize) {
@@ -129,4 +129,65 @@ fn few_files_are_open_however_many_segments_there_are() {
     // Those of the house before, which is dropped only then, and those of this one.
     assert!(most < 2 * 256 + 20, "{most} files were open at once");
     assert_eq!(messages(&house), 300);
+}
+
+/// A house with a domain whose operation is in the checkpoints and not in the journal any more.
+/// What the engines held before the domain came is told to `before`.
+fn with_a_domain_gone_from_the_journal(seed: u64, before: impl FnOnce(&House)) -> House {
+    let house = House::new(seed);
+    append(&house, 60_000);
+    house.follow().unwrap();
+    before(&house);
+    let name = "late.test".parse().unwrap();
+    let change = vec![AccountChange::AddDomain(name)];
+    let added = Waiting::on(house.store.change(house.fence(), change));
+    house.turn();
+    added.end().unwrap().unwrap();
+    let segment = house.store.keeper.shared.journal.lock().tail.segment;
+    for _ in 0..3 {
+        append(&house, 60_000);
+        house.checkpoint().unwrap();
+    }
+    let all = (1..4).filter_map(mail::Uid::new).collect();
+    let (fence, ann, inbox) = (house.fence(), house.ann, house.inbox());
+    let gone = Waiting::on(house.store.expunge(fence, ann, inbox, all, false));
+    house.turn();
+    gone.end().unwrap().unwrap();
+    house.follow().unwrap();
+    house.drop_dead().unwrap();
+    let name = format!("{segment:010}.seg");
+    assert!(!house.disk.list("journal").unwrap().contains(&name));
+    house
+}
+
+fn assert_domain_is_there(house: &House) {
+    let name = "late.test".parse().unwrap();
+    assert!(house.store.has_domain(&name).unwrap());
+    assert_eq!(messages(house), 1);
+    house.assert_whole(0);
+}
+
+#[test]
+fn what_the_engine_was_slow_to_write_outlives_the_segment_that_had_it() {
+    let mut house = with_a_domain_gone_from_the_journal(45, |house| {
+        house.store.keeper.shared.partitions.flush().unwrap();
+    });
+    house.disk.kill_process();
+    house.engines.kill_process(|| false);
+    house.reopen().unwrap();
+    assert_eq!(house.store.opened().rebuilt, [""; 0]);
+    assert_domain_is_there(&house);
+}
+
+#[test]
+fn a_partition_that_lacks_what_the_journal_has_no_more_is_made_anew() {
+    let mut held = None;
+    let mut house = with_a_domain_gone_from_the_journal(46, |house| {
+        held = Some(house.engines.hold());
+    });
+    house.disk.kill_process();
+    house.engines.put_back(held.unwrap());
+    house.reopen().unwrap();
+    assert_eq!(house.store.opened().rebuilt.len(), 5);
+    assert_domain_is_there(&house);
 }
