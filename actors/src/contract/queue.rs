@@ -34,6 +34,8 @@ pub enum QueueMsg {
     Idle,
     /// From an operator: how are you?
     Inspect(RpcReplyPort<QueueReport>),
+    /// From the router: the spool may have what a lost hint did not tell.
+    Look,
     /// From a delivery whose connection stands: is there more to carry? Yields nothing if not.
     More {
         /// The attempt's number.
@@ -59,7 +61,7 @@ pub enum QueueMsg {
         /// How each recipient's attempt ended.
         outcomes: Vec<(u32, Outcome)>,
     },
-    /// From the clock: something may be due.
+    /// From the clock, or from itself: something may be due.
     Wake,
 }
 

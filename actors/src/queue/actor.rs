@@ -5,8 +5,8 @@
 //! the decisions are [`DomainQueue`](super::DomainQueue)'s.
 //!
 //! # Hears
-//! [`QueueMsg`]: `Enqueue` and `Wake` from the router, `More`, `Settle` and `Gone` from its
-//! deliveries, `Recorded` from the store by itself, `Flush` from operators.
+//! [`QueueMsg`]: `Enqueue` and `Look` from the router, `More`, `Settle` and `Gone` from its
+//! deliveries, `Recorded` from the store by itself, `Wake` from its clock, `Flush` from operators.
 //!
 //! # Says
 //! [`DeliveryMsg::Attempt`] to deliveries, [`BounceMsg::Return`] and [`BounceMsg::Late`] to the
@@ -70,6 +70,8 @@ pub struct QueueState {
     core: DomainQueue,
     /// The one alarm, and when it rings. Dropping it silences it.
     alarm: Option<(Time, Alarm)>,
+    /// Whether it has told itself to look at what was enqueued.
+    nudged: bool,
     /// What this queue has added to the gauge.
     counted: (usize, usize),
 }
@@ -94,6 +96,7 @@ impl Actor for Queue {
             fence,
             core,
             alarm: None,
+            nudged: false,
             counted: (0, 0),
         })
     }
@@ -121,7 +124,11 @@ impl Actor for Queue {
                     attempts,
                     arrived,
                 };
-                state.core.enqueue(row, now, &mut effects);
+                state.core.enqueue(row);
+                // Behind those of the same message that are in the inbox already.
+                if !std::mem::replace(&mut state.nudged, true) {
+                    myself.cast(QueueMsg::Wake)?;
+                }
             }
             QueueMsg::Flush(only) => state.core.flush(only, now, &mut effects),
             QueueMsg::Gone {
@@ -135,6 +142,7 @@ impl Actor for Queue {
             QueueMsg::Inspect(reply) => {
                 let _ = reply.send(state.report(now)); // whoever asked may have left
             }
+            QueueMsg::Look => state.core.look(now, &mut effects),
             QueueMsg::More { attempt, reply } => {
                 let _ = reply.send(state.core.next(attempt, now)); // its Gone follows
             }
@@ -160,7 +168,12 @@ impl Actor for Queue {
                     .core
                     .settle(attempt, id, outcomes, now, jitter, &mut effects);
             }
-            QueueMsg::Wake => state.core.wake(now, &mut effects),
+            QueueMsg::Wake => {
+                // It may have rung before its time, if somebody has set the clock back.
+                state.alarm = None;
+                state.nudged = false;
+                state.core.wake(now, &mut effects);
+            }
         }
         state.carry_out(effects, now, &myself)?;
         state.count();
@@ -249,11 +262,7 @@ impl QueueState {
 
     /// One alarm at a time: the earlier one stands.
     fn wake_at(&mut self, at: Time, now: Time, myself: &ActorRef<QueueMsg>) {
-        if self
-            .alarm
-            .as_ref()
-            .is_some_and(|(set, _)| *set > now && *set <= at)
-        {
+        if self.alarm.as_ref().is_some_and(|(set, _)| *set <= at) {
             return;
         }
         let alarm = supervision::alarm(at.since(now), myself, QueueMsg::Wake);

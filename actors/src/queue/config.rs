@@ -30,13 +30,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// How much a domain queue does at one time.
+    /// How much a domain queue does at one time: one of each at least, or nothing would move.
     #[must_use]
-    pub const fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Limits {
         Limits {
-            deliveries_max: self.connections_per_domain_max,
-            recipients_max: self.recipients_per_transaction_max,
-            window: self.window,
+            deliveries_max: self.connections_per_domain_max.max(1),
+            recipients_max: self.recipients_per_transaction_max.max(1),
+            window: self.window.max(1),
         }
     }
 

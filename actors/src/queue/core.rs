@@ -9,14 +9,18 @@
 //!                       ▼      due, site reachable,       settled        recorded
 //!                    waiting ───── a delivery free ──► in flight ──► recording ──► gone
 //!                       ▲                                 │              │
-//!                       └──────── lost its delivery ──────┘              │
-//!                       └──────── deferred, or the store failed ─────────┘
+//!                       ├──────── lost its delivery ──────┘              │
+//!                       └──────── deferred ──────────────────────────────┘
 //! ```
 //!
 //! Recipients of one message travel together. A site that cannot be reached at all is *held*:
-//! nothing is tried until the hold ends, then one delivery probes it.
+//! nothing is tried until the hold ends, then one delivery probes it. What the store does not
+//! record is told to it again, and not to the peer.
 //!
 //! It does not know where the domain's mail is carried to, nor how.
+
+mod settlements;
+mod site;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -26,6 +30,8 @@ use std::{
 use mail::{MessageId, Outcome, Reply, Time};
 use policy::retry::Schedule;
 use store::port::{DueRow, Settle};
+
+use self::{settlements::Settlements, site::Site};
 
 /// What waits for one domain, what is being tried, and what is due.
 #[derive(Debug)]
@@ -38,8 +44,9 @@ pub struct DomainQueue {
     deliveries: BTreeMap<u64, Vec<Key>>,
     /// The number of the latest delivery; none is used twice.
     attempt_last: u64,
-    /// The spool has more than the window.
-    more: bool,
+    /// What is due from then on may stand in the spool alone; `None`: all of it is held here.
+    beyond: Option<Time>,
+    settlements: Settlements,
     site: Site,
     last: Option<String>,
 }
@@ -100,23 +107,8 @@ struct Item {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
     InFlight(u64),
-    Recording(Then),
+    Recording,
     Waiting,
-}
-
-/// What follows once the spool has recorded a settlement.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Then {
-    Forget,
-    Return,
-    Wait,
-}
-
-/// Whether the domain's hosts can be reached at all.
-#[derive(Debug, Default)]
-struct Site {
-    failures: u32,
-    held_until: Option<Time>,
 }
 
 impl DomainQueue {
@@ -131,15 +123,25 @@ impl DomainQueue {
             waiting: BTreeSet::new(),
             deliveries: BTreeMap::new(),
             attempt_last,
-            more: true,
+            beyond: Some(Time(0)),
+            settlements: Settlements::default(),
             site: Site::default(),
             last: None,
         }
     }
 
-    /// A recipient is to go to this domain. What is known already is passed over.
-    pub fn enqueue(&mut self, row: DueRow, now: Time, effects: &mut Vec<Effect>) {
-        self.admit(row);
+    /// A recipient is to go to this domain. What is known already is passed over, and what comes
+    /// after the window is left to the spool. Nothing is tried before [`DomainQueue::wake`], so
+    /// that recipients of one message that are told one by one travel together.
+    pub fn enqueue(&mut self, row: DueRow) {
+        if self.beyond.is_none_or(|beyond| row.due < beyond) {
+            self.admit(row);
+        }
+    }
+
+    /// The spool may have what nobody has told: asks for it.
+    pub fn look(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.ask_the_spool(effects);
         self.fill(now, effects);
     }
 
@@ -151,7 +153,8 @@ impl DomainQueue {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        self.more = rows.len() >= limit;
+        let last = rows.last().filter(|_| rows.len() >= limit);
+        self.beyond = last.map(|row| row.due);
         for row in rows {
             self.admit(row);
         }
@@ -165,7 +168,7 @@ impl DomainQueue {
 
     /// An operator wants it tried now: all of it, or one message.
     pub fn flush(&mut self, only: Option<MessageId>, now: Time, effects: &mut Vec<Effect>) {
-        self.site.held_until = None;
+        self.site.release();
         let wanted = |key: &Key| only.is_none_or(|id| key.0 == id);
         let keys: Vec<Key> = self
             .waiting
@@ -175,6 +178,9 @@ impl DomainQueue {
             .collect();
         for key in keys {
             self.reschedule(key, now);
+        }
+        if self.beyond.is_some() {
+            self.ask_the_spool(effects); // there it may be due now, too
         }
         self.fill(now, effects);
     }
@@ -203,31 +209,13 @@ impl DomainQueue {
         let mut what = Vec::with_capacity(outcomes.len());
         for (recipient, outcome) in outcomes {
             let key = (id, recipient);
-            let Some(item) = self.items.get_mut(&key) else {
-                continue;
-            };
-            if item.stage != Stage::InFlight(attempt) {
+            let stage = self.items.get(&key).map(|item| item.stage);
+            if stage != Some(Stage::InFlight(attempt)) {
                 continue;
             }
-            item.attempts += 1;
-            let settle = match outcome {
-                Outcome::Defer(reply) => {
-                    match self.schedule.next(item.attempts, item.arrived, now, jitter) {
-                        Some(due) => {
-                            item.due = due;
-                            Settle::Again { due, reply }
-                        }
-                        None => Settle::Fail(expired(&reply)),
-                    }
-                }
-                outcome => Settle::from_outcome(outcome, now),
+            let Some(settle) = self.end(key, outcome, now, jitter) else {
+                continue;
             };
-            self.last = Some(in_words(&settle));
-            item.stage = Stage::Recording(match settle {
-                Settle::Again { .. } => Then::Wait,
-                Settle::Fail(_) => Then::Return,
-                _ => Then::Forget,
-            });
             if let Some(carried) = self.deliveries.get_mut(&attempt) {
                 carried.retain(|k| *k != key);
             }
@@ -239,8 +227,7 @@ impl DomainQueue {
         self.fill(now, effects);
     }
 
-    /// The spool has taken a record, or has not. What was not recorded is tried again: at worst
-    /// a mail arrives twice (RFC 5321 §6.1).
+    /// The spool has taken a record, or has not: then it is told again after a pause.
     pub fn recorded(
         &mut self,
         id: MessageId,
@@ -253,25 +240,32 @@ impl DomainQueue {
         let mut late = false;
         for &recipient in recipients {
             let key = (id, recipient);
+            if !stored {
+                self.settlements.refuse(key, now + STORE_TROUBLE_PAUSE);
+                continue;
+            }
+            let Some(settle) = self.settlements.confirm(key) else {
+                continue;
+            };
             let Some(item) = self.items.get_mut(&key) else {
                 continue;
             };
-            let Stage::Recording(then) = item.stage else {
+            let Settle::Again { due, .. } = settle else {
+                to_return |= matches!(settle, Settle::Fail(_));
+                self.items.remove(&key);
                 continue;
             };
-            if !stored {
-                item.due = now + STORE_TROUBLE_PAUSE;
-                self.put_back(key);
-                continue;
+            if self.schedule.is_late(item.arrived, now) && !item.late_told {
+                item.late_told = true;
+                late = true;
             }
-            if then == Then::Wait {
-                late |= self.schedule.is_late(item.arrived, now) && !item.late_told;
-                item.late_told |= late;
+            item.due = due;
+            if self.beyond.is_some_and(|beyond| due >= beyond) {
+                // Others come before it, and the spool has it: it must not take their place.
+                self.items.remove(&key);
+            } else {
                 self.put_back(key);
-                continue;
             }
-            to_return |= then == Then::Return;
-            self.items.remove(&key);
         }
         if to_return {
             effects.push(Effect::Return(id));
@@ -302,11 +296,9 @@ impl DomainQueue {
             }
         }
         if let Some(reply) = unreachable {
-            self.site.failures += 1;
-            if self.site.failures >= FAILURES_BEFORE_HOLD {
-                let doublings = (self.site.failures - FAILURES_BEFORE_HOLD).min(10);
-                let pause = (HOLD_FIRST * 2_u32.pow(doublings)).min(self.schedule.first());
-                self.site.held_until = Some(now + pause);
+            self.site.failed(now, self.schedule.first());
+            if self.site.is_dead() {
+                self.share_fate(&reply, now, effects);
             }
             self.last = Some(format!("cannot be reached: {reply}"));
         }
@@ -316,7 +308,7 @@ impl DomainQueue {
     /// Whether nothing is held here and the spool has nothing more.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.deliveries.is_empty() && !self.more
+        self.items.is_empty() && self.deliveries.is_empty() && self.beyond.is_none()
     }
 
     /// How many recipients wait, how many are being tried, and by how many deliveries.
@@ -333,7 +325,7 @@ impl DomainQueue {
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
         let due = self.waiting.first().map(|(due, _)| *due)?;
-        Some(self.site.held_until.map_or(due, |until| due.max(until)))
+        Some(self.site.held_until().map_or(due, |until| due.max(until)))
     }
 
     /// How the last attempt ended, in words.
@@ -345,7 +337,7 @@ impl DomainQueue {
     /// Why nothing is being tried, if nothing is.
     #[must_use]
     pub fn held(&self, now: Time) -> Option<String> {
-        if let Some(until) = self.site.held_until.filter(|until| *until > now) {
+        if let Some(until) = self.site.held_until().filter(|until| *until > now) {
             return Some(format!(
                 "the domain could not be reached; next probe at {until}"
             ));
@@ -363,14 +355,14 @@ impl DomainQueue {
             return;
         }
         if self.items.len() >= self.limits.window {
-            self.more = true;
             match self.waiting.last().copied() {
                 // The window holds what is due first: the last one makes room.
                 Some((due, last)) if due > row.due => {
                     self.waiting.remove(&(due, last));
                     self.items.remove(&last);
+                    self.ends_at(due);
                 }
-                _ => return,
+                _ => return self.ends_at(row.due),
             }
         }
         let item = Item {
@@ -382,6 +374,52 @@ impl DomainQueue {
         };
         self.waiting.insert((item.due, key));
         self.items.insert(key, item);
+    }
+
+    /// The window does not reach farther than that.
+    fn ends_at(&mut self, due: Time) {
+        self.beyond = Some(self.beyond.map_or(due, |beyond| beyond.min(due)));
+    }
+
+    /// An attempt has ended for a recipient; yields what the store is to be told.
+    fn end(&mut self, key: Key, outcome: Outcome, now: Time, jitter: f64) -> Option<Settle> {
+        let item = self.items.get_mut(&key)?;
+        item.attempts += 1;
+        item.stage = Stage::Recording;
+        let settle = match outcome {
+            Outcome::Defer(reply) => {
+                match self.schedule.next(item.attempts, item.arrived, now, jitter) {
+                    Some(due) => Settle::Again { due, reply },
+                    None => Settle::Fail(expired(&reply)),
+                }
+            }
+            outcome => Settle::from_outcome(outcome, now),
+        };
+        self.last = Some(in_words(&settle));
+        self.settlements.begin(key, settle.clone());
+        Some(settle)
+    }
+
+    /// A dead site is only probed, and most of what is due is not tried. Whoever should hear by
+    /// now that it is late or has expired hears it all the same, with the probe's answer.
+    fn share_fate(&mut self, reply: &Reply, now: Time, effects: &mut Vec<Effect>) {
+        let overdue = |(_, key): &&(Time, Key)| {
+            self.items.get(key).is_some_and(|item| {
+                let is_late = self.schedule.is_late(item.arrived, now) && !item.late_told;
+                is_late || now >= self.schedule.expires(item.arrived)
+            })
+        };
+        let due = self.waiting.iter().take_while(|(due, _)| *due <= now);
+        let overdue: Vec<(Time, Key)> = due.filter(overdue).copied().collect();
+        let mut told: BTreeMap<MessageId, Vec<(u32, Settle)>> = BTreeMap::new();
+        for (due, key) in overdue {
+            self.waiting.remove(&(due, key));
+            if let Some(settle) = self.end(key, Outcome::Defer(reply.clone()), now, 0.5) {
+                told.entry(key.0).or_default().push((key.1, settle));
+            }
+        }
+        let record = |(id, what)| Effect::Record { id, what };
+        effects.extend(told.into_iter().map(record));
     }
 
     fn put_back(&mut self, key: Key) {
@@ -399,12 +437,21 @@ impl DomainQueue {
         }
     }
 
+    fn ask_the_spool(&self, effects: &mut Vec<Effect>) {
+        // What is in flight or being recorded still stands in the spool, first in line.
+        let busy = self.items.len() - self.waiting.len();
+        effects.push(Effect::Refill(self.limits.window + busy));
+    }
+
     /// Starts what may start, asks for more of the spool at the low-water mark, sets the alarm.
     fn fill(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        let held = self.site.held_until.is_some_and(|until| until > now);
-        let deliveries_max = match self.site.failures {
-            0 => self.limits.deliveries_max,
-            _ => 1, // after trouble, one probes first
+        let again = self.settlements.due(now).into_iter();
+        effects.extend(again.map(|(id, what)| Effect::Record { id, what }));
+        let held = self.site.is_held(now);
+        let deliveries_max = if self.site.is_well() {
+            self.limits.deliveries_max
+        } else {
+            1 // after trouble, one probes first
         };
         while !held && self.deliveries.len() < deliveries_max && self.is_due(now) {
             self.attempt_last += 1;
@@ -420,18 +467,27 @@ impl DomainQueue {
                 recipients,
             });
         }
-        if self.more && self.waiting.len() <= self.limits.window / 4 {
-            self.more = false; // asked for; the answer says whether there is still more
-            // What is in flight or being recorded still stands in the spool, first in line.
-            let busy = self.items.len() - self.waiting.len();
-            effects.push(Effect::Refill(self.limits.window + busy));
+        if self.beyond.is_some() && self.has_room() {
+            self.ask_the_spool(effects);
         }
         let alarm = match self.next_due() {
             // Due already: a free delivery will take it, or the hold's end is what we wait for.
             Some(due) if due <= now => None,
             due => due,
         };
+        let again = self.settlements.next();
+        let alarm = alarm.into_iter().chain(again).min();
         effects.extend(alarm.map(Effect::WakeAt));
+    }
+
+    /// Whether little waits, and reading the spool would bring a good part of a window. With all
+    /// of the window in flight, it would bring nothing.
+    fn has_room(&self) -> bool {
+        let (quarter, room) = (
+            self.limits.window / 4,
+            self.limits.window.saturating_sub(self.items.len()),
+        );
+        self.waiting.len() <= quarter && room >= quarter.max(1)
     }
 
     fn is_due(&self, now: Time) -> bool {
@@ -484,17 +540,11 @@ fn in_words(settle: &Settle) -> String {
     }
 }
 
-/// How long to wait before what the store could not record is tried again.
+/// How long to wait before the store is told again what it could not record.
 const STORE_TROUBLE_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long to wait before what a crashed delivery carried is tried again.
 const LOST_DELIVERY_PAUSE: Duration = Duration::from_secs(5);
-
-/// Connections that must fail in a row before the site is held: one lost SYN is not a dead site.
-const FAILURES_BEFORE_HOLD: u32 = 3;
-
-/// The first hold; it doubles up to the schedule's first retry.
-const HOLD_FIRST: Duration = Duration::from_secs(15);
 
 /// How far to look for other recipients of a message: they arrive together, so they stand
 /// together, and a look must not cost more the longer the queue is.
