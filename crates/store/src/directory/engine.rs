@@ -39,7 +39,7 @@ pub(crate) trait Engines: Send + Sync {
     /// Throws a partition away; it is not open.
     fn wipe(&self, partition: &str) -> Result<(), StoreError>;
 
-    /// Makes what was flushed survive the power, too; no partition is open any more.
+    /// Makes what was flushed survive the power, too; nobody applies anything any more.
     fn persist(&self) -> Result<(), StoreError>;
 
     /// Whether a partition is known to be broken, and must not be trusted.

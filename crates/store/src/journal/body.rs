@@ -16,6 +16,7 @@ use crate::{
     StoreError,
     batch::Placed,
     disk::File,
+    metrics,
     port::{Body, BodyWriter, Chunk, Draft, Parts},
 };
 
@@ -263,6 +264,7 @@ fn fetch(file: &Arc<dyn File>, at: u64, octets: usize) -> Result<Bytes, StoreErr
 }
 
 fn damaged(place: u64) -> StoreError {
+    metrics::DAMAGED.count(&["body"]);
     StoreError::Damage {
         what: format!(
             "the body at {} of journal segment {}",

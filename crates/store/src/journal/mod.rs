@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A frame is a batch, or a chunk of a body that is still being received. Everything about its
-//! place (segment, offset, LSN) is decided when it is handed in ([`Journal::append`]), under one
+//! place (segment, offset, LSN) is decided when it is handed in ([`Journal::push`]), under one
 //! short lock, so that rows can name the places of their bodies; one thread ([`Writer`]) then
 //! writes whatever has gathered with one `writev`, syncs once, and acknowledges all of it.
 

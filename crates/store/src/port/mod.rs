@@ -2,7 +2,7 @@
 //!
 //! They speak of accepting, settling, delivering and flags, not of keys and values, so that
 //! another engine can use its own strengths. Whoever implements them passes the one contract
-//! suite (`heronry_store::contract`, tests only).
+//! suite (`tests/contract.rs`).
 //!
 //! **Reads** are synchronous: they are answered from memory or the page cache in microseconds,
 //! and see only what is durable. **Writes** return a [`Pending`]: the order of writes is the

@@ -136,7 +136,6 @@ pub(crate) async fn a_removed_account_takes_its_mail_along_and_its_number_never_
     for _ in 0..3 {
         bench.append(inbox, b"secret").await;
     }
-    let row = bench.rows(inbox)[0];
     bench.create("more").await;
     let subscribe = bench
         .store
@@ -173,7 +172,6 @@ pub(crate) async fn a_removed_account_takes_its_mail_along_and_its_number_never_
             .messages,
         0
     );
-    let _ = row;
 }
 
 pub(crate) async fn passwords_and_quotas_are_set(bench: impl Future<Output = Bench>) {
