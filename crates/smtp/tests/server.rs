@@ -162,6 +162,35 @@ fn failed_logins_end_the_connection() {
 }
 
 #[test]
+fn errors_are_forgiven_with_each_message_that_is_taken() {
+    let mut config = config(Family::Smtp);
+    config.errors_max = 3;
+    let mut peer = Peer::new(config);
+    for _ in 0..9 {
+        peer.hear(b"FROB\r\nFROB\r\n");
+        peer.hear(BEGIN);
+        peer.hear(b"x\r\n.\r\n");
+    }
+    assert!(!peer.closed && peer.taken.len() == 9);
+    peer.hear(&b"FROB\r\n".repeat(3));
+    assert!(peer.closed && peer.said.contains("421 4.7.0"));
+}
+
+#[test]
+fn logins_that_could_not_be_checked_are_not_failed_ones() {
+    let mut config = config(Family::Submission);
+    config.mechanisms = vec![heronry_smtp::Mechanism::Plain];
+    config.tls_active = true;
+    let mut peer = Peer::new(config);
+    peer.refuse = Some(Reply::new(454, Enhanced(4, 7, 0), "later"));
+    peer.hear(b"EHLO a\r\n");
+    peer.said.clear();
+    peer.hear(&b"AUTH PLAIN AGEAYg==\r\n".repeat(9));
+    assert_eq!(peer.codes(), ["454 4.7.0"; 9]);
+    assert!(!peer.closed);
+}
+
+#[test]
 fn a_verdict_of_421_closes_the_connection() {
     let mut peer = Peer::new(config(Family::Smtp));
     peer.refuse = Some(Reply::new(421, Enhanced(4, 7, 0), "enough"));
@@ -185,7 +214,8 @@ fn dsn_parameters_are_read_where_dsn_is_offered_and_unknown_elsewhere() {
         (mail.ret, mail.envid.as_deref()),
         (Some(Ret::Headers), Some("x+y"))
     );
-    let [one, two] = peer.server.recipients() else {
+    let recipients: Vec<_> = peer.server.recipients().iter().collect();
+    let [one, two] = recipients[..] else {
         panic!("{}", peer.said);
     };
     let notify = Notify {

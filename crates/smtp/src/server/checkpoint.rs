@@ -6,11 +6,11 @@ use super::machine::Server;
 
 /// Everything a session is, at the boundary of two steps: what the client said, the question that
 /// is open, the place within a message, what was received and not yet read, and what was said and
-/// not yet sent. Making one costs a few reference counts and the list of recipients.
+/// not yet sent. Making one costs a few reference counts, however many recipients there are.
 ///
 /// An owner keeps one wherever a crash of the next thing it does must not cost the connection:
-/// before it carries out a [`Step::Judge`](super::Step::Judge), and after each
-/// [`Step::Send`](super::Step::Send) has gone out.
+/// after [`Server::feed`], before it carries out a [`Step::Judge`](super::Step::Judge), and after
+/// each [`Step::Send`](super::Step::Send) has gone out.
 #[derive(Clone, Debug)]
 pub struct Checkpoint(Server);
 

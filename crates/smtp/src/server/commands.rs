@@ -125,7 +125,7 @@ impl Server {
 
     fn rcpt_to(&mut self, rest: &[u8]) {
         let Some(transaction) = &self.session.transaction else {
-            return self.error(replies::sequence());
+            return self.say(&replies::sequence()); // no error: see `data`
         };
         if transaction.recipients.len() >= self.config.recipients_max {
             return self.say(&replies::recipients());
@@ -144,12 +144,14 @@ impl Server {
         }
     }
 
+    /// RCPT and DATA out of sequence are no errors of the client: whoever pipelines has sent them
+    /// before it can know that MAIL, or every recipient, is refused (RFC 2920 §3.1).
     fn data(&mut self) {
         match &self.session.transaction {
-            None => self.error(replies::sequence()),
+            None => self.say(&replies::sequence()),
             // RFC 5321 §4.1.4, RFC 2033 §4.2.
             Some(transaction) if transaction.recipients.is_empty() => {
-                self.error(replies::no_recipients());
+                self.say(&replies::no_recipients());
             }
             Some(transaction) => {
                 let size = transaction.mail.size;

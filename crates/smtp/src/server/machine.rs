@@ -14,6 +14,7 @@ use super::{
     body::{Limits, Piece, Scanner},
     config::Config,
     exchange::Exchange,
+    recipients::Recipients,
     replies,
     session::{Session, Transaction},
 };
@@ -171,13 +172,19 @@ impl Server {
         };
         let yes = reply.is_positive();
         match question {
-            Question::Auth(_, credentials) => self.settle_auth(&credentials, yes),
+            Question::Auth(_, credentials) if yes => {
+                self.session.identity = Some(credentials.authcid.as_str().into());
+            }
+            // "Try again later" says nothing of the password.
+            Question::Auth(..) => {
+                self.session.auth_failures += u32::from(reply.is_permanent());
+            }
             Question::BeginBody { .. } if yes => self.phase = Phase::Body(self.begin_body()),
             Question::BeginBody { .. } | Question::Vrfy(_) => {}
             Question::Mail(mail) if yes => {
                 self.session.transaction = Some(Transaction {
                     mail,
-                    recipients: Vec::new(),
+                    recipients: Recipients::default(),
                 });
             }
             Question::Mail(_) => {}
@@ -282,9 +289,9 @@ impl Server {
 
     /// The recipients accepted so far.
     #[must_use]
-    pub fn recipients(&self) -> &[Rcpt] {
+    pub fn recipients(&self) -> &Recipients {
         let transaction = self.session.transaction.as_ref();
-        transaction.map_or(&[], |transaction| &transaction.recipients)
+        transaction.map_or(Recipients::NONE, |transaction| &transaction.recipients)
     }
 
     /// Whether TLS is active.
@@ -326,14 +333,6 @@ impl Server {
                     self.say(&trouble);
                 }
             },
-        }
-    }
-
-    fn settle_auth(&mut self, credentials: &Credentials, yes: bool) {
-        if yes {
-            self.session.identity = Some(credentials.authcid.as_str().into());
-        } else {
-            self.session.auth_failures += 1;
         }
     }
 
@@ -387,6 +386,10 @@ impl Server {
             self.say(reply);
         }
         self.session.transaction = None;
+        if reply.is_positive() {
+            // A relay that keeps its connection for days is wrong now and then.
+            self.session.errors = 0;
+        }
     }
 
     fn overlong(&mut self) {

@@ -28,9 +28,11 @@ mod commands;
 mod config;
 mod exchange;
 mod machine;
+mod recipients;
 mod replies;
 mod session;
 
 pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use machine::{Question, Server, Step};
+pub use recipients::Recipients;

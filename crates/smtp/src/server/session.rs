@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Family, Mail, Rcpt};
+use crate::{Family, Mail};
+
+use super::recipients::Recipients;
 
 /// Who the client is and what it has said in this transaction.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +30,7 @@ pub(super) struct Hello {
 #[derive(Clone, Debug)]
 pub(super) struct Transaction {
     pub(super) mail: Mail,
-    pub(super) recipients: Vec<Rcpt>,
+    pub(super) recipients: Recipients,
 }
 
 impl Session {
