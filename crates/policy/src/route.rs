@@ -89,6 +89,7 @@ pub fn route<F: Facts>(
         facts,
         asked,
         seen: HashSet::new(),
+        known: HashSet::new(),
         recipients: Vec::new(),
         dangling: Vec::new(),
         is_looping: false,
@@ -129,12 +130,21 @@ struct Step {
     depth: u32,
 }
 
+/// What makes two recipients the same.
+#[derive(Eq, Hash, PartialEq)]
+enum Known {
+    Local(AccountId),
+    Remote(Address),
+}
+
 struct Walk<'a, F> {
     rules: &'a Rules,
     facts: &'a F,
     asked: &'a Address,
     /// Addresses already followed; an alias that comes back to one of them ends there.
     seen: HashSet<(String, Domain)>,
+    /// Who is among the recipients.
+    known: HashSet<Known>,
     recipients: Vec<Recipient>,
     dangling: Vec<Address>,
     is_looping: bool,
@@ -208,12 +218,11 @@ impl<F: Facts> Walk<'_, F> {
     }
 
     fn add(&mut self, address: Address, target: Target) {
-        let is_known = |known: &Recipient| match (&known.target, &target) {
-            (Target::Local { account: a, .. }, Target::Local { account: b, .. }) => a == b,
-            (Target::Remote(_), Target::Remote(_)) => known.address == address,
-            _ => false,
+        let known = match &target {
+            Target::Local { account, .. } => Known::Local(*account),
+            Target::Remote(_) => Known::Remote(address.clone()),
         };
-        if self.recipients.iter().any(is_known) {
+        if !self.known.insert(known) {
             return;
         }
         let original = (address != *self.asked).then(|| self.asked.clone());
