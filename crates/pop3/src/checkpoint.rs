@@ -5,8 +5,8 @@ use crate::Server;
 /// Everything a session is, at the boundary of two steps; the marks of the messages included.
 ///
 /// An owner keeps one wherever a crash of the next thing it does must not cost the connection:
-/// before it carries out a [`Step::Judge`](crate::Step::Judge), and after each
-/// [`Step::Send`](crate::Step::Send) has gone out.
+/// after [`Server::feed`], before it carries out a [`Step::Judge`](crate::Step::Judge), and after
+/// each [`Step::Send`](crate::Step::Send) has gone out.
 #[derive(Clone, Debug)]
 pub struct Checkpoint(Server);
 

@@ -237,10 +237,18 @@ impl Server {
     /// Ends the session from our side, without removing anything: for time-outs (RFC 1939 §3),
     /// for the end of the house, and when a message cannot be read on.
     pub fn shut(&mut self) {
+        self.end("[SYS/TEMP] closing");
+    }
+
+    /// Ends the session, because the maildrop is another session's by now (RFC 1939 §3). Nothing
+    /// is removed.
+    pub fn lock_out(&mut self) {
+        self.end(Refusal::InUse.text());
+    }
+
+    fn end(&mut self, why: &str) {
         match self.phase {
-            Phase::Auth | Phase::Commands | Phase::Judging(..) => {
-                self.say_no("[SYS/TEMP] closing");
-            }
+            Phase::Auth | Phase::Commands | Phase::Judging(..) => self.say_no(why),
             // In the middle of a reply there is no way to say anything.
             Phase::Closing | Phase::Handshake | Phase::Listing(_) | Phase::Streaming(_) => {}
         }

@@ -17,8 +17,9 @@
 //!
 //! # When it crashes
 //! The next incarnation goes on from the connection's checkpoint on the same socket: what was
-//! being asked is answered with `-ERR [SYS/TEMP]`. Nothing is removed but by QUIT, and QUIT is
-//! answered when the removal is on stable storage.
+//! being asked is answered with `-ERR [SYS/TEMP]`. It takes the maildrop again first; if another
+//! session has been quicker, that is said and the connection is closed. Nothing is removed but by
+//! QUIT, and QUIT is answered when the removal is on stable storage.
 //!
 //! # Metrics
 //! `heronry_pop3_logins_total`, `heronry_pop3_messages_total`,
@@ -123,13 +124,16 @@ impl Actor for Pop3Session {
                 myself.stop(None); // it has left before it was greeted
                 return Ok(());
             }
-            SessionMsg::Begin => {}
+            SessionMsg::Begin => state.lock_again(&myself).await,
             // It watches nothing; the mailbox only asks whether it is still there.
             SessionMsg::Changed(..) => return Ok(()),
             SessionMsg::Closing | SessionMsg::Connection(Event::TimedOut(_)) => {
                 state.server.shut();
             }
-            SessionMsg::Connection(Event::Octets(octets)) => state.server.feed(octets),
+            SessionMsg::Connection(Event::Octets(octets)) => {
+                state.server.feed(octets);
+                state.keep(); // nobody sends them again
+            }
             SessionMsg::Connection(Event::Secured(_)) => {
                 if !state.args.config.tls_active {
                     state.server.tls_started();
@@ -247,6 +251,7 @@ impl Pop3SessionState {
             }
             Err(error) => {
                 tracing::warn!(%account, %error, "cannot open a maildrop");
+                self.unlock_of(account);
                 Err(refused("busy", Refusal::Temporary))
             }
         }
@@ -274,12 +279,32 @@ impl Pop3SessionState {
             .map_err(|_| refused("busy", Refusal::Temporary))
     }
 
+    /// The lock of a session ends with the session, and whoever goes on after a crash is another
+    /// one.
+    async fn lock_again(&mut self, myself: &ActorRef<SessionMsg>) {
+        let Some(account) = self.maildrop.as_ref().map(|maildrop| maildrop.account) else {
+            return;
+        };
+        if self.server.is_leaving() {
+            return;
+        }
+        match self.lock(account, myself).await {
+            Ok(true) => {}
+            Ok(false) => self.server.lock_out(),
+            Err(_) => self.server.shut(),
+        }
+    }
+
     fn unlock(&self) {
         if let Some(maildrop) = &self.maildrop {
-            let unlock = MailboxMsg::Unlock(self.connection.id());
-            // A mailbox that is not there has no lock.
-            let _ = self.args.mailboxes.tell(&maildrop.account, unlock);
+            self.unlock_of(maildrop.account);
         }
+    }
+
+    fn unlock_of(&self, account: AccountId) {
+        let unlock = MailboxMsg::Unlock(self.connection.id());
+        // A mailbox that is not there has no lock.
+        let _ = self.args.mailboxes.tell(&account, unlock);
     }
 
     fn open(&self, index: usize) -> Option<Body> {

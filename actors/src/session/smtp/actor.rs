@@ -48,6 +48,7 @@ use world::{
 use super::{
     admission::Admission,
     incoming::{Completion, Incoming},
+    meant::Meant,
     metrics::{ACCEPT_SECONDS, MESSAGES, OCTETS, RESUMED},
 };
 use crate::contract::{Identity, LoginMsg, LoginRequest, LoginVerdict, RouterMsg, SessionMsg};
@@ -96,8 +97,8 @@ pub struct SmtpSessionState {
     connection: SmtpConnection,
     server: Server,
     identity: Option<Identity>,
-    /// Who is meant by each recipient that the machine has accepted.
-    meant: Vec<Vec<Recipient>>,
+    /// Who is meant by the recipients that the machine has accepted.
+    meant: Meant,
     incoming: Option<Incoming>,
 }
 
@@ -126,7 +127,7 @@ impl Actor for SmtpSession {
             connection,
             server,
             identity,
-            meant: Vec::new(),
+            meant: Meant::default(),
             incoming: None,
         })
     }
@@ -151,7 +152,10 @@ impl Actor for SmtpSession {
                     "closing, come back soon",
                 ));
             }
-            SessionMsg::Connection(Event::Octets(octets)) => state.server.feed(octets),
+            SessionMsg::Connection(Event::Octets(octets)) => {
+                state.server.feed(octets);
+                state.keep(); // nobody sends them again
+            }
             SessionMsg::Connection(Event::Secured(_)) => state.secured(),
             SessionMsg::Connection(Event::TimedOut(_)) => {
                 state.server.close(Reply::new(
@@ -239,7 +243,7 @@ impl SmtpSessionState {
                 Err(reply) => self.server.verdict(reply),
             },
             Question::Mail(mail) => {
-                self.meant.clear();
+                self.meant = Meant::default();
                 let client = self.connection.peer().ip();
                 match self
                     .args
@@ -250,9 +254,15 @@ impl SmtpSessionState {
                     Err(reply) => self.server.verdict(reply),
                 }
             }
+            // RFC 5321 §4.5.3.1.10, for those behind the aliases, too.
+            Question::Rcpt(_) if self.meant.found() >= self.args.config.recipients_max => {
+                let text = "too many recipients behind these addresses";
+                self.server
+                    .verdict(Reply::new(452, Enhanced(4, 5, 3), text));
+            }
             Question::Rcpt(rcpt) => match self.mean(&rcpt) {
                 Ok(recipients) => {
-                    self.meant.push(recipients);
+                    self.meant.add(recipients);
                     self.server.yes();
                 }
                 Err(reply) => self.server.verdict(reply),
@@ -288,7 +298,11 @@ impl SmtpSessionState {
 
     fn mean(&self, rcpt: &Rcpt) -> Result<Vec<Recipient>, Reply> {
         let client = self.connection.peer().ip();
-        let mut meant = self.args.admission.rcpt(&rcpt.to, client, self.account())?;
+        let home = &self.args.config.hostname;
+        let mut meant = self
+            .args
+            .admission
+            .rcpt(&rcpt.to, home, client, self.account())?;
         for recipient in &mut meant {
             recipient.notify = rcpt.notify;
             if let Some(original) = rcpt.original_address() {
@@ -299,15 +313,8 @@ impl SmtpSessionState {
     }
 
     async fn begin_body(&mut self, size: Option<u64>) -> Result<(), Reply> {
-        // Beyond this a body goes to disk while it arrives.
-        let memory = size.unwrap_or(u64::MAX).clamp(MEMORY_MIN, MEMORY_MAX);
-        let permit = self.args.budget.try_take(memory).ok_or_else(|| {
-            Reply::new(
-                452,
-                Enhanced(4, 3, 1),
-                "too many messages at once, try again soon",
-            )
-        })?;
+        let permit = self.args.budget.try_take(Incoming::memory(size));
+        let permit = permit.ok_or_else(no_room)?;
         let completion = (self.args.config.family == Family::Submission).then(|| Completion {
             now: self.args.clock.now(),
             message_id: format!(
@@ -325,10 +332,7 @@ impl SmtpSessionState {
     /// The fields that say who brought the message (RFC 5321 §4.4).
     fn trace(&self) -> Bytes {
         let hello = self.server.hello().unwrap_or_default();
-        let only = match self.server.recipients() {
-            [one] => Some(&one.to),
-            _ => None, // nobody learns of the others
-        };
+        let only = self.server.recipients().only(); // nobody learns of the others
         let tls = self.connection.tls();
         let from = self.server.mail().and_then(|mail| mail.from.as_ref());
         let mut trace = mime::return_path(from);
@@ -341,7 +345,7 @@ impl SmtpSessionState {
                 .as_ref()
                 .map(|tls| format!("{} {}", tls.version, tls.cipher)),
             id: None, // given by the store, when this has long been written
-            for_: only,
+            for_: only.map(|rcpt| &rcpt.to),
             at: self.args.clock.now(),
         };
         received.write_to(&mut trace);
@@ -352,6 +356,11 @@ impl SmtpSessionState {
         let Some(incoming) = &mut self.incoming else {
             return;
         };
+        if !incoming.has_room_for(&piece) {
+            MESSAGES.count(&["refused"]);
+            self.incoming = None;
+            return self.server.refuse_body(no_room());
+        }
         if let Err(error) = incoming.push(piece).await {
             self.incoming = None;
             let reply = self.failed(&error);
@@ -402,18 +411,18 @@ impl SmtpSessionState {
     }
 
     fn envelope(&mut self) -> Result<Envelope, Reply> {
-        if self.meant.len() != self.server.recipients().len() {
+        if self.meant.said() != self.server.recipients().len() {
             // A crash came between: the checkpoint has what was said, not what was meant.
-            let said = self.server.recipients();
-            self.meant = said
-                .iter()
-                .map(|rcpt| self.mean(rcpt))
-                .collect::<Result<_, _>>()?;
+            self.meant = Meant::default();
+            for rcpt in self.server.recipients().iter() {
+                let recipients = self.mean(rcpt)?;
+                self.meant.add(recipients);
+            }
         }
         let mail = self.server.mail().cloned().unwrap_or_default();
         Ok(Envelope {
             from: mail.from,
-            recipients: each_once(std::mem::take(&mut self.meant)),
+            recipients: std::mem::take(&mut self.meant).into_recipients(),
             body: mail.body,
             smtputf8: false,
             envid: mail.envid,
@@ -447,20 +456,11 @@ impl SmtpSessionState {
     }
 }
 
-/// Two aliases may mean the same person, who wants the message once.
-fn each_once(meant: Vec<Vec<Recipient>>) -> Vec<Recipient> {
-    let mut seen = std::collections::HashSet::new();
-    let all = meant.into_iter().flatten();
-    all.filter(|recipient| seen.insert(recipient.address.clone()))
-        .collect()
+fn no_room() -> Reply {
+    let text = "too many messages at once, try again soon";
+    Reply::new(452, Enhanced(4, 3, 1), text)
 }
 
 fn trouble() -> Reply {
     Reply::new(451, Enhanced(4, 3, 0), "local trouble, try again later")
 }
-
-/// What a session takes from the budget for the smallest message, in octets.
-const MEMORY_MIN: u64 = 64 * 1024;
-
-/// And for the largest: what is held before it spills to disk, and the pieces on their way there.
-const MEMORY_MAX: u64 = store::port::BodyWriter::SPILL_OCTETS as u64 + 256 * 1024;

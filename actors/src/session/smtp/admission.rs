@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use mail::{AccountId, Address, Network, Recipient, Reply};
+use mail::{AccountId, Address, Domain, Network, Recipient, Reply};
 use policy::{
     admit::{Client, Door},
-    route::{Route, Rules},
+    route::{self, Route, Rules},
 };
 use store::StoreError;
 
@@ -38,15 +38,24 @@ impl Admission {
             .unwrap_or_else(|error| Err(unknown(&error)))
     }
 
-    /// Do we take mail from this client for that address, and for whom is it in the end?
+    /// Do we take mail from this client for that address, and for whom is it in the end? `home`
+    /// is this system's own name, whose postmaster is there whatever else is (RFC 5321 §4.5.1).
     pub(super) fn rcpt(
         &self,
         to: &Address,
+        home: &Domain,
         client: IpAddr,
         account: Option<AccountId>,
     ) -> Result<Vec<Recipient>, Reply> {
         let client = self.client(client, account);
-        match client.send_to(to, &self.rules, &self.facts) {
+        let is_our_postmaster =
+            to.domain() == home && to.local().eq_ignore_ascii_case("postmaster");
+        let route = if is_our_postmaster {
+            route::postmaster(&self.rules, &self.facts, home)
+        } else {
+            client.send_to(to, &self.rules, &self.facts)
+        };
+        match route {
             Ok(Route::Accept {
                 recipients,
                 dangling,

@@ -15,8 +15,10 @@ pub(super) struct Incoming {
     /// The header of a submitted message until its end has come: Date and Message-ID may have to
     /// be added in front of it (RFC 6409 §8).
     header: Option<BytesMut>,
+    /// How many octets the client has sent.
+    octets: u64,
     /// The memory it may use; comes back when the message is on disk.
-    _permit: Permit,
+    permit: Permit,
     completion: Completion,
 }
 
@@ -40,7 +42,8 @@ impl Incoming {
         let mut incoming = Self {
             writer,
             header: completion.is_some().then(BytesMut::new),
-            _permit: permit,
+            octets: 0,
+            permit,
             completion: completion.unwrap_or(Completion {
                 now: Time(0),
                 message_id: String::new(),
@@ -50,16 +53,33 @@ impl Incoming {
         Ok(incoming)
     }
 
+    /// The memory that a message of that length needs: beyond the most it goes to disk while it
+    /// arrives, and so does one of unknown length.
+    pub(super) fn memory(size: Option<u64>) -> u64 {
+        size.unwrap_or(u64::MAX).clamp(MEMORY_MIN, MEMORY_MAX)
+    }
+
+    /// Whether there is memory for the next piece: what a client declares may be less than what
+    /// it sends.
+    pub(super) fn has_room_for(&mut self, piece: &Bytes) -> bool {
+        self.octets += piece.len() as u64;
+        self.permit.try_reach(Self::memory(Some(self.octets)))
+    }
+
     /// Takes the next piece.
     pub(super) async fn push(&mut self, piece: Bytes) -> Result<(), StoreError> {
         let Some(header) = &mut self.header else {
             return self.write(piece).await;
         };
         header.extend_from_slice(&piece);
-        if mime::header_end(header).is_some() || header.len() >= HEADER_OCTETS_HELD_MAX {
-            self.complete().await?;
+        if mime::header_end(header).is_some() {
+            return self.complete().await;
         }
-        Ok(())
+        if header.len() < HEADER_OCTETS_HELD_MAX {
+            return Ok(());
+        }
+        let header = self.header.take().unwrap_or_default();
+        self.write(header.freeze()).await
     }
 
     /// The client has sent all of it.
@@ -90,3 +110,9 @@ impl Incoming {
 
 /// A header longer than this is stored as it is: whoever writes such a one has its Date in it.
 const HEADER_OCTETS_HELD_MAX: usize = 64 * 1024;
+
+/// What a session takes from the budget for the smallest message, in octets.
+const MEMORY_MIN: u64 = 64 * 1024;
+
+/// And for the largest: what is held before it spills to disk, and the pieces on their way there.
+const MEMORY_MAX: u64 = BodyWriter::SPILL_OCTETS as u64 + 256 * 1024;

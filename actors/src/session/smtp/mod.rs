@@ -3,6 +3,7 @@
 mod actor;
 mod admission;
 mod incoming;
+mod meant;
 mod metrics;
 
 pub use actor::{SmtpCheckpoint, SmtpConnection, SmtpSession, SmtpSessionArgs};

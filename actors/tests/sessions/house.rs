@@ -1,0 +1,185 @@
+//! A house in memory: a store, its mailboxes, a login room that lets everybody in.
+
+use std::sync::Arc;
+
+use heronry_actors::{
+    contract::{Identity, LoginMsg, LoginVerdict, MailboxMsg},
+    facts::AccountFacts,
+    mailbox::{Mailbox, MailboxArgs},
+    session::{
+        pop3::{Pop3Checkpoint, Pop3Session, Pop3SessionArgs},
+        smtp::{Admission, SmtpCheckpoint, SmtpSession, SmtpSessionArgs},
+    },
+};
+use mail::{AccountId, Address};
+use policy::{admit::Door, route::Rules};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use smtp::Mechanism;
+use store::{
+    MemoryStore,
+    port::{AccountChange, Accounts, Entry, Leases, NewAccount, Quota, Shard, Spool, Spooled},
+};
+use supervision::{Budget, Family, FamilySpec, Root, Seat, Strategy, Supervisor};
+use world::{SeededRandom, SystemClock};
+
+use super::client::Client;
+
+/// Ann's house.
+pub(crate) struct House {
+    pub(crate) store: MemoryStore,
+    pub(crate) rules: Rules,
+    pub(crate) budget: Budget,
+    pub(crate) recipients_max: usize,
+    login: Seat<LoginMsg>,
+    mailboxes: Family<AccountId, MailboxMsg>,
+    _root: Root,
+}
+
+/// An SMTP client.
+pub(crate) type SmtpClient = Client<SmtpCheckpoint>;
+
+/// A POP3 client.
+pub(crate) type Pop3Client = Client<Pop3Checkpoint>;
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        let store = MemoryStore::new();
+        let address: Address = "ann@house.test".parse().unwrap();
+        let new = NewAccount {
+            address: address.clone(),
+            password: None,
+            quota: Quota::default(),
+        };
+        let changes = vec![
+            AccountChange::AddDomain(address.domain().clone()),
+            AccountChange::AddAccount(new),
+        ];
+        let fence = store.fence(Shard::nth(0)).unwrap();
+        store.change(fence, changes).await.unwrap();
+        let Some(Entry::Account(account)) = store.entry("ann", address.domain()).unwrap() else {
+            panic!("the account has just been made")
+        };
+        let kept = Arc::new(store.clone());
+        let spec = FamilySpec::transient("mailboxes");
+        let mailboxes = Family::new(spec, move |_: &AccountId, context| {
+            let args = MailboxArgs {
+                context,
+                bounce: Seat::new("bounce"),
+                leases: kept.clone(),
+                mail: kept.clone(),
+                spool: kept.clone(),
+            };
+            (Mailbox, args)
+        });
+        let root = Supervisor::new("house", Strategy::OneForOne).child(mailboxes.child());
+        let root = root.start().await.unwrap();
+        let login = Seat::new("login");
+        let who = Identity { account, address };
+        let (porter, _) = Actor::spawn(None, Porter, who).await.unwrap();
+        login.sit(&porter);
+        Self {
+            store,
+            rules: Rules::default(),
+            budget: Budget::new(64 * 1024 * 1024),
+            recipients_max: 1000,
+            login,
+            mailboxes,
+            _root: root,
+        }
+    }
+
+    pub(crate) async fn alias(&self, local: &str, targets: Vec<Address>) {
+        let fence = self.store.fence(Shard::nth(0)).unwrap();
+        let domain = "house.test".parse().unwrap();
+        let alias = AccountChange::PutAlias(local.to_owned(), domain, targets);
+        self.store.change(fence, vec![alias]).await.unwrap();
+    }
+
+    /// The messages that were taken and not yet delivered.
+    pub(crate) fn spooled(&self) -> Vec<Spooled> {
+        let ids = self.store.open(None, 100).unwrap();
+        ids.into_iter()
+            .map(|id| self.store.get(id).unwrap().unwrap())
+            .collect()
+    }
+
+    /// Begins a session, or the next incarnation of a client's session.
+    pub(crate) async fn smtp(&self, client: &mut SmtpClient, door: Door) {
+        let dialogue = match door {
+            Door::Smtp => smtp::Family::Smtp,
+            Door::Submission => smtp::Family::Submission,
+            Door::Lmtp => smtp::Family::Lmtp,
+        };
+        let mut config = smtp::server::Config::new("mx.house.test".parse().unwrap(), dialogue);
+        config.recipients_max = self.recipients_max;
+        config.mechanisms = vec![Mechanism::Plain];
+        config.plaintext_auth_allowed = true;
+        let args = SmtpSessionArgs {
+            admission: Admission {
+                door,
+                facts: AccountFacts(Arc::new(self.store.clone())),
+                rules: self.rules.clone(),
+                trusted: Vec::new(),
+            },
+            budget: self.budget.clone(),
+            clock: Arc::new(SystemClock::new()),
+            config: Arc::new(config),
+            leases: Arc::new(self.store.clone()),
+            login: self.login.clone(),
+            random: Arc::new(SeededRandom::new(1)),
+            router: Seat::new("router"),
+            spool: Arc::new(self.store.clone()),
+            tls: None,
+        };
+        let goes_on = client.connection.checkpoint(|slot| slot.is_some());
+        let args = (client.connection.clone(), Arc::new(args), goes_on);
+        let (session, _) = Actor::spawn(None, SmtpSession, args).await.unwrap();
+        client.served_by(session);
+    }
+
+    /// The same for POP3.
+    pub(crate) async fn pop3(&self, client: &mut Pop3Client) {
+        let mut config = pop3::Config::new("mx.house.test");
+        config.plaintext_auth_allowed = true;
+        let args = Pop3SessionArgs {
+            config: Arc::new(config),
+            login: self.login.clone(),
+            mail: Arc::new(self.store.clone()),
+            mailboxes: self.mailboxes.clone(),
+            tls: None,
+        };
+        let goes_on = client.connection.checkpoint(|slot| slot.is_some());
+        let args = (client.connection.clone(), Arc::new(args), goes_on);
+        let (session, _) = Actor::spawn(None, Pop3Session, args).await.unwrap();
+        client.served_by(session);
+    }
+}
+
+/// A login room that knows one account and asks for no password.
+struct Porter;
+
+impl Actor for Porter {
+    type Msg = LoginMsg;
+    type State = Identity;
+    type Arguments = Identity;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<LoginMsg>,
+        who: Identity,
+    ) -> Result<Identity, ActorProcessingErr> {
+        Ok(who)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<LoginMsg>,
+        msg: LoginMsg,
+        who: &mut Identity,
+    ) -> Result<(), ActorProcessingErr> {
+        if let LoginMsg::Verify(_, reply) = msg {
+            let _ = reply.send(LoginVerdict::Welcome(who.clone()));
+        }
+        Ok(())
+    }
+}
