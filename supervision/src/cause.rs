@@ -67,6 +67,18 @@ impl ExitCause {
         !matches!(self, Self::Cancelled | Self::Drained | Self::Normal)
     }
 
+    /// The same end, of an incarnation that had been asked to end; `timed_out`: it was killed
+    /// because it did not in time.
+    pub(crate) fn when_asked(self, timed_out: bool) -> Self {
+        let is_killed = |cause: &Self| matches!(cause, Self::Killed);
+        match self {
+            Self::Killed if timed_out => Self::ShutdownTimeout,
+            Self::StartFailed(cause) if is_killed(&cause) && timed_out => Self::ShutdownTimeout,
+            Self::StartFailed(cause) if is_killed(&cause) => Self::Cancelled,
+            cause => cause,
+        }
+    }
+
     /// The label `cause` in metrics: one of a closed set.
     pub fn kind(&self) -> &'static str {
         match self {

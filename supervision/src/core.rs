@@ -17,10 +17,13 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+pub(crate) use self::words::{Command, Event, Finish, Rule};
 use crate::{
     chance::Chance,
-    spec::{AutoShutdown, Backoff, Intensity, Restart, Shutdown, Strategy},
+    spec::{AutoShutdown, Intensity, Restart, Shutdown, Strategy},
 };
+
+mod words;
 
 #[cfg(test)]
 mod reference;
@@ -28,70 +31,6 @@ mod reference;
 mod tests;
 #[cfg(test)]
 mod world;
-
-/// What the supervisor knows of one child.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rule {
-    pub(crate) restart: Restart,
-    pub(crate) shutdown: Shutdown,
-    pub(crate) backoff: Option<Backoff>,
-    pub(crate) significant: bool,
-}
-
-/// What the supervisor is told. Children are told by their place; incarnations never repeat.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Event {
-    /// The time of a [`Command::Wake`] has come.
-    Alarm(u64),
-    /// Start everything.
-    Begin,
-    /// An incarnation is gone, and everything below it.
-    Gone {
-        child: usize,
-        incarnation: u64,
-        abnormal: bool,
-    },
-    /// Stop everything.
-    Stop,
-    /// An incarnation is up.
-    Up { child: usize, incarnation: u64 },
-}
-
-/// What the shell must do, in order.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Command {
-    /// Count it out: it was killed and is still there.
-    Abandon { child: usize, incarnation: u64 },
-    /// End with this.
-    Finish(Finish),
-    /// Drop its handler.
-    Kill { child: usize, incarnation: u64 },
-    /// Start a new incarnation.
-    Start {
-        child: usize,
-        incarnation: u64,
-        restart: bool,
-    },
-    /// Ask it to stop in the way its spec says.
-    Stop { child: usize, incarnation: u64 },
-    /// All children have been up: tell whoever is above.
-    Up,
-    /// Tell me when this much time has passed.
-    Wake { alarm: u64, after: Duration },
-}
-
-/// Why a supervisor ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Finish {
-    /// Its significant children have ended by themselves.
-    Auto,
-    /// This child failed once too often.
-    Escalate { child: usize },
-    /// This child's first start failed.
-    StartFailed { child: usize },
-    /// It was asked to.
-    Stopped,
-}
 
 /// The decisions of one supervisor.
 #[derive(Debug)]
@@ -151,6 +90,7 @@ enum Phase {
     /// The group is down and waits before it starts again.
     Pausing {
         alarm: u64,
+        until: Duration,
     },
     /// The wanted are started, one after the other.
     Starting,
@@ -209,7 +149,7 @@ impl Core {
                     self.gone(child, abnormal, now, commands);
                 }
             }
-            Event::Stop => self.end(Finish::Stopped, commands),
+            Event::Stop => self.end(Finish::Stopped, now, commands),
             Event::Up { child, incarnation } => self.up(child, incarnation, now, commands),
         }
     }
@@ -242,17 +182,17 @@ impl Core {
         match self.phase {
             Phase::Ending(_) => {
                 slot.life = Life::Done;
-                self.stop_next(0, commands);
+                self.stop_next(0, now, commands);
             }
             // A member of the group that is being stopped: its end belongs to this round.
             Phase::Stopping { from, .. } if child >= from => {
                 slot.life = if temporary { Life::Done } else { Life::Wanted };
-                self.stop_next(from, commands);
+                self.stop_next(from, now, commands);
             }
             _ => match was {
                 Life::Starting { .. } if !self.has_been_up => {
                     slot.life = Life::Done;
-                    self.end(Finish::StartFailed { child }, commands);
+                    self.end(Finish::StartFailed { child }, now, commands);
                 }
                 Life::Starting { .. } if !temporary => self.failed(child, now, commands),
                 Life::Up { .. } if slot.rule.restart.again(abnormal) => {
@@ -260,14 +200,14 @@ impl Core {
                 }
                 _ => {
                     slot.life = Life::Done;
-                    self.ended_by_itself(child, commands);
+                    self.ended_by_itself(child, now, commands);
                 }
             },
         }
     }
 
     /// A child that is not started again has ended.
-    fn ended_by_itself(&mut self, child: usize, commands: &mut Vec<Command>) {
+    fn ended_by_itself(&mut self, child: usize, now: Duration, commands: &mut Vec<Command>) {
         let enough = self.slots[child].rule.significant
             && match self.auto_shutdown {
                 AutoShutdown::AllSignificant => {
@@ -278,7 +218,7 @@ impl Core {
                 AutoShutdown::Never => false,
             };
         if enough {
-            self.end(Finish::Auto, commands);
+            self.end(Finish::Auto, now, commands);
         } else if self.phase == Phase::Starting {
             self.start_next(commands);
         }
@@ -288,7 +228,7 @@ impl Core {
     fn failed(&mut self, child: usize, now: Duration, commands: &mut Vec<Command>) {
         self.slots[child].life = Life::Done;
         if self.is_too_much(now) {
-            self.end(Finish::Escalate { child }, commands);
+            self.end(Finish::Escalate { child }, now, commands);
             return;
         }
         let pause = self.pause(child, now);
@@ -300,10 +240,15 @@ impl Core {
             }
             Strategy::RestForOne => child,
         };
-        // A failure below a group that is already being stopped widens the group.
-        let from = match self.phase {
-            Phase::Stopping { from: already, .. } => from.min(already),
-            _ => from,
+        // A failure below a group that is already being stopped widens the group, and does not
+        // shorten its pause.
+        let (from, pause) = match self.phase {
+            Phase::Pausing { until, .. } => (from, pause.max(until.saturating_sub(now))),
+            Phase::Stopping {
+                from: already,
+                pause: longer,
+            } => (from.min(already), pause.max(longer)),
+            _ => (from, pause),
         };
         self.slots[child].life = Life::Wanted;
         for slot in &mut self.slots[from..] {
@@ -313,7 +258,7 @@ impl Core {
             }
         }
         self.phase = Phase::Stopping { from, pause };
-        self.stop_next(from, commands);
+        self.stop_next(from, now, commands);
     }
 
     fn restart_alone(&mut self, child: usize, pause: Duration, commands: &mut Vec<Command>) {
@@ -355,7 +300,7 @@ impl Core {
     }
 
     /// Stops everything, last first, and ends. The first reason to end stays.
-    fn end(&mut self, finish: Finish, commands: &mut Vec<Command>) {
+    fn end(&mut self, finish: Finish, now: Duration, commands: &mut Vec<Command>) {
         if matches!(self.phase, Phase::Ending(_) | Phase::Over) {
             return;
         }
@@ -365,11 +310,11 @@ impl Core {
                 slot.life = Life::Done;
             }
         }
-        self.stop_next(0, commands);
+        self.stop_next(0, now, commands);
     }
 
     /// Stops the last child from this place on; when none is left, goes on.
-    fn stop_next(&mut self, from: usize, commands: &mut Vec<Command>) {
+    fn stop_next(&mut self, from: usize, now: Duration, commands: &mut Vec<Command>) {
         let stopping = |slot: &Slot| matches!(slot.life, Life::Stopping { .. });
         if self.slots[from..].iter().any(stopping) {
             return; // its end brings us back here
@@ -390,7 +335,8 @@ impl Core {
             }
             Phase::Stopping { pause, .. } => {
                 let alarm = self.wake(pause, commands);
-                self.phase = Phase::Pausing { alarm };
+                let until = now.saturating_add(pause);
+                self.phase = Phase::Pausing { alarm, until };
             }
             _ => {}
         }
@@ -453,7 +399,7 @@ impl Core {
     }
 
     fn alarm(&mut self, alarm: u64, now: Duration, commands: &mut Vec<Command>) {
-        if self.phase == (Phase::Pausing { alarm }) {
+        if matches!(self.phase, Phase::Pausing { alarm: set, .. } if set == alarm) {
             self.phase = Phase::Starting;
             self.start_next(commands);
             return;

@@ -100,6 +100,7 @@ mod call;
 mod cause;
 mod chance;
 mod core;
+mod crash;
 mod credits;
 mod family;
 mod gate;

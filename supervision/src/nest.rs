@@ -80,6 +80,9 @@ impl<A: Actor> Actor for Nest<A> {
         myself: ActorRef<A::Msg>,
         held: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        if !self.presence.begins() {
+            return Err(self.ends(ExitCause::ShutdownTimeout)); // too late: it was counted out
+        }
         if let Some(seat) = &self.seat {
             let _ = self.sitter.set(myself.get_id()); // started once
             seat.sit(&myself);
@@ -187,5 +190,61 @@ fn flat<T>(outcome: Result<Result<T, ActorProcessingErr>, PanicReport>) -> Resul
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(ExitCause::from_error(error)),
         Err(report) => Err(ExitCause::Panic(report)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ractor::{ActorCell, ActorRuntime};
+    use tokio::{sync::oneshot, time::timeout};
+
+    use super::*;
+    use crate::presence::Host;
+
+    struct Idler;
+
+    impl Actor for Idler {
+        type Msg = ();
+        type State = ();
+        type Arguments = ();
+
+        async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+            Ok(())
+        }
+    }
+
+    struct Teller(oneshot::Sender<ExitCause>);
+
+    impl Host for Teller {
+        fn up(&self, _: &ActorCell, _: Duration) {}
+
+        fn gone(self: Box<Self>, cause: ExitCause) {
+            self.0.send(cause).unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_counted_out_during_its_start_takes_nobody_s_seat() {
+        let (tell, told) = oneshot::channel();
+        let presence = Arc::new(Presence::new(Box::new(Teller(tell)), None));
+        presence.abandon();
+        let (seat, place) = (Seat::new("seat"), Seat::new("seat"));
+        let (successor, _) = Idler::spawn(None, Idler, ()).await.unwrap();
+        seat.sit(&successor);
+        for seat in [&seat, &place] {
+            let nest = Nest::new(Idler, Some(seat.clone()), Arc::clone(&presence), true);
+            let (_, started) = ActorRuntime::spawn_instant(None, nest, ()).unwrap();
+            let running = started.await.unwrap().unwrap();
+            timeout(Duration::from_secs(3_600), running)
+                .await
+                .unwrap()
+                .unwrap();
+        }
+        assert!(seat.is_occupied(), "its successor sits there");
+        assert!(!place.is_occupied());
+        drop(presence);
+        assert_eq!(told.await.unwrap().kind(), "start_failed");
     }
 }

@@ -7,7 +7,10 @@
 //! the presence is dropped and the supervisor hears why the incarnation ended.
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,7 +28,8 @@ pub(crate) struct Presence {
     parent: Mutex<Option<Arc<Self>>>,
     pulse: Option<Arc<Pulse>>,
     since: Instant,
-    up: OnceLock<()>,
+    /// What has happened to it so far, a bit each.
+    past: AtomicU8,
 }
 
 /// The supervisor's side of an incarnation.
@@ -45,7 +49,7 @@ impl Presence {
             parent: Mutex::new(parent),
             pulse: None,
             since: Instant::now(),
-            up: OnceLock::new(),
+            past: AtomicU8::new(0),
         }
     }
 
@@ -55,9 +59,21 @@ impl Presence {
         self
     }
 
+    /// Its `pre_start` is through and ractor has linked it; false if it has been counted out and
+    /// must not take the place of its successor.
+    pub(crate) fn begins(&self) -> bool {
+        self.past.fetch_or(BEGUN, Ordering::AcqRel) & ABANDONED == 0
+    }
+
+    /// Whether it can be drained: before it is linked that would make its start fail.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.past.load(Ordering::Acquire) & BEGUN != 0
+    }
+
     /// Tells the supervisor that the incarnation is up; once.
     pub(crate) fn up(&self, cell: &ActorCell) {
-        if let (Ok(()), Some(host)) = (self.up.set(()), &self.host) {
+        let is_news = self.past.fetch_or(UP, Ordering::AcqRel) & UP == 0;
+        if let (true, Some(host)) = (is_news, &self.host) {
             host.up(cell, self.since.elapsed());
         }
     }
@@ -74,6 +90,7 @@ impl Presence {
     /// Cuts it from its supervisor's presence: an incarnation that cannot be killed must not hold
     /// up everybody above it.
     pub(crate) fn abandon(&self) {
+        self.past.fetch_or(ABANDONED, Ordering::AcqRel);
         let parent = self
             .parent
             .lock()
@@ -85,20 +102,25 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        let is_up = self.up.get().is_some();
+        let is_up = *self.past.get_mut() & UP != 0;
         let cause = match (self.cause.take(), is_up) {
             (Some(cause), true) => cause,
             (Some(cause @ ExitCause::StartFailed(_)), false) => cause,
-            (Some(ExitCause::Normal) | None, false) => ExitCause::Cancelled,
+            (Some(ExitCause::Normal), false) => ExitCause::Cancelled,
             (Some(cause), false) => ExitCause::StartFailed(Box::new(cause)),
             // No handler ended and yet it is gone: it was killed, or its runtime went away.
             (None, true) => ExitCause::Killed,
+            (None, false) => ExitCause::StartFailed(Box::new(ExitCause::Killed)),
         };
         if let Some(host) = self.host.take() {
             host.gone(cause);
         }
     }
 }
+
+const BEGUN: u8 = 1;
+const UP: u8 = 2;
+const ABANDONED: u8 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -151,7 +173,7 @@ mod tests {
             drop(presence);
             told.recv().unwrap().1
         };
-        assert!(matches!(end(&[]), ExitCause::Cancelled));
+        assert_eq!(end(&[]).to_string(), "start failed: killed");
         assert!(matches!(end(&[ExitCause::Normal]), ExitCause::Cancelled));
         assert!(matches!(
             end(&[ExitCause::Killed, ExitCause::Normal]),

@@ -211,7 +211,8 @@ impl Backoff {
         let cap = self.cap.as_secs_f64();
         let full = (self.base.as_secs_f64() * self.factor.max(1.0).powi(exponent)).min(cap);
         let jitter = self.jitter.clamp(0.0, 1.0);
-        Duration::from_secs_f64(full * (1.0 - jitter * chance.clamp(0.0, 1.0)))
+        let pause = full * (1.0 - jitter * chance.clamp(0.0, 1.0));
+        Duration::try_from_secs_f64(pause).unwrap_or(self.cap) // a cap beyond all numbers
     }
 }
 
@@ -244,6 +245,16 @@ mod tests {
             prop_assert!(pause <= backoff.cap);
             prop_assert!(pause >= backoff.base.mul_f64(0.79));
         }
+    }
+
+    #[test]
+    fn a_pause_without_a_cap_is_no_panic() {
+        let backoff = Backoff {
+            cap: Duration::MAX,
+            jitter: f64::NAN,
+            ..Backoff::default()
+        };
+        assert_eq!(backoff.pause(5_000, 0.5), Duration::MAX);
     }
 
     #[test]

@@ -8,58 +8,17 @@
 
 mod common;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use common::{At, Diary, Do, LONG, Puppet, Strings};
+use common::{
+    At, Diary, Do, LONG, Puppet, Strings,
+    theatre::{Theatre, house, reason, settle},
+};
 use supervision::{
-    Backoff, CallError, Context, Family, FamilySpec, Intensity, Kind, Reason, Revive, Root,
-    Shutdown, Status, Strategy, Supervisor,
+    Backoff, CallError, Context, Family, FamilySpec, Intensity, Kind, Reason, Revive, Shutdown,
+    Status, Strategy, Supervisor,
 };
 use tokio::time::{Instant, sleep};
-
-/// Puppets by number; each key's strings are there before and after its incarnations.
-#[derive(Clone, Default)]
-struct Theatre {
-    diary: Diary,
-    strings: Arc<Mutex<HashMap<u64, Strings>>>,
-}
-
-impl Theatre {
-    fn strings(&self, key: u64) -> Strings {
-        let mut strings = self.strings.lock().unwrap();
-        strings
-            .entry(key)
-            .or_insert_with(|| Strings::new(&key.to_string(), &self.diary))
-            .clone()
-    }
-
-    fn family(&self, spec: FamilySpec<u64, Do>) -> Family<u64, Do> {
-        let theatre = self.clone();
-        Family::new(spec, move |key: &u64, context: Context<u64>| {
-            let mut strings = theatre.strings(*key);
-            strings.passivate = Some(Arc::new(move || context.passivate()));
-            (Puppet, strings)
-        })
-    }
-}
-
-async fn house(family: &Family<u64, Do>) -> Root {
-    let root = Supervisor::new("house", Strategy::OneForOne).child(family.child());
-    root.start().await.unwrap()
-}
-
-/// Lets everything happen that needs no time.
-async fn settle() {
-    sleep(Duration::from_millis(1)).await;
-}
-
-fn reason(refused: Result<(), supervision::Refused<Do>>) -> Option<Reason> {
-    refused.err().map(|refused| refused.reason)
-}
 
 #[tokio::test(start_paused = true)]
 async fn the_first_message_starts_a_member_and_reaches_it() {

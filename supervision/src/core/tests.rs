@@ -12,6 +12,7 @@ use super::{
     world::{Plan, Seen, World, plans},
     *,
 };
+use crate::spec::Backoff;
 
 /// Plays the core in a world where everything takes no time; what can be seen of it.
 fn play_at_once(
@@ -309,6 +310,25 @@ fn a_child_with_a_backoff_is_started_after_its_pause() {
     assert_eq!(world.starts().count(), 1);
     world.ring();
     assert_eq!(world.starts().last(), Some((Duration::from_millis(10), 0)));
+}
+
+#[test]
+fn a_failure_below_a_group_that_pauses_does_not_end_its_pause() {
+    let mut plan = all(Strategy::RestForOne, Restart::Permanent, 2, 9);
+    plan.rules[1].backoff = Some(Backoff {
+        jitter: 0.0,
+        ..Backoff::default()
+    });
+    let mut world = up(&plan);
+    world.go(1, world.incarnation(1), true);
+    world.go(0, world.incarnation(0), true);
+    assert_eq!(world.starts().count(), 2);
+    world.ring(); // that of the smaller group, of a time that has passed
+    world.ring();
+    world.settle();
+    let again: Vec<_> = world.starts().skip(2).collect();
+    let after = Duration::from_millis(10);
+    assert_eq!(again, [(after, 0), (after, 1)]);
 }
 
 fn all(strategy: Strategy, restart: Restart, count: usize, restarts_max: u32) -> Plan {

@@ -7,6 +7,7 @@ use proptest::{
 };
 
 use super::*;
+use crate::spec::Backoff;
 
 /// A supervisor to be tried.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! One timer for everything a shard waits for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use ractor::{ActorRef, Message};
 use tokio::time::Instant;
@@ -60,3 +60,12 @@ impl<T> Clock<T> {
         self.set = None;
     }
 }
+
+/// That much later than now; "never" is a long time from now.
+pub(super) fn from_now(after: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(after).unwrap_or_else(|| now + NEVER)
+}
+
+/// Thirty years: nobody waits for it, and no clock overflows.
+const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);

@@ -1,6 +1,8 @@
 //! What a member knows of its place in the family.
 
-use std::{fmt, sync::Weak};
+use std::{any::Any, fmt, sync::Weak};
+
+use ractor::Message;
 
 use crate::cause::ExitCause;
 
@@ -16,6 +18,8 @@ pub struct Context<K> {
 
 /// The family, as a member sees it.
 pub(super) trait Passivate<K>: Send + Sync {
+    /// Takes the message out of the `Option<M>` that it is given, if it is taken.
+    fn hand_on(&self, key: &K, incarnation: u64, message: &mut dyn Any);
     fn passivate(&self, key: &K, incarnation: u64);
     fn touch(&self, key: &K, incarnation: u64);
 }
@@ -45,6 +49,23 @@ impl<K> Context<K> {
         if let Some(family) = self.family.upgrade() {
             family.passivate(&self.key, self.incarnation);
         }
+    }
+
+    /// Sends to whoever has this key when this incarnation has not: the next one, or nobody.
+    ///
+    /// For what an incarnation still hears after it has asked to be passivated and would forget
+    /// with its end (a subscription, a lock), and for what comes of its work after its end.
+    /// Messages handed on come before those that were sent later.
+    ///
+    /// # Errors
+    ///
+    /// The message, if nobody will have the key, or too many messages wait for it already.
+    pub fn hand_on<M: Message>(&self, message: M) -> Result<(), M> {
+        let mut message = Some(message);
+        if let Some(family) = self.family.upgrade() {
+            family.hand_on(&self.key, self.incarnation, &mut message);
+        }
+        message.map_or(Ok(()), Err)
     }
 
     /// Counts as a message as far as idling is concerned.

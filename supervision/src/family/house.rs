@@ -1,11 +1,12 @@
 //! Where the members of a family live: one locked map per shard, read by every sender.
 
 use std::{
+    any::Any,
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
     sync::{
         Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -48,6 +49,8 @@ pub(super) struct Floor<K, M> {
     pub(super) keeper: Seat<ShardMsg<K>>,
     /// The shard's coarse clock: how many eighths of the idle time have passed.
     pub(super) tick: AtomicU32,
+    /// Outlives the shard: no two incarnations on a floor ever share a number.
+    last_incarnation: AtomicU64,
     rooms: RwLock<Rooms<K, M>>,
 }
 
@@ -61,6 +64,7 @@ impl<K: Key, M: Message> House<K, M> {
         let floor = |_| Floor {
             keeper: Seat::new(spec.name.clone()),
             tick: AtomicU32::new(0),
+            last_incarnation: AtomicU64::new(0),
             rooms: RwLock::new(Rooms {
                 is_open: false,
                 slots: HashMap::new(),
@@ -189,6 +193,10 @@ impl<K: Key, M: Message> Floor<K, M> {
         }
     }
 
+    pub(super) fn next_incarnation(&self) -> u64 {
+        self.last_incarnation.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Rooms<K, M>> {
         self.rooms.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,17 +211,14 @@ impl<K: Key, M: Message> Rooms<K, M> {
         self.slots.insert(key.clone(), Slot::new(waiting, tick));
     }
 
-    /// Removes those slots; says how many of them counted as members.
+    /// Removes those slots, to be dropped once the lock is free; says how many of them counted
+    /// as members.
     pub(super) fn remove_if(
         &mut self,
         mut goes: impl FnMut(&Slot<M>) -> bool,
-    ) -> (Vec<Slot<M>>, usize) {
-        let gone: Vec<_> = self
-            .slots
-            .extract_if(|_, slot| goes(slot))
-            .map(|(_, slot)| slot)
-            .collect();
-        let counted = gone.iter().filter(|slot| !slot.life.is_down()).count();
+    ) -> (Vec<(K, Slot<M>)>, usize) {
+        let gone: Vec<_> = self.slots.extract_if(|_, slot| goes(slot)).collect();
+        let counted = gone.iter().filter(|(_, slot)| !slot.life.is_down()).count();
         (gone, counted)
     }
 }
@@ -244,7 +249,29 @@ impl<K: Key, M: Message> House<K, M> {
     }
 }
 
+impl<K: Key, M: Message> House<K, M> {
+    /// Sends to the incarnation after this one.
+    fn send_after(&self, key: &K, incarnation: u64, message: M) -> Result<(), M> {
+        let mut rooms = self.floor(key).write();
+        let (is_open, slot) = (rooms.is_open, rooms.slots.get_mut(key));
+        match slot.filter(|slot| slot.incarnation == incarnation && slot.life.is_leaving()) {
+            Some(slot) if is_open => return slot.hand_on(message, &self.spec),
+            Some(_) => return Err(message),
+            None => drop(rooms),
+        }
+        self.tell(key, message).map_err(|refused| refused.message)
+    }
+}
+
 impl<K: Key, M: Message> Passivate<K> for House<K, M> {
+    fn hand_on(&self, key: &K, incarnation: u64, message: &mut dyn Any) {
+        if let Some(slot) = message.downcast_mut::<Option<M>>()
+            && let Some(message) = slot.take()
+        {
+            *slot = self.send_after(key, incarnation, message).err();
+        }
+    }
+
     fn passivate(&self, key: &K, incarnation: u64) {
         self.passivate_if(key, incarnation, |_| true);
     }

@@ -16,38 +16,40 @@
 //!
 //! # When it crashes
 //! Its members are killed with it. The next incarnation starts those again that are restarted
-//! after a crash; what waited for them still waits.
+//! after a crash; what waited for them still waits. Temporary ones are given up.
 //!
 //! # Metrics
 //! `heronry_supervision_children`, `…_restarts_total`, `…_given_up_total`,
 //! `…_shutdown_timeouts_total`, `…_start_seconds`, `…_stop_seconds`.
 
 use std::{
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message, SupervisionEvent};
 use tokio::{sync::oneshot, time::Instant};
 
+use self::closing::{Closing, farewell};
 use super::{
-    clock::Clock,
+    clock::{Clock, from_now},
     context::{Context, Passivate},
     house::{House, MemberHost},
     slot::{IDLE_TICKS, Life, Patience, Sequel, Slot},
-    spec::{FamilySpec, Idle, Key},
+    spec::{Idle, Key},
 };
 use crate::{
     cause::ExitCause,
     chance::Chance,
     core::KILL_GRACE,
+    crash::{let_go, log_crash},
     metrics as count,
     panic_hook::caught_now,
     presence::Presence,
-    spec::Shutdown,
     start::{Berth, Child, FrameActor},
-    supervisor::actor::log_crash,
 };
+
+mod closing;
 
 /// What a shard can be told.
 pub(super) enum ShardMsg<K> {
@@ -73,8 +75,8 @@ enum Due<K> {
     Forget(K),
     /// A leaving member must be gone by now.
     Left(K, u64),
-    /// A member's pause is over.
-    Return(K),
+    /// The pause after the end of that incarnation is over.
+    Return(K, u64),
     /// Look for idle members.
     Sweep,
 }
@@ -91,17 +93,28 @@ pub(super) fn start<K: Key, M: Message>(
     let actor = berth.launch(Shard(std::marker::PhantomData), args, Some(keeper), true)?;
     Ok(Child {
         cell: actor.get_cell(),
-        frame: Some(Box::new(Arc::clone(house))),
+        frame: Some(Box::new(Frame {
+            house: Arc::clone(house),
+            shard: actor,
+        })),
     })
 }
 
-impl<K: Key, M: Message> FrameActor for Arc<House<K, M>> {
+/// What the supervisor of the shards holds of one of them.
+struct Frame<K, M> {
+    house: Arc<House<K, M>>,
+    shard: ActorRef<ShardMsg<K>>,
+}
+
+impl<K: Key, M: Message> FrameActor for Frame<K, M> {
     /// One shard is stopped only when all are, so all begin now: a family takes no longer than
     /// its slowest member.
     fn shut_down(&self) {
-        for floor in &self.floors {
+        for floor in &self.house.floors {
             let _ = floor.keeper.cast(ShardMsg::Stop); // who has ended needs no telling
         }
+        // One that is just starting has not sat down yet, and would never hear of it.
+        let _ = self.shard.cast(ShardMsg::Stop);
     }
 }
 
@@ -115,16 +128,9 @@ struct ShardState<K: Key, M: Message> {
     presence: Arc<Presence>,
     clock: Clock<Due<K>>,
     children: metrics::Gauge,
-    last_incarnation: u64,
     chance: Chance,
     /// Whether it is stopping, and has lost its patience.
     closing: Option<Closing>,
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Closing {
-    Asked,
-    Killed,
 }
 
 impl<K: Key, M: Message> Actor for Shard<K, M> {
@@ -146,7 +152,6 @@ impl<K: Key, M: Message> Actor for Shard<K, M> {
             presence,
             clock: Clock::new(),
             children,
-            last_incarnation: 0,
             chance: Chance(chance_seed),
             closing: None,
         })
@@ -182,9 +187,10 @@ impl<K: Key, M: Message> Actor for Shard<K, M> {
     async fn handle_supervisor_evt(
         &self,
         _: ActorRef<ShardMsg<K>>,
-        _: SupervisionEvent,
-        _: &mut Self::State,
+        event: SupervisionEvent,
+        state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        let_go(&state.house.spec.name, event);
         Ok(())
     }
 }
@@ -197,8 +203,6 @@ impl<K: Key, M: Message> ShardState<K, M> {
         rooms.is_open = true;
         let mut left = Vec::new();
         for (key, slot) in &rooms.slots {
-            // Numbers go on where the last shard stopped: no two incarnations share one.
-            self.last_incarnation = self.last_incarnation.max(slot.incarnation);
             match slot.life {
                 Life::Down { until, .. } => self.at(until, Due::Forget(key.clone())),
                 _ => left.push((key.clone(), slot.incarnation)),
@@ -209,21 +213,21 @@ impl<K: Key, M: Message> ShardState<K, M> {
             self.gone(key, incarnation, ExitCause::Killed);
         }
         if let Some(eighth) = self.eighth() {
-            self.at(Instant::now() + eighth, Due::Sweep);
+            self.at(from_now(eighth), Due::Sweep);
         }
     }
 
     /// Starts a member that is wanted and not there.
     fn start(&mut self, key: K) {
-        let mut rooms = self.house.floors[self.place].write();
+        let floor = &self.house.floors[self.place];
+        let mut rooms = floor.write();
         let Some(slot) = rooms.slots.get_mut(&key) else {
             return;
         };
         if slot.is_launched || !matches!(slot.life, Life::Coming(_)) {
             return; // started already, or not wanted any more
         }
-        self.last_incarnation += 1;
-        let incarnation = self.last_incarnation;
+        let incarnation = floor.next_incarnation();
         let host = MemberHost {
             house: Arc::clone(&self.house),
             shard: self.myself.clone(),
@@ -269,11 +273,11 @@ impl<K: Key, M: Message> ShardState<K, M> {
         };
         let (cause, done) = farewell(&mut slot.life, cause, spec);
         let sequel = match self.closing {
-            Some(_) => Sequel::Absent,
+            Some(_) => Sequel::Absent(Vec::new()),
             None => slot.gone(&cause, chance, spec),
         };
         let stays = match &sequel {
-            Sequel::Absent => false,
+            Sequel::Absent(_) => false,
             Sequel::GivenUp(_) => slot.life.is_down() && !spec.quarantine.is_zero(),
             Sequel::Rest | Sequel::Return { .. } => true,
         };
@@ -284,8 +288,8 @@ impl<K: Key, M: Message> ShardState<K, M> {
         };
         let is_empty = rooms.slots.is_empty();
         drop(rooms);
-        drop(forgotten); // outside the lock: messages may wait in it
-        self.follow(key, sequel, &cause);
+        let_go(&self.house.spec.name, forgotten); // outside the lock: messages may wait in it
+        self.follow(key, incarnation, sequel, &cause);
         for done in done {
             let _ = done.send(()); // whoever waited may have left
         }
@@ -294,14 +298,17 @@ impl<K: Key, M: Message> ShardState<K, M> {
         }
     }
 
-    fn follow(&mut self, key: K, sequel: Sequel<M>, cause: &ExitCause) {
+    fn follow(&mut self, key: K, incarnation: u64, sequel: Sequel<M>, cause: &ExitCause) {
         let house = Arc::clone(&self.house);
         let spec = &house.spec;
         if cause.is_abnormal() {
             log_crash(format_args!("{}[{key:?}]", spec.name), cause);
         }
         match sequel {
-            Sequel::Absent => self.leaves(),
+            Sequel::Absent(waiting) => {
+                let_go(&spec.name, waiting);
+                self.leaves();
+            }
             Sequel::GivenUp(waiting) => {
                 count::given_up(&spec.name);
                 let told = spec
@@ -311,15 +318,15 @@ impl<K: Key, M: Message> ShardState<K, M> {
                 if let Some(Err(report)) = told {
                     tracing::error!(family = %spec.name, %report, "the give-up hook panicked");
                 }
-                drop(waiting);
+                let_go(&spec.name, waiting);
                 self.leaves();
                 if !spec.quarantine.is_zero() {
-                    self.at(Instant::now() + spec.quarantine, Due::Forget(key));
+                    self.at(from_now(spec.quarantine), Due::Forget(key));
                 }
             }
             Sequel::Rest => {
                 self.leaves();
-                self.at(Instant::now() + spec.intensity.window, Due::Forget(key));
+                self.at(from_now(spec.intensity.window), Due::Forget(key));
             }
             Sequel::Return { pause, is_restart } => {
                 if is_restart {
@@ -328,7 +335,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
                 if pause.is_zero() {
                     self.start(key);
                 } else {
-                    self.at(Instant::now() + pause, Due::Return(key));
+                    self.at(from_now(pause), Due::Return(key, incarnation));
                 }
             }
         }
@@ -359,12 +366,8 @@ impl<K: Key, M: Message> ShardState<K, M> {
 
     /// A member has been asked to end: it has so much time for it.
     fn expect_end(&mut self, key: K, incarnation: u64) {
-        let limit = match self.house.spec.shutdown {
-            Shutdown::Kill => Some(KILL_GRACE),
-            shutdown => shutdown.limit(),
-        };
-        if let Some(limit) = limit {
-            self.at(Instant::now() + limit, Due::Left(key, incarnation));
+        if let Some(limit) = self.patience() {
+            self.at(from_now(limit), Due::Left(key, incarnation));
         }
     }
 
@@ -384,80 +387,12 @@ impl<K: Key, M: Message> ShardState<K, M> {
         match presence {
             None => {
                 count::shutdown_timed_out(&self.house.spec.name);
-                self.at(Instant::now() + KILL_GRACE, Due::Left(key, incarnation));
+                self.at(from_now(KILL_GRACE), Due::Left(key, incarnation));
             }
             Some(presence) => {
                 self.abandon(&key, presence);
                 self.gone(key, incarnation, ExitCause::ShutdownTimeout);
             }
-        }
-    }
-
-    fn abandon(&self, key: &K, presence: Weak<Presence>) {
-        let family = &self.house.spec.name;
-        tracing::error!(%family, ?key, "was killed and is still there: counted out");
-        if let Some(presence) = presence.upgrade() {
-            presence.abandon();
-        }
-    }
-
-    /// Stops everybody, all at once.
-    fn close(&mut self) {
-        if self.closing.is_some() {
-            return;
-        }
-        self.closing = Some(Closing::Asked);
-        let shutdown = self.house.spec.shutdown;
-        let mut rooms = self.house.floors[self.place].write();
-        rooms.is_open = false;
-        let absent = |slot: &Slot<M>| !slot.is_launched;
-        let (dropped, counted) = rooms.remove_if(absent);
-        for slot in rooms.slots.values_mut() {
-            if slot.leave() {
-                slot.shut_down(shutdown);
-            }
-        }
-        let is_empty = rooms.slots.is_empty();
-        drop(rooms);
-        drop(dropped); // outside the lock: messages may wait in it
-        self.house.count.fetch_sub(counted, Ordering::Relaxed);
-        self.count();
-        if is_empty {
-            self.myself.stop(None);
-        } else if let Some(limit) = shutdown.limit() {
-            self.at(Instant::now() + limit, Due::Closed);
-        }
-    }
-
-    /// Everybody was asked to end, and has had the time for it.
-    fn close_by_force(&mut self) {
-        let mut rooms = self.house.floors[self.place].write();
-        let mut late = Vec::new();
-        for (key, slot) in &mut rooms.slots {
-            late.extend(slot.lose_patience().map(|patience| (key.clone(), patience)));
-        }
-        drop(rooms);
-        let mut is_lost = false;
-        for (key, patience) in late {
-            match patience {
-                Patience::Killed => count::shutdown_timed_out(&self.house.spec.name),
-                Patience::Lost(presence) => {
-                    is_lost = true;
-                    self.abandon(&key, presence);
-                }
-            }
-        }
-        if is_lost && self.closing == Some(Closing::Killed) {
-            let mut rooms = self.house.floors[self.place].write();
-            let (dropped, counted) = rooms.remove_if(|_| true);
-            drop(rooms);
-            drop(dropped);
-            self.house.count.fetch_sub(counted, Ordering::Relaxed);
-            self.count();
-            self.myself.stop(None);
-        } else {
-            self.closing = Some(Closing::Killed);
-            self.at(Instant::now() + KILL_GRACE, Due::Closed);
         }
     }
 
@@ -469,11 +404,23 @@ impl<K: Key, M: Message> ShardState<K, M> {
                 Due::Closed => self.close_by_force(),
                 Due::Forget(key) => self.forget(&key),
                 Due::Left(key, incarnation) => self.overdue(key, incarnation),
-                Due::Return(key) => self.start(key),
+                Due::Return(key, incarnation) => self.returns(key, incarnation),
                 Due::Sweep => self.sweep(),
             }
         }
         self.clock.set(&self.myself, || ShardMsg::Tick);
+    }
+
+    /// A pause is over; perhaps that of an end which another one has followed meanwhile.
+    fn returns(&mut self, key: K, incarnation: u64) {
+        let is_present = {
+            let rooms = self.house.floors[self.place].read();
+            let slot = rooms.slots.get(&key);
+            slot.is_some_and(|slot| slot.incarnation == incarnation)
+        };
+        if is_present {
+            self.start(key);
+        }
     }
 
     fn forget(&mut self, key: &K) {
@@ -508,7 +455,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
             }
         }
         if let Some(eighth) = self.eighth() {
-            self.at(Instant::now() + eighth, Due::Sweep);
+            self.at(from_now(eighth), Due::Sweep);
         }
     }
 
@@ -542,28 +489,4 @@ impl<K: Key, M: Message> Drop for ShardState<K, M> {
     fn drop(&mut self) {
         self.house.floors[self.place].write().is_open = false;
     }
-}
-
-/// What is to be said of an end: its cause as we know it, and who waits for it.
-fn farewell<K, M>(
-    life: &mut Life<M>,
-    cause: ExitCause,
-    spec: &FamilySpec<K, M>,
-) -> (ExitCause, Vec<oneshot::Sender<()>>) {
-    let Life::Leaving {
-        asked: Some(asked),
-        timed_out,
-        waiting,
-        ..
-    } = life
-    else {
-        return (cause, Vec::new());
-    };
-    count::stopped(&spec.name, asked.elapsed());
-    let cause = match cause {
-        ExitCause::Killed if *timed_out => ExitCause::ShutdownTimeout,
-        ExitCause::Killed if spec.shutdown == Shutdown::Kill => ExitCause::Normal, // as asked
-        cause => cause,
-    };
-    (cause, std::mem::take(waiting))
 }

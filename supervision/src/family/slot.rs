@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
-use ractor::{ActorRef, ActorStatus, Message};
+use ractor::{ActorRef, Message};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    clock::from_now,
     refused::{Reason, Refused},
     spec::FamilySpec,
     waiting::Waiting,
@@ -49,6 +50,8 @@ pub(super) enum Life<M> {
         asked: Option<Instant>,
         timed_out: bool,
         next: Waiting<M>,
+        /// How many of the next, from the first on, were handed on by this incarnation.
+        handed: usize,
         waiting: Vec<oneshot::Sender<()>>,
     },
     /// It hears messages.
@@ -70,8 +73,8 @@ pub(super) enum Patience {
 
 /// What follows from an end.
 pub(super) enum Sequel<M> {
-    /// Nobody is there any more; nothing waits.
-    Absent,
+    /// Nobody is there any more; these waited for it, and it has no next incarnation.
+    Absent(Vec<M>),
     /// It crashed and is not started again; these waited for it.
     GivenUp(Vec<M>),
     /// It is started again after this pause; for what waits for it, or because it crashed.
@@ -136,6 +139,21 @@ impl<M: Message> Slot<M> {
         Ok(())
     }
 
+    /// Takes what a leaving member was sent before it was known to leave: it comes before what was
+    /// sent later.
+    pub(super) fn hand_on<K>(&mut self, message: M, spec: &FamilySpec<K, M>) -> Result<(), M> {
+        let Life::Leaving { next, handed, .. } = &mut self.life else {
+            return Err(message);
+        };
+        let next = next.as_mut();
+        if !spec.has_next() || next.len() >= spec.buffer_max {
+            return Err(message);
+        }
+        next.insert(*handed, message);
+        *handed += 1;
+        Ok(())
+    }
+
     /// It is up: hands over what waited, in order, before anybody can send straight to it.
     pub(super) fn up(&mut self, actor: ActorRef<M>) {
         let Life::Coming(waiting) = &mut self.life else {
@@ -178,13 +196,18 @@ impl<M: Message> Slot<M> {
     pub(super) fn shut_down(&self, shutdown: Shutdown) {
         let Some(actor) = &self.actor else { return };
         match shutdown {
-            Shutdown::Drain(_) if actor.get_status() == ActorStatus::Running => {
+            Shutdown::Drain(_) if self.has_begun() => {
                 let _ = actor.drain(); // who has ended needs no telling
             }
             Shutdown::Kill => actor.kill(),
             // A drain before it is linked would make its start fail.
             Shutdown::Drain(_) | Shutdown::Infinity | Shutdown::Stop(_) => actor.stop(None),
         }
+    }
+
+    fn has_begun(&self) -> bool {
+        let presence = self.presence.upgrade();
+        presence.is_some_and(|presence| presence.has_begun())
     }
 
     /// It was asked to end and is still there: kills it; the second time, counts it out.
@@ -226,10 +249,10 @@ impl<M: Message> Slot<M> {
         };
         let abnormal = cause.is_abnormal();
         if asked || !spec.restart.again(abnormal) {
-            return match (waiting.is_empty(), spec.restart) {
-                (_, Restart::Temporary) if abnormal && !asked => Sequel::GivenUp(waiting),
-                (true, _) | (_, Restart::Temporary) => Sequel::Absent,
-                (false, _) => self.comes(waiting, Duration::ZERO, false),
+            return match spec.restart {
+                Restart::Temporary if abnormal && !asked => Sequel::GivenUp(waiting),
+                _ if waiting.is_empty() || !spec.has_next() => Sequel::Absent(waiting),
+                _ => self.comes(waiting, Duration::ZERO, false),
             };
         }
         let past = self.past.get_or_insert_with(|| {
@@ -247,7 +270,7 @@ impl<M: Message> Slot<M> {
         if spec.revive == super::spec::Revive::OnMessage && waiting.is_empty() {
             self.life = Life::Down {
                 refused: false,
-                until: Instant::now() + spec.intensity.window,
+                until: from_now(spec.intensity.window),
             };
             return Sequel::Rest;
         }
@@ -262,7 +285,7 @@ impl<M: Message> Slot<M> {
     fn give_up<K>(&mut self, waiting: Vec<M>, spec: &FamilySpec<K, M>) -> Sequel<M> {
         self.life = Life::Down {
             refused: true,
-            until: Instant::now() + spec.quarantine,
+            until: from_now(spec.quarantine),
         };
         Sequel::GivenUp(waiting)
     }
@@ -271,6 +294,10 @@ impl<M: Message> Slot<M> {
 impl<M> Life<M> {
     pub(super) fn is_down(&self) -> bool {
         matches!(self, Self::Down { .. })
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self, Self::Leaving { .. })
     }
 
     /// Whether it was given up and its quarantine is not over.
@@ -283,6 +310,7 @@ impl<M> Life<M> {
             asked,
             timed_out: false,
             next: Waiting::new(next),
+            handed: 0,
             waiting: Vec::new(),
         }
     }

@@ -22,7 +22,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -34,11 +33,11 @@ use crate::{
     alarm::{Alarm, alarm},
     cause::ExitCause,
     core::{Command, Core, Event, Finish, Rule},
+    crash::{is_crash, let_go, log_crash},
     metrics as count,
     name::Name,
     presence::{Host, Presence},
     pulse::Pulse,
-    ration::Ration,
     spec::{AutoShutdown, ChildSpec, Intensity, Shutdown, Strategy},
     start::{Berth, Child},
     tree::Node,
@@ -104,7 +103,6 @@ struct Live {
     child: Option<Child>,
     presence: Weak<Presence>,
     pulse: Option<Arc<Pulse>>,
-    is_up: bool,
     asked_to_stop: Option<Instant>,
     timed_out: bool,
 }
@@ -157,9 +155,10 @@ impl Actor for SupervisorActor {
     async fn handle_supervisor_evt(
         &self,
         _: ActorRef<SupervisorMsg>,
-        _: SupervisionEvent,
-        _: &mut SupervisorState,
+        event: SupervisionEvent,
+        state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
+        let_go(&state.path, event);
         Ok(())
     }
 }
@@ -266,7 +265,6 @@ impl SupervisorState {
             incarnation,
             presence: Arc::downgrade(&presence),
             pulse,
-            is_up: false,
             asked_to_stop: None,
             timed_out: false,
             child: match started {
@@ -286,10 +284,12 @@ impl SupervisorState {
         live.asked_to_stop = Some(Instant::now());
         place.node.stopping();
         let Some(child) = &live.child else { return };
+        let presence = live.presence.upgrade();
+        let has_begun = presence.is_some_and(|presence| presence.has_begun());
         match (&child.frame, spec.shutdown) {
             (Some(frame), _) => frame.shut_down(),
             // A drain before it is linked would make its start fail: it has nothing to drain yet.
-            (None, Shutdown::Drain(_)) if live.is_up => {
+            (None, Shutdown::Drain(_)) if has_begun => {
                 let _ = child.cell.drain(); // who has ended needs no telling
             }
             (None, _) => child.cell.stop(None),
@@ -349,16 +349,13 @@ impl SupervisorState {
     }
 
     fn up(&mut self, child: usize, incarnation: u64) -> Result<(), ActorProcessingErr> {
-        let place = &mut self.places[child];
-        if let Some(live) = place
+        let place = &self.places[child];
+        let is_news = place
             .live
-            .as_mut()
-            .filter(|live| live.incarnation == incarnation)
-        {
-            live.is_up = true;
-            if live.asked_to_stop.is_none() {
-                place.node.up();
-            }
+            .as_ref()
+            .is_some_and(|live| live.incarnation == incarnation && live.asked_to_stop.is_none());
+        if is_news {
+            place.node.up();
         }
         self.decide(Event::Up { child, incarnation })
     }
@@ -375,12 +372,12 @@ impl SupervisorState {
         };
         if let Some(asked) = live.asked_to_stop {
             count::stopped(&spec.name, asked.elapsed());
-            cause = match (cause, spec.shutdown) {
-                (ExitCause::Killed, _) if live.timed_out => ExitCause::ShutdownTimeout,
+            cause = match (cause.when_asked(live.timed_out), spec.shutdown) {
                 (ExitCause::Normal, Shutdown::Drain(_)) => ExitCause::Drained,
                 (cause, _) => cause,
             };
-        } else if cause.is_abnormal() {
+        }
+        if is_crash(&cause, live.asked_to_stop.is_some()) {
             log_crash(&place.path, &cause);
         }
         place.node.down(&cause);
@@ -441,18 +438,6 @@ impl SupervisorState {
     }
 }
 
-/// One line per crash, as long as there are not too many of them.
-pub(crate) fn log_crash(who: impl fmt::Display, cause: &ExitCause) {
-    static LINES: Ration = Ration::per_second(CRASH_LINES_PER_SECOND);
-    if !LINES.take() {
-        return;
-    }
-    match cause.panic().and_then(|report| report.backtrace.as_ref()) {
-        Some(backtrace) => tracing::error!(child = %who, %cause, %backtrace, "crashed"),
-        None => tracing::error!(child = %who, %cause, "crashed"),
-    }
-}
-
 struct ChildHost {
     supervisor: ActorRef<SupervisorMsg>,
     child: usize,
@@ -479,9 +464,6 @@ impl Host for ChildHost {
         });
     }
 }
-
-/// What an operator can read.
-const CRASH_LINES_PER_SECOND: u32 = 20;
 
 /// However small the limits, the supervisor has other things to do.
 const FEEL_EACH_MIN: Duration = Duration::from_millis(10);

@@ -1,6 +1,8 @@
 //! An actor that does as it is told, and a place where it writes down what happened to it.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod theatre;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
