@@ -66,6 +66,7 @@ pub struct RouterState {
 #[derive(Debug, Default)]
 struct Look {
     local_after: Option<MessageId>,
+    local_done: bool,
     domains_after: Option<Domain>,
     domains_done: bool,
 }
@@ -171,26 +172,29 @@ impl RouterState {
 
     /// Looks at one page of what is open; says whether there is more to look at now.
     ///
-    /// Local mail is told again message by message; a domain's queue is only woken, because it
-    /// reads its own part of the spool.
+    /// Local mail is told again message by message; a domain's queue is only told to look, because
+    /// it reads its own part of the spool.
     fn look(&mut self) -> Result<bool, StoreError> {
-        let page = self.args.spool.open_local(self.look.local_after, PAGE)?;
-        self.look.local_after = page.last().copied();
-        for id in &page {
-            self.found += 1;
-            FOUND.count(&[]);
-            self.route(*id);
+        if !self.look.local_done {
+            let page = self.args.spool.open_local(self.look.local_after, PAGE)?;
+            self.look.local_done = page.len() < PAGE;
+            self.look.local_after = page.last().copied();
+            for id in &page {
+                self.found += 1;
+                FOUND.count(&[]);
+                self.route(*id);
+            }
         }
         if !self.look.domains_done {
             let after = self.look.domains_after.as_ref();
             let domains = self.args.spool.domains(after, PAGE)?;
             for (domain, _) in &domains {
-                drop(self.args.queues.cast(domain, QueueMsg::Wake));
+                drop(self.args.queues.cast(domain, QueueMsg::Look));
             }
             self.look.domains_done = domains.len() < PAGE;
             self.look.domains_after = domains.into_iter().next_back().map(|(domain, _)| domain);
         }
-        if page.len() < PAGE && self.look.domains_done {
+        if self.look.local_done && self.look.domains_done {
             self.look = Look::default();
             return Ok(false);
         }
