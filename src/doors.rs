@@ -1,10 +1,8 @@
 //! The doors for mail: a listener and the family of its sessions, for each `[[listener]]`.
 
-use std::{
-    net::{IpAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+mod bound;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use actors::{
     contract::{ListenerMsg, SessionMsg},
@@ -20,13 +18,11 @@ use bytes::Bytes;
 use policy::admit;
 use smtp::Mechanism;
 use supervision::{Budget, ChildSpec, Family, FamilySpec, Gate, Intensity, KeyedGate, Seat, actor};
-use world::{
-    connection::{Connection, Event, Options, Socket},
-    listen::{DoorError, bind},
-};
+use world::connection::{Connection, Event, Options, Socket};
 
+pub(crate) use self::bound::{Bound, bind_all, bind_free};
 use crate::{
-    config::{self, Config, Protocol},
+    config::{Config, Protocol},
     daemon::Parts,
     tree::Seats,
 };
@@ -36,13 +32,6 @@ pub(crate) struct Door {
     listener: ListenerArgs,
     name: String,
     sessions: Box<dyn Sessions>,
-}
-
-/// A bound socket and what is spoken there.
-#[derive(Clone, Debug)]
-pub struct Bound {
-    pub(crate) listener: config::Listener,
-    pub(crate) socket: Arc<TcpListener>,
 }
 
 /// A session family, whatever its sessions keep in their connections.
@@ -60,23 +49,6 @@ impl<C: Send + 'static> Sessions for Family<Connection<C>, SessionMsg> {
         self.broadcast(|_| SessionMsg::Closing);
         self.len()
     }
-}
-
-/// Binds every listener of the configuration: a port that is taken must be known before anything
-/// is started.
-///
-/// # Errors
-/// [`DoorError`], with the address and what would be right.
-pub(crate) fn bind_all(config: &Config) -> Result<Vec<Bound>, DoorError> {
-    let listeners = config.listener.iter();
-    let bound = listeners.map(|listener| {
-        let socket = Arc::new(bind(listener.address, BACKLOG)?);
-        Ok(Bound {
-            listener: *listener,
-            socket,
-        })
-    });
-    bound.collect()
 }
 
 /// The sockets for machines that watch: health and metrics.
@@ -123,14 +95,6 @@ impl Door {
             self.name.clone(),
             actor(|| Listener, move || args.clone(), &seat),
         )
-    }
-}
-
-impl Bound {
-    /// What the door is called in the tree: `smtp 127.0.0.1:2025`.
-    pub(crate) fn name(&self) -> String {
-        let config::Listener { address, protocol } = self.listener;
-        format!("{} {address}", protocol.name())
     }
 }
 
@@ -359,9 +323,6 @@ fn begin<C: Send + 'static>(
         }
     })
 }
-
-/// Connections that wait in the kernel.
-const BACKLOG: u16 = 4096;
 
 /// A session that crashes a fourth time will crash a fifth time.
 const RESUMED_MAX: u32 = 3;

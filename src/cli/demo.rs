@@ -29,10 +29,10 @@ pub(super) struct Demo {
     /// How many accounts there are: user0, user1, …
     #[arg(long, value_name = "N", default_value_t = 10)]
     accounts: u32,
-    /// A listener's port is this plus its standard port.
-    #[arg(long, value_name = "P", default_value_t = 2000,
+    /// A listener's port is this plus its standard port [default: 2000, without what is taken]
+    #[arg(long, value_name = "P",
           value_parser = clap::value_parser!(u16).range(1..=i64::from(PORT_BASE_MAX)))]
-    port_base: u16,
+    port_base: Option<u16>,
     /// Clients that may send to other systems without logging in; may be given more than once.
     #[arg(long, value_name = "CIDR")]
     trust: Vec<Network>,
@@ -46,8 +46,8 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let accounts = self.accounts;
-        daemon::run(daemon::Plan::demo(self.config(), accounts))?;
+        let (accounts, yields_ports) = (self.accounts, self.port_base.is_none());
+        daemon::run(daemon::Plan::demo(self.config(), accounts, yields_ports))?;
         Ok(())
     }
 
@@ -56,9 +56,10 @@ impl Demo {
             Network::around(Ipv4Addr::LOCALHOST.into(), 8),
             Network::around(IpAddr::from(std::net::Ipv6Addr::LOCALHOST), 128),
         ];
+        let port_base = self.port_base.unwrap_or(PORT_BASE);
         let listener = |protocol: Protocol| Listener {
             protocol,
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port_base + protocol.port())),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port_base + protocol.port())),
         };
         let domain: mail::Domain = daemon::DEMO_DOMAIN
             .parse()
@@ -112,6 +113,9 @@ pub(super) fn default_folder() -> PathBuf {
             |base| base.join("heronry/demo"),
         )
 }
+
+/// Where a demo's ports begin if nobody says otherwise.
+const PORT_BASE: u16 = 2000;
 
 /// The highest standard port is 995.
 const PORT_BASE_MAX: u16 = u16::MAX - 995;

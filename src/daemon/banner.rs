@@ -3,16 +3,13 @@
 use std::{fmt::Write, net::SocketAddr};
 
 use super::plan::{DEMO_DOMAIN, DEMO_PASSWORD, Demo};
-use crate::config::{Config, Protocol};
+use crate::config::{Config, Listener, Protocol};
 
-/// The text. It is also what a reader of the README sees first.
-pub(super) fn banner(config: &Config, demo: Demo) -> String {
+/// The text, with the doors that are `open`. It is also what a reader of the README sees first.
+pub(super) fn banner(config: &Config, demo: Demo, open: &[Listener]) -> String {
     let at = |protocol: Protocol| {
-        config
-            .listener
-            .iter()
-            .find(|door| door.protocol == protocol)
-            .map(|door| door.address)
+        let door = open.iter().find(|door| door.protocol == protocol);
+        door.map(|door| door.address)
     };
     let mut text = format!(
         "Heronry {} is up. Ctrl-C ends it.\n\n",
@@ -28,6 +25,13 @@ pub(super) fn banner(config: &Config, demo: Demo) -> String {
             let _ = writeln!(text, "  {:<12}{address}{tls}", protocol.name());
         }
     }
+    for closed in config.listener.iter().filter(|door| !open.contains(door)) {
+        let (name, address) = (closed.protocol.name(), closed.address);
+        let _ = writeln!(
+            text,
+            "  {name:<12}left out: another process has {address}; --port-base chooses other ports"
+        );
+    }
     let _ = writeln!(text, "\n  data        {}", config.data.display());
     let _ = match demo.accounts {
         0 => writeln!(text, "  accounts    none yet: heronry account add"),
@@ -42,11 +46,13 @@ pub(super) fn banner(config: &Config, demo: Demo) -> String {
         ),
     };
     let _ = writeln!(text, "  elsewhere   {}\n", elsewhere(config));
-    if let (Some(smtp), Some(imap), Some(http)) =
-        (at(Protocol::Smtp), at(Protocol::Imap), at(Protocol::Http))
+    if let (Some(smtp), Some(imap)) = (at(Protocol::Smtp), at(Protocol::Imap))
         && demo.accounts > 0
     {
-        text.push_str(&lines(smtp, imap, http, at(Protocol::Imaps)));
+        text.push_str(&lines(smtp, imap, at(Protocol::Imaps)));
+    }
+    if let Some(http) = at(Protocol::Http) {
+        let _ = writeln!(text, "Watch it:\n\n  curl http://{http}/metrics");
     }
     text
 }
@@ -68,12 +74,7 @@ fn elsewhere(config: &Config) -> String {
     }
 }
 
-fn lines(
-    smtp: SocketAddr,
-    imap: SocketAddr,
-    http: SocketAddr,
-    imaps: Option<SocketAddr>,
-) -> String {
+fn lines(smtp: SocketAddr, imap: SocketAddr, imaps: Option<SocketAddr>) -> String {
     let user = format!("user0@{DEMO_DOMAIN}");
     let (ip, port) = (smtp.ip(), smtp.port());
     let mut text = format!(
@@ -89,7 +90,7 @@ fn lines(
         let _ = writeln!(text, "    b select inbox");
         let _ = writeln!(text, "    c fetch * body[]");
     }
-    let _ = writeln!(text, "\nWatch it:\n\n  curl http://{http}/metrics");
+    text.push('\n');
     text
 }
 
@@ -98,7 +99,6 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::config::Listener;
 
     #[test]
     fn every_address_is_named_and_the_lines_use_them() {
@@ -111,7 +111,11 @@ mod tests {
             ..Config::default()
         };
         config.delivery.dns = false;
-        let text = banner(&config, Demo { accounts: 10 });
+        let demo = Demo {
+            accounts: 10,
+            yields_ports: true,
+        };
+        let text = banner(&config, demo, &listener);
         for door in listener {
             assert!(
                 text.contains(&door.address.to_string()),
@@ -123,5 +127,10 @@ mod tests {
         assert!(text.contains("imap://127.0.0.1:2143/INBOX"));
         assert!(text.contains("user9@example.test"));
         assert!(text.contains("waits in its queue"));
+        assert!(!text.contains("left out"));
+        let text = banner(&config, demo, &listener[1..]);
+        let missing = listener[0].protocol.name();
+        let named = format!("  {missing:<12}left out: another process has ");
+        assert!(text.contains(&named), "{text}");
     }
 }

@@ -16,15 +16,21 @@ pub struct Plan {
 pub(super) struct Demo {
     /// How many accounts there are.
     pub(super) accounts: u32,
+    /// Whether it does without doors whose ports are taken.
+    pub(super) yields_ports: bool,
 }
 
 impl Plan {
-    /// The demo, with `accounts` accounts.
+    /// The demo, with `accounts` accounts. If it `yields_ports`, which nobody has chosen then, it
+    /// does without a door whose port is taken.
     #[must_use]
-    pub fn demo(config: Config, accounts: u32) -> Self {
+    pub fn demo(config: Config, accounts: u32, yields_ports: bool) -> Self {
         Self {
             config,
-            demo: Some(Demo { accounts }),
+            demo: Some(Demo {
+                accounts,
+                yields_ports,
+            }),
         }
     }
 

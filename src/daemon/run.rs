@@ -58,7 +58,7 @@ async fn serve(plan: &Plan, parts: Parts, signals: &mut Signals) -> Result<(), S
         signal = signals.next() => return stopped_early(signal),
     };
     parts.view.show(house.root.clone());
-    announce(plan);
+    announce(plan, &parts.sockets);
     let ended = tokio::select! {
         cause = house.root.ended() => Some(cause),
         signal = signals.next() => {
@@ -105,7 +105,10 @@ async fn parts(plan: &Plan) -> Result<(Parts, Arc<DiskStore>), StartError> {
     let ground = Ground {
         dns: Arc::new(Hickory::new(&config.dns.servers)?),
         recorder: Recorder::install(&tree::metrics())?,
-        sockets: Arc::new(doors::bind_all(config)?),
+        sockets: Arc::new(match plan.demo {
+            Some(demo) if demo.yields_ports => doors::bind_free(config)?,
+            _ => doors::bind_all(config)?,
+        }),
         clock: clock.clone(),
     };
     let store = Arc::new(open_store(config, &clock).await?);
@@ -239,13 +242,14 @@ fn raise_file_limit() {
     }
 }
 
-fn announce(plan: &Plan) {
+fn announce(plan: &Plan, sockets: &[Bound]) {
     let Some(demo) = plan.demo else {
-        let doors = plan.config.listener.len();
+        let doors = sockets.len();
         tracing::info!(hostname = %plan.config.hostname, doors, "up");
         return;
     };
-    let text = banner(&plan.config, demo);
+    let open: Vec<_> = sockets.iter().map(|bound| bound.listener).collect();
+    let text = banner(&plan.config, demo, &open);
     // Nobody may be reading: that is no reason to go down again.
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
