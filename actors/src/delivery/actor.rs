@@ -29,7 +29,7 @@ use mail::{Domain, Enhanced, MessageId, Outcome, Reply};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smtp::{
     Family as Dialogue,
-    client::{Client, Report, Step, Tls},
+    client::{Client, Report, Settled, Stage, Step, Tls},
 };
 use store::port::Spool;
 use supervision::{Family, Seat};
@@ -40,10 +40,10 @@ use world::{
 };
 
 use super::{
-    cargo::{Cargo, said_by},
+    cargo::{Cargo, is_tired, said_by},
     config::{Config, StaticRoute},
     metrics::{CONNECTIONS, MESSAGES, REUSED},
-    way::{Guide, Stop, Way},
+    way::{Guide, Stop, Way, blame},
 };
 use crate::contract::{Attempt, DeliveryMsg, DeliveryReport, QueueMsg, ResolverMsg};
 
@@ -92,7 +92,11 @@ pub struct DeliveryState {
 
 /// A connection that stands.
 struct Line {
+    /// Messages that it has carried.
+    carried: u64,
     client: Client,
+    /// Whether what it carried last goes on to another host.
+    is_left: bool,
     outbound: Outbound,
     received: BytesMut,
     stop: Stop,
@@ -184,8 +188,9 @@ impl DeliveryState {
                 self.cargo = Some(cargo);
                 return true;
             }
-            // Closed in the meantime: the queue forgets it.
-            Ok(None) => Outcome::Deliver(Reply::new(250, Enhanced(2, 0, 0), "closed already")),
+            // Closed in the meantime, or failed and not yet told: the store changes neither by
+            // this, and the queue forgets it.
+            Ok(None) => Outcome::Fail(Reply::new(550, Enhanced(5, 0, 0), "not open any more")),
             Err(error) => {
                 tracing::error!(%id, %error, "cannot read a message that is to be sent");
                 Outcome::Defer(error.reply())
@@ -236,7 +241,9 @@ impl DeliveryState {
                 }
                 let client = Client::new(config);
                 let line = Line {
+                    carried: 0,
                     client,
+                    is_left: false,
                     outbound,
                     received: BytesMut::new(),
                     stop,
@@ -247,7 +254,8 @@ impl DeliveryState {
                 CONNECTIONS.count(&["failed"]);
                 let text = format!("cannot connect to {}: {error}", stop.name());
                 // RFC 3463 §3.5: no answer from host
-                self.last = Some(Outcome::Defer(Reply::new(451, Enhanced(4, 4, 1), text)));
+                let why = Outcome::Defer(Reply::new(451, Enhanced(4, 4, 1), text));
+                blame(&mut self.last, why);
                 Next::Step
             }
         }
@@ -259,19 +267,19 @@ impl DeliveryState {
             match line.client.step() {
                 Step::Body => self.body(&mut line),
                 Step::Close(why) => {
-                    let name = line.stop.name();
                     line.outbound.close(CLOSE_LIMIT).await;
-                    return self.closed(why.map(|settled| said_by(settled, &name)));
+                    return self.closed(line.stop, why);
                 }
                 Step::Read => {
                     self.line = Some(line);
                     return Next::Step;
                 }
                 Step::Ready => self.ready(&mut line).await,
-                Step::Report(report) => self.settled(&line, report),
+                Step::Report(report) => self.settled(&mut line, report),
                 Step::Send(octets) => {
                     let limit = line.client.stage().time_limit();
                     if let Err(error) = line.outbound.write(&octets, limit).await {
+                        hear_last_words(&mut line).await;
                         line.client.lost(lost(&error));
                     }
                 }
@@ -288,6 +296,9 @@ impl DeliveryState {
     /// Begins with what it carries, or asks for more, or takes leave.
     async fn ready(&mut self, line: &mut Line) {
         self.reached = true;
+        if line.is_left {
+            return line.client.quit();
+        }
         while self.cargo.is_none() {
             let Some((id, recipients)) = self.more().await else {
                 return line.client.quit();
@@ -330,8 +341,8 @@ impl DeliveryState {
         }
     }
 
-    fn settled(&mut self, line: &Line, report: Report) {
-        let Some(cargo) = self.cargo.take() else {
+    fn settled(&mut self, line: &mut Line, report: Report) {
+        let Some(mut cargo) = self.cargo.take() else {
             return;
         };
         self.carried += 1;
@@ -340,17 +351,37 @@ impl DeliveryState {
         } else {
             "no"
         }]);
-        let outcomes = cargo.outcomes(report.recipients, &line.stop.name());
-        self.settle(cargo.id, outcomes);
+        let (name, settled) = (line.stop.name(), report.recipients);
+        let outcomes = if line.carried > 0 && settled.iter().any(is_tired) {
+            self.way.again(line.stop.clone()); // a new connection is another matter
+            cargo.hear_tired(settled, &name)
+        } else {
+            cargo.hear(settled, &name, self.way.goes_on())
+        };
+        line.carried += 1;
+        if !outcomes.is_empty() {
+            self.settle(cargo.id, outcomes);
+        }
+        if !cargo.is_done() {
+            line.is_left = true;
+            self.cargo = Some(cargo);
+        }
     }
 
-    /// The connection is closed. What it had not begun to carry goes to the next host.
-    fn closed(&mut self, why: Option<Outcome>) -> Next {
+    /// The connection is closed. What it had not carried goes to the next host.
+    fn closed(&mut self, stop: Stop, why: Option<Settled>) -> Next {
         let Some(cargo) = &mut self.cargo else {
             return Next::End;
         };
         cargo.rewind();
-        self.last = why.or(self.last.take());
+        match why {
+            // RFC 7435 §3: it offers what it cannot do.
+            Some(settled) if settled.stage == Stage::StartTls && !stop.in_the_clear => {
+                self.way.again_in_the_clear(stop);
+            }
+            Some(settled) => blame(&mut self.last, said_by(settled, &stop.name())),
+            None => {}
+        }
         Next::Step
     }
 
@@ -424,6 +455,14 @@ impl Stop {
     }
 }
 
+/// A peer that closes in the middle has mostly said why: that counts, and not the broken pipe.
+async fn hear_last_words(line: &mut Line) {
+    let read = line.outbound.read(&mut line.received, LAST_WORDS_LIMIT);
+    if read.await.is_ok() {
+        line.client.feed(line.received.split().freeze());
+    }
+}
+
 /// RFC 3463 §3.5: bad connection.
 fn lost(error: &OutboundError) -> Reply {
     Reply::new(
@@ -435,6 +474,9 @@ fn lost(error: &OutboundError) -> Reply {
 
 /// How long to wait for a peer's own goodbye.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a peer said before it closed has arrived before its end.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
 
 /// A queue answers within microseconds, unless its store is slow.
 const QUEUE_ANSWER: Duration = Duration::from_secs(10);

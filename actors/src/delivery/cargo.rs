@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use mail::{MessageId, Outcome, Reply};
-use smtp::{Mail, OriginalRecipient, Rcpt, client::Settled};
+use smtp::{
+    Mail, OriginalRecipient, Rcpt,
+    client::{Settled, Stage},
+};
 use store::{
     StoreError,
     port::{Body, Spool, State},
@@ -18,6 +21,10 @@ pub(super) struct Cargo {
     pub(super) mail: Mail,
     /// What each `RCPT` says.
     pub(super) rcpts: Vec<Rcpt>,
+    /// How each of them was deferred by an earlier host, if one was.
+    deferred: Vec<Option<Outcome>>,
+    /// Hosts that have heard of it.
+    hosts: u32,
     body: Body,
     begin: u64,
     at: u64,
@@ -62,6 +69,8 @@ impl Cargo {
         Ok(Some(Self {
             id,
             rcpts: recipients.iter().map(rcpt).collect(),
+            deferred: vec![None; recipients.len()],
+            hosts: 0,
             recipients,
             mail: Mail {
                 from: envelope.from.clone(),
@@ -89,19 +98,84 @@ impl Cargo {
         Ok(piece)
     }
 
-    /// What the end of a transaction means for each recipient.
-    pub(super) fn outcomes(&self, settled: Vec<Settled>, host: &str) -> Vec<(u32, Outcome)> {
-        let outcomes = settled.into_iter().map(|settled| said_by(settled, host));
-        self.recipients.iter().copied().zip(outcomes).collect()
+    /// Takes what a host said to each recipient; yields what is decided by it.
+    ///
+    /// Whoever is deferred is kept for another host, if `another` can be asked (RFC 5321 §5.1),
+    /// unless the message was sent whole: there a lost reply may have been a yes. A host that
+    /// says no for ever does not outweigh a better one that has said "later".
+    pub(super) fn hear(
+        &mut self,
+        settled: Vec<Settled>,
+        host: &str,
+        another: bool,
+    ) -> Vec<(u32, Outcome)> {
+        self.hosts += 1;
+        let another = another && self.hosts < HOSTS_MAX;
+        let mut decided = Vec::with_capacity(settled.len());
+        let mut kept = Vec::new();
+        for (place, settled) in settled.into_iter().enumerate() {
+            let Some(&number) = self.recipients.get(place) else {
+                break;
+            };
+            let stage = settled.stage;
+            let outcome = match (said_by(settled, host), self.deferred[place].take()) {
+                (Outcome::Deliver(reply), _) => Outcome::Deliver(reply),
+                (_, Some(earlier)) => earlier,
+                (outcome, None) => outcome,
+            };
+            if another && stage != Stage::End && matches!(outcome, Outcome::Defer(_)) {
+                self.deferred[place] = Some(outcome);
+                kept.push(place);
+            } else {
+                decided.push((number, outcome));
+            }
+        }
+        self.keep(&kept);
+        decided
     }
 
-    /// The same end for every recipient.
+    /// Keeps those whom a host did not even hear of, because it was tired of the connection;
+    /// yields what is decided of the others.
+    pub(super) fn hear_tired(&mut self, settled: Vec<Settled>, host: &str) -> Vec<(u32, Outcome)> {
+        let mut decided = Vec::new();
+        let mut kept = Vec::new();
+        for (place, settled) in settled.into_iter().enumerate() {
+            let Some(&number) = self.recipients.get(place) else {
+                break;
+            };
+            if is_tired(&settled) {
+                kept.push(place);
+            } else {
+                decided.push((number, said_by(settled, host)));
+            }
+        }
+        self.keep(&kept);
+        decided
+    }
+
+    /// Whether nobody is left to carry it to.
+    pub(super) const fn is_done(&self) -> bool {
+        self.recipients.is_empty()
+    }
+
+    /// The end for whoever is left: what a host has said, else this.
     pub(super) fn all(&self, outcome: &Outcome) -> Vec<(u32, Outcome)> {
-        self.recipients
-            .iter()
-            .map(|&number| (number, outcome.clone()))
+        let left = self.recipients.iter().zip(&self.deferred);
+        left.map(|(&number, earlier)| (number, earlier.as_ref().unwrap_or(outcome).clone()))
             .collect()
     }
+
+    fn keep(&mut self, places: &[usize]) {
+        self.recipients = places.iter().map(|&at| self.recipients[at]).collect();
+        self.rcpts = places.iter().map(|&at| self.rcpts[at].clone()).collect();
+        self.deferred = places.iter().map(|&at| self.deferred[at].clone()).collect();
+    }
+}
+
+/// Whether the host did not take the first command of a transaction, for now: on a connection that
+/// has carried something, it had enough of it.
+pub(super) fn is_tired(settled: &Settled) -> bool {
+    settled.stage == Stage::Mail && matches!(settled.outcome, Outcome::Defer(_))
 }
 
 /// The outcome with the host that decided it, and the command that it answered: an operator and
@@ -131,6 +205,9 @@ fn behind_return_path(body: &Body) -> Result<u64, StoreError> {
 
 /// The field's name, and the longest path (RFC 5321 §4.5.3.1.3) with its quotes.
 const RETURN_PATH_OCTETS_MAX: usize = 512;
+
+/// How many hosts are asked to take a message in one attempt: "later" may be meant for all.
+const HOSTS_MAX: u32 = 3;
 
 /// How much of a message is read at a time.
 const PIECE_OCTETS: usize = 64 * 1024;

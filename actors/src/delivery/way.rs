@@ -15,6 +15,8 @@ use crate::contract::{Addresses, Resolved, ResolverMsg};
 pub(super) struct Way {
     hosts: VecDeque<Hop>,
     addresses: VecDeque<Stop>,
+    /// Addresses that have been tried.
+    tried: usize,
 }
 
 /// An address to connect to.
@@ -57,7 +59,7 @@ impl Guide {
         };
         Ok(Way {
             hosts,
-            addresses: VecDeque::new(),
+            ..Way::default()
         })
     }
 
@@ -65,7 +67,11 @@ impl Guide {
     /// over; `last` then says why.
     pub(super) async fn next(&self, way: &mut Way, last: &mut Option<Outcome>) -> Option<Stop> {
         loop {
+            if way.tried >= STOPS_MAX {
+                return None;
+            }
             if let Some(stop) = way.addresses.pop_front() {
+                way.tried += 1;
                 return Some(stop);
             }
             let hop = way.hosts.pop_front()?;
@@ -75,7 +81,8 @@ impl Guide {
                 in_the_clear: false,
             };
             if let Some(ip) = hop.host.literal() {
-                return Some(stop(ip));
+                way.addresses.push_back(stop(ip));
+                continue;
             }
             match self
                 .ask(|port| ResolverMsg::Addresses(hop.host.clone(), port))
@@ -85,7 +92,10 @@ impl Guide {
                     way.addresses = mx::addresses(&v6, &v4).into_iter().map(stop).collect();
                 }
                 Err(outcome) => {
-                    *last = Some(outcome.map_or_else(busy, |why| why.outcome(&hop.host)));
+                    blame(
+                        last,
+                        outcome.map_or_else(busy, |why| why.outcome(&hop.host)),
+                    );
                 }
             }
         }
@@ -116,12 +126,31 @@ impl Guide {
 }
 
 impl Way {
+    /// Tries an address again before all others.
+    pub(super) fn again(&mut self, stop: Stop) {
+        self.tried = self.tried.saturating_sub(1);
+        self.addresses.push_front(stop);
+    }
+
     /// Tries an address again before all others, in the clear.
     pub(super) fn again_in_the_clear(&mut self, stop: Stop) {
-        self.addresses.push_front(Stop {
+        self.again(Stop {
             in_the_clear: true,
             ..stop
         });
+    }
+
+    /// Whether there is another host or address to try.
+    pub(super) fn goes_on(&self) -> bool {
+        self.tried < STOPS_MAX && !(self.addresses.is_empty() && self.hosts.is_empty())
+    }
+}
+
+/// Notes why a host was of no use. One that may be well tomorrow counts for more than one that
+/// will never be: as long as there is one, nothing is bounced.
+pub(super) fn blame(last: &mut Option<Outcome>, why: Outcome) {
+    if !matches!((&*last, &why), (Some(Outcome::Defer(_)), Outcome::Fail(_))) {
+        *last = Some(why);
     }
 }
 
@@ -132,3 +161,7 @@ fn busy() -> Outcome {
         "the resolver is restarting",
     ))
 }
+
+/// Addresses that are tried in one attempt: a domain with hundreds of dead ones must not keep a
+/// delivery for hours (RFC 5321 §5.1 asks for two at least).
+const STOPS_MAX: usize = 12;

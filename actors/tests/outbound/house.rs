@@ -1,0 +1,151 @@
+//! A house that only sends: a spool in memory, a DNS that is a table, a network without wires.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use heronry_actors::{
+    contract::{DeliveryMsg, QueueMsg},
+    delivery::{self, Delivery, DeliveryArgs},
+    queue::{self, Queue, QueueArgs},
+    resolver::{self, Resolver, ResolverArgs},
+};
+use mail::{Address, Domain, Envelope, MessageId, Recipient, Target, Time};
+use store::{
+    MemoryStore,
+    port::{Leases, NewMail, Shard, Spool, State},
+};
+use supervision::{Family, FamilySpec, Root, Seat, Strategy, Supervisor, actor};
+use tokio::sync::mpsc::UnboundedReceiver;
+use world::{Random, SeededRandom, Switchboard, VirtualClock, dns::TableDns, tls::ClientTls};
+
+use super::peer::{self, Heard};
+
+/// Everything that mail needs on its way out.
+pub(crate) struct House {
+    pub(crate) dns: TableDns,
+    network: Switchboard,
+    queues: Family<Domain, QueueMsg>,
+    store: MemoryStore,
+    _root: Root,
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        let (dns, network, store) = (TableDns::new(), Switchboard::new(), MemoryStore::new());
+        let clock = Arc::new(VirtualClock::new(Time::from_seconds(1_800_000_000)));
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(1));
+        let resolver = Seat::new("resolver");
+        let asks = ResolverArgs {
+            clock: clock.clone(),
+            config: resolver::Config::default(),
+            dns: Arc::new(dns.clone()),
+        };
+        let carriers: Arc<OnceLock<Family<(Domain, u64), DeliveryMsg>>> = Arc::default();
+        let (kept, later, draws) = (Arc::new(store.clone()), carriers.clone(), random.clone());
+        let queues = Family::new(
+            FamilySpec::transient("queues"),
+            move |_: &Domain, context| {
+                let args = QueueArgs {
+                    bounce: Seat::new("bounce"),
+                    clock: clock.clone(),
+                    config: queue::Config {
+                        connections_per_domain_max: 1,
+                        ..queue::Config::default()
+                    },
+                    context,
+                    deliveries: later.get().unwrap().clone(),
+                    leases: kept.clone(),
+                    random: draws.clone(),
+                    spool: kept.clone(),
+                };
+                (Queue, args)
+            },
+        );
+        let args = DeliveryArgs {
+            config: delivery::Config::default(),
+            dial: Arc::new(network.clone()),
+            hostname: "mx.house.test".parse().unwrap(),
+            queues: queues.clone(),
+            random,
+            resolver: resolver.clone(),
+            routes: Vec::new(),
+            spool: Arc::new(store.clone()),
+            tls: ClientTls::new(&[]).unwrap(),
+        };
+        let spec = FamilySpec::temporary("deliveries");
+        let deliveries = Family::new(spec, move |_: &(Domain, u64), _| (Delivery, args.clone()));
+        carriers.set(deliveries.clone()).unwrap();
+        let root = Supervisor::new("house", Strategy::OneForOne)
+            .child(supervision::ChildSpec::permanent(
+                "resolver",
+                actor(|| Resolver, move || asks.clone(), &resolver),
+            ))
+            .child(deliveries.child())
+            .child(queues.child());
+        Self {
+            dns,
+            network,
+            queues,
+            store,
+            _root: root.start().await.unwrap(),
+        }
+    }
+
+    /// A peer at that address; yields what it hears.
+    pub(crate) fn peer(
+        &self,
+        address: &str,
+        script: impl Fn(&str, usize) -> &'static str + Send + Sync + 'static,
+    ) -> UnboundedReceiver<Heard> {
+        peer::listen(&self.network, &format!("{address}:25"), script)
+    }
+
+    /// Puts a message of that many octets into the spool and tells the queue.
+    pub(crate) async fn send(&self, octets: usize, to: &[&str]) -> MessageId {
+        let recipient = |address: &&str| {
+            let address: Address = address.parse().unwrap();
+            let target = Target::Remote(address.domain().clone());
+            Recipient::new(address, target)
+        };
+        let mut writer = self.store.draft();
+        let line = b"a line of a message that is not remarkable at all\r\n";
+        let body: Vec<u8> = line.iter().copied().cycle().take(octets).collect();
+        if let Some(pending) = writer.write(Bytes::from(body)) {
+            pending.await.unwrap();
+        }
+        let mail = NewMail {
+            envelope: Envelope {
+                from: "ann@house.test".parse().ok(),
+                recipients: to.iter().map(recipient).collect(),
+                ..Envelope::default()
+            },
+            draft: writer.finish(),
+            arrived: Time::from_seconds(1_800_000_000),
+            answers: None,
+            origin: String::new(),
+        };
+        let fence = self.store.fence(Shard::nth(0)).unwrap();
+        let id = self.store.accept(fence, mail).await.unwrap();
+        let domain: Address = to[0].parse().unwrap();
+        self.queues.cast(domain.domain(), QueueMsg::Look).unwrap();
+        id
+    }
+
+    /// How the first attempt at each recipient ended.
+    pub(crate) async fn ends(&self, id: MessageId) -> Vec<State> {
+        for _ in 0..10_000 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let Some(message) = self.store.get(id).unwrap() else {
+                return Vec::new(); // all of them are closed
+            };
+            let tried = |state: &store::port::RecipientState| state.attempts > 0;
+            if message.states.iter().all(tried) {
+                return message.states.iter().map(|state| state.state).collect();
+            }
+        }
+        panic!("no attempt has ended");
+    }
+}
