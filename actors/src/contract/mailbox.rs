@@ -55,6 +55,8 @@ pub enum MailboxMsg {
     /// From a POP3 session: take the maildrop for this session, or learn that it is taken
     /// (RFC 1939 §3). The lock ends with [`MailboxMsg::Unlock`] or when `watcher` is gone.
     Lock(Watcher, RpcReplyPort<bool>),
+    /// From the incarnation before: a write that it had begun has become durable.
+    Missed(Landed),
     /// From an IMAP session: which UIDs are `\Recent` in a mailbox for this session alone;
     /// yields the first such UID.
     Recent(MailboxId, RpcReplyPort<Result<Uid, MailboxFailure>>),
@@ -143,7 +145,8 @@ pub enum MailboxFailure {
 pub struct Watcher {
     /// The session's number, unique in this process.
     pub session: u64,
-    /// Tells the session; `false` says that the session is gone.
+    /// Tells the session; `false` says that the session is gone. Mailbox 0, which does not exist,
+    /// only asks whether it is: the session takes it for no change.
     pub tell: Box<dyn Fn(MailboxId, ModSeq) -> bool + Send + Sync>,
 }
 

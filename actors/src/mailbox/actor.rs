@@ -6,7 +6,8 @@
 //!
 //! # Hears
 //! [`MailboxMsg`]: `Deliver` from the router, changes and watches from sessions, `Landed` from
-//! itself when a write has become durable.
+//! itself when a write has become durable, `Missed` when that write was begun by the incarnation
+//! before. What it hears after it has asked to be passivated goes to the next incarnation.
 //!
 //! # Says
 //! Hints to the sessions that watch; [`BounceMsg::Return`] when a recipient cannot be delivered
@@ -68,6 +69,8 @@ pub struct MailboxState {
     fence: Fence,
     watchers: Watchers,
     inbox: Option<MailboxId>,
+    /// Whether it has asked to be passivated.
+    leaving: bool,
     writes_pending: usize,
     changed: u64,
 }
@@ -88,6 +91,7 @@ impl Actor for Mailbox {
             args,
             watchers: Watchers::default(),
             inbox: None,
+            leaving: false,
             writes_pending: 0,
             changed: 0,
         })
@@ -99,6 +103,9 @@ impl Actor for Mailbox {
         msg: MailboxMsg,
         state: &mut MailboxState,
     ) -> Result<(), ActorProcessingErr> {
+        let Some(msg) = state.hear(msg) else {
+            return Ok(());
+        };
         match msg {
             MailboxMsg::Append(request, reply) => state.append(request, reply, myself),
             MailboxMsg::Copy(request, reply) => state.copy(request, reply, myself),
@@ -130,18 +137,17 @@ impl Actor for Mailbox {
             }
             MailboxMsg::Expunge(request, reply) => state.expunge(request, reply, myself),
             MailboxMsg::Flag(request, reply) => state.flag(request, reply, myself),
-            MailboxMsg::Idle if state.is_idle() => state.args.context.passivate(),
-            MailboxMsg::Idle => {}
+            MailboxMsg::Idle => state.idle(),
             MailboxMsg::Inspect(reply) => answer(reply, state.report()),
             MailboxMsg::Landed(landed) => state.landed(landed),
             MailboxMsg::Lock(watcher, reply) => answer(reply, state.watchers.lock(watcher)),
+            MailboxMsg::Missed(landed) => state.tell(landed),
             MailboxMsg::Recent(id, reply) => {
                 let write = state.args.mail.take_recent(state.fence, state.account, id);
                 state.land(write, reply, myself, |_| Landed::NOTHING);
             }
             MailboxMsg::Rename(id, to, reply) => {
                 let write = state.args.mail.rename(state.fence, state.account, id, to);
-                state.inbox = None; // renaming INBOX leaves a new one behind
                 state.land(write, reply, myself, move |()| {
                     Landed::at(id, ModSeq(u64::MAX))
                 });
@@ -162,6 +168,15 @@ impl Actor for Mailbox {
 }
 
 impl MailboxState {
+    /// What is to be heard here: a mailbox that is leaving would forget a watch or a lock at once.
+    fn hear(&self, msg: MailboxMsg) -> Option<MailboxMsg> {
+        match msg {
+            MailboxMsg::Landed(_) => Some(msg),
+            msg if self.leaving => self.args.context.hand_on(msg).err(),
+            msg => Some(msg),
+        }
+    }
+
     fn append(
         &mut self,
         request: AppendRequest,
@@ -255,6 +270,7 @@ impl MailboxState {
             .args
             .mail
             .deliver(self.fence, self.account, mailbox, arrival.clone());
+        let context = self.args.context.clone();
         self.writes_pending += 1;
         write.then(move |result| {
             let landed = match result {
@@ -271,7 +287,7 @@ impl MailboxState {
                     Landed::NOTHING
                 }
             };
-            let _ = myself.cast(MailboxMsg::Landed(landed)); // the next incarnation counts anew
+            say(&myself, &context, landed);
         });
     }
 
@@ -320,6 +336,10 @@ impl MailboxState {
     fn landed(&mut self, landed: Landed) {
         self.writes_pending -= 1;
         self.changed += u64::from(landed.changed.is_some());
+        self.tell(landed);
+    }
+
+    fn tell(&mut self, landed: Landed) {
         for (mailbox, modseq) in [landed.changed, landed.also].into_iter().flatten() {
             self.watchers.tell(mailbox, modseq);
         }
@@ -335,6 +355,7 @@ impl MailboxState {
         myself: ActorRef<MailboxMsg>,
         what: impl FnOnce(&T) -> Landed + Send + 'static,
     ) {
+        let context = self.args.context.clone();
         self.writes_pending += 1;
         write.then(move |result| {
             let landed = match &result {
@@ -345,8 +366,17 @@ impl MailboxState {
                 }
             };
             answer(reply, result.map_err(MailboxFailure::from));
-            let _ = myself.cast(MailboxMsg::Landed(landed)); // the next incarnation counts anew
+            say(&myself, &context, landed);
         });
+    }
+
+    /// Nobody has said anything for a while.
+    fn idle(&mut self) {
+        self.watchers.forget_gone();
+        if self.is_idle() {
+            self.leaving = true;
+            self.args.context.passivate();
+        }
     }
 
     /// Whether its end would be noticed by nobody.
@@ -362,6 +392,14 @@ impl MailboxState {
             writes_pending: self.writes_pending,
             changed: self.changed,
         }
+    }
+}
+
+/// A write has ended: says so to the mailbox that began it or, if it has crashed meanwhile, to the
+/// next one. Who watches that one may have read the store before this was in it.
+pub(super) fn say(myself: &ActorRef<MailboxMsg>, context: &Context<AccountId>, landed: Landed) {
+    if myself.cast(MailboxMsg::Landed(landed)).is_err() {
+        let _ = context.hand_on(MailboxMsg::Missed(landed)); // nobody there: nobody watches
     }
 }
 

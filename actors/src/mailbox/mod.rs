@@ -2,6 +2,8 @@
 
 mod actor;
 mod metrics;
+#[cfg(test)]
+mod tests;
 mod watchers;
 
 pub use actor::{Mailbox, MailboxArgs};

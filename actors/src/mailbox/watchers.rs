@@ -30,11 +30,18 @@ impl Watchers {
             .retain(|(id, watcher)| *id != mailbox || (watcher.tell)(mailbox, modseq));
     }
 
+    /// Forgets sessions that ended without a word: they would keep the mailbox in memory.
+    pub(super) fn forget_gone(&mut self) {
+        let is_there = |watcher: &Watcher| (watcher.tell)(NOBODY, ModSeq::default());
+        self.watching.retain(|(_, watcher)| is_there(watcher));
+        self.maildrop.take_if(|holder| !is_there(holder));
+    }
+
     /// Gives the maildrop to a session, unless another one that still lives has it.
     pub(super) fn lock(&mut self, watcher: Watcher) -> bool {
         if let Some(holder) = &self.maildrop
             && holder.session != watcher.session
-            && (holder.tell)(MAILDROP, ModSeq::default())
+            && (holder.tell)(NOBODY, ModSeq::default())
         {
             return false;
         }
@@ -58,8 +65,8 @@ impl Watchers {
     }
 }
 
-/// Named in the question "are you still there?"; a POP3 session passes over what it is told.
-const MAILDROP: MailboxId = MailboxId(0);
+/// Named in the question "are you still there?": no mailbox has this number.
+const NOBODY: MailboxId = MailboxId(0);
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +115,21 @@ mod tests {
         seen.alive.store(false, Ordering::Relaxed);
         watchers.tell(MailboxId(2), ModSeq(7));
         assert_eq!(watchers.len(), 0);
+    }
+
+    #[test]
+    fn sessions_that_ended_without_a_word_are_forgotten_when_the_mailbox_is_idle() {
+        let mut watchers = Watchers::default();
+        let (first, gone) = session(1);
+        let (second, _stays) = session(2);
+        let (third, gone_too) = session(3);
+        watchers.watch(MailboxId(1), first);
+        watchers.watch(MailboxId(1), second);
+        assert!(watchers.lock(third));
+        gone.alive.store(false, Ordering::Relaxed);
+        gone_too.alive.store(false, Ordering::Relaxed);
+        watchers.forget_gone();
+        assert_eq!((watchers.len(), watchers.is_locked()), (1, false));
     }
 
     #[test]
