@@ -171,7 +171,8 @@ impl ImapSessionState {
         }
         let (watch, watcher) = Watch::new(self.connection.id(), id, self.myself.clone());
         let row = self.ask(|port| MailboxMsg::Watch(id, watcher, port)).await;
-        Some((watch, row.ok()?))
+        let row = row.ok()?;
+        watch.is_set().then_some((watch, row))
     }
 }
 

@@ -22,6 +22,10 @@ struct Line {
     closed: AtomicBool,
     /// A hint is on its way: others would say the same.
     hinted: AtomicBool,
+    /// The watcher is no more.
+    lost: AtomicBool,
+    /// The session knows that the mailbox actor has had the watcher.
+    set: AtomicBool,
 }
 
 /// The watcher's end. Whoever drops it, crashing perhaps, thereby tells the session.
@@ -44,7 +48,10 @@ impl Watch {
             mailbox,
             session,
         };
-        let tell = Box::new(move |_, modseq| ear.hear(modseq));
+        let tell = Box::new(move |id, modseq| match id {
+            MailboxId(0) => ear.is_wanted(),
+            _ => ear.hear(modseq),
+        });
         (
             Self(line),
             Watcher {
@@ -52,6 +59,13 @@ impl Watch {
                 tell,
             },
         )
+    }
+
+    /// The mailbox actor has answered: from now on the watcher's end is told. False if it has
+    /// come already.
+    pub(super) fn is_set(&self) -> bool {
+        self.0.set.store(true, Ordering::SeqCst);
+        !self.0.lost.load(Ordering::SeqCst)
     }
 
     /// The hint has been heard: the next one may come.
@@ -67,8 +81,12 @@ impl Drop for Watch {
 }
 
 impl Ear {
+    fn is_wanted(&self) -> bool {
+        !self.line.closed.load(Ordering::Acquire)
+    }
+
     fn hear(&self, modseq: ModSeq) -> bool {
-        if self.line.closed.load(Ordering::Acquire) {
+        if !self.is_wanted() {
             return false;
         }
         self.line.hinted.swap(true, Ordering::AcqRel)
@@ -80,8 +98,11 @@ impl Ear {
 }
 
 impl Drop for Ear {
+    /// A watcher that never reached a mailbox actor says nothing: its session learns that from
+    /// the call, and would otherwise ask again at once, and again.
     fn drop(&mut self) {
-        if !self.line.closed.load(Ordering::Acquire) {
+        self.line.lost.store(true, Ordering::SeqCst);
+        if self.line.set.load(Ordering::SeqCst) && self.is_wanted() {
             // A session that has ended needs no watch.
             let _ = self.session.cast(SessionMsg::Changed(self.mailbox, DEAF));
         }
@@ -90,3 +111,91 @@ impl Drop for Ear {
 
 /// Says that nobody hints any more: no change has this number.
 pub(super) const DEAF: ModSeq = ModSeq(0);
+
+#[cfg(test)]
+mod tests {
+    use ractor::{Actor, ActorProcessingErr};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Writes down the MODSEQs that it is told.
+    struct Session;
+
+    impl Actor for Session {
+        type Msg = SessionMsg;
+        type State = mpsc::UnboundedSender<u64>;
+        type Arguments = mpsc::UnboundedSender<u64>;
+
+        async fn pre_start(
+            &self,
+            _: ActorRef<SessionMsg>,
+            told: Self::Arguments,
+        ) -> Result<Self::State, ActorProcessingErr> {
+            Ok(told)
+        }
+
+        async fn handle(
+            &self,
+            _: ActorRef<SessionMsg>,
+            msg: SessionMsg,
+            told: &mut Self::State,
+        ) -> Result<(), ActorProcessingErr> {
+            if let SessionMsg::Changed(_, modseq) = msg {
+                told.send(modseq.0)?;
+            }
+            Ok(())
+        }
+    }
+
+    /// What the session is told when all this is over.
+    async fn told(story: impl FnOnce(Watch, Watcher) -> Option<Watch>) -> Vec<u64> {
+        let (tell, mut hear) = mpsc::unbounded_channel();
+        let (session, ended) = Session::spawn(None, Session, tell).await.unwrap();
+        let (watch, watcher) = Watch::new(1, MailboxId(1), session.clone());
+        let kept = story(watch, watcher);
+        session.drain().unwrap();
+        ended.await.unwrap();
+        drop(kept);
+        let mut told = Vec::new();
+        while let Ok(modseq) = hear.try_recv() {
+            told.push(modseq);
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_crashes_with_its_mailbox_is_missed() {
+        let crash = |watch: Watch, watcher| {
+            assert!(watch.is_set());
+            drop(watcher);
+            Some(watch)
+        };
+        assert_eq!(told(crash).await, [DEAF.0]);
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_no_mailbox_took_does_not_call_for_another_one() {
+        let refused = |watch: Watch, watcher| {
+            drop(watcher);
+            assert!(
+                !watch.is_set(),
+                "and who believes it was taken learns better"
+            );
+            Some(watch)
+        };
+        assert_eq!(told(refused).await, [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn to_be_asked_whether_it_is_there_tells_a_session_nothing() {
+        let asked = |watch: Watch, watcher: Watcher| {
+            assert!(watch.is_set());
+            assert!((watcher.tell)(MailboxId(0), ModSeq(0)));
+            drop(watch);
+            assert!(!(watcher.tell)(MailboxId(0), ModSeq(0)));
+            None
+        };
+        assert_eq!(told(asked).await, [0; 0]);
+    }
+}
