@@ -142,6 +142,13 @@ pub(crate) fn list(disk: &dyn Disk) -> Result<Vec<u64>, StoreError> {
     Ok(lsns)
 }
 
+/// How long a checkpoint is.
+pub(crate) fn length(disk: &dyn Disk, lsn: u64) -> Result<u64, StoreError> {
+    disk.open(&name(lsn))
+        .and_then(|file| file.length())
+        .map_err(|error| disk_error("measure a checkpoint", &error))
+}
+
 /// Whether a checkpoint is whole. It is read twice rather than half believed.
 pub(crate) fn is_sound(disk: &dyn Disk, lsn: u64) -> Result<bool, StoreError> {
     match read(disk, lsn, &mut |_, _, _| Ok(())) {

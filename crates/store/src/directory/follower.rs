@@ -100,15 +100,22 @@ impl Follow {
 }
 
 impl Follower {
+    /// A follower whose engine has all that is durable. `since`: octets of changes that no
+    /// checkpoint has, as far as is known.
     pub(crate) fn new(
         journal: Arc<Journal>,
         overlay: Arc<Overlay>,
         partitions: Arc<Partitions>,
         disk: Arc<dyn Disk>,
         checkpoint_octets: u64,
+        since: u64,
     ) -> Result<Self, StoreError> {
         checkpoint::forget_unfinished(&*disk);
         let kept = checkpoint::list(&*disk)?;
+        let length = match kept.first() {
+            Some(&lsn) => checkpoint::length(&*disk, lsn)?,
+            None => 0,
+        };
         let applied = journal.durable();
         Ok(Self {
             journal,
@@ -116,8 +123,8 @@ impl Follower {
             partitions,
             disk,
             checkpoint_octets,
-            since: 0,
-            length: 0,
+            since,
+            length,
             applied,
             floor: kept.get(1).copied().unwrap_or(0),
         })

@@ -29,9 +29,7 @@ use super::{
 use crate::{
     StoreError,
     desk::Store,
-    directory::{
-        Engine, Engines, Follow, Follower, Overlay, Partitions, Row, SledEngines, checkpoint,
-    },
+    directory::{Engine, Engines, Follow, Follower, Overlay, Partitions, SledEngines, checkpoint},
     disk::{Disk, File, RealDisk},
     journal::{
         self, Bodies, FRAMES_FROM, Files, Journal, NoSegment, Scan, SegmentHead, Span, Tail,
@@ -41,6 +39,7 @@ use crate::{
     metrics,
 };
 
+mod partitions;
 mod replay;
 
 impl Store<Local> {
@@ -122,6 +121,7 @@ impl Store<Local> {
         let (engines_open, applied) = opening.engines(&*engines, &names, trusted)?;
         let end = opening.replay(&engines_open, applied, clean)?;
         marks::write_boot(&*disk, &boot)?;
+        let since = opening.since_checkpoint(&end)?;
         let files = opening.files;
         let epoch = opening
             .segments
@@ -151,6 +151,7 @@ impl Store<Local> {
             partitions.clone(),
             disk.clone(),
             config.checkpoint_octets,
+            since,
         )?;
         let mut writer = Writer::new(
             journal.clone(),
@@ -296,136 +297,6 @@ impl Opening {
             .length()
             .map_err(|error| disk_error("measure a segment", &error))?;
         Ok((last.number == clean.segment && length == clean.end).then_some(clean))
-    }
-
-    /// Opens the partitions, or makes them anew as far as the checkpoint reaches. Yields also up
-    /// to which LSN each is complete.
-    fn engines(
-        &mut self,
-        engines: &dyn Engines,
-        names: &[String],
-        trusted: bool,
-    ) -> Result<(OpenEngines, Vec<u64>), StoreError> {
-        let kept = checkpoint::list(&*self.disk)?;
-        let begins = kept.is_empty() && self.segments.is_empty();
-        // Operations up to the older checkpoint may be gone with their segments: a partition that
-        // lacks some of them cannot be completed.
-        let floor = kept.get(1).copied().unwrap_or(0);
-        let mut open: Vec<Option<Box<dyn Engine>>> = Vec::new();
-        let mut applied = vec![0; names.len()];
-        for (number, name) in names.iter().enumerate() {
-            let mut engine = None;
-            if (trusted || begins)
-                && !engines.is_suspect(name)
-                && let Ok(found) = engines.open(name)
-                && let Ok(lsn) = found.applied()
-                && (begins || lsn.is_some_and(|lsn| lsn >= floor))
-            {
-                if begins && lsn.is_some_and(|lsn| lsn > 0) {
-                    return Err(StoreError::Damage {
-                        what: "the journal: there is none, and a directory was made from one"
-                            .to_owned(),
-                    });
-                }
-                applied[number] = lsn.unwrap_or(0);
-                engine = Some(found);
-            }
-            open.push(engine);
-        }
-        if open.iter().any(Option::is_none) {
-            let base = self.base()?;
-            for (number, name) in names.iter().enumerate() {
-                if open[number].is_none() {
-                    engines.wipe(name)?;
-                    open[number] = Some(engines.open(name)?);
-                    applied[number] = base.unwrap_or(0);
-                    self.report.rebuilt.push(name.clone());
-                }
-            }
-            if let Some(lsn) = base {
-                self.load(lsn, names.len(), &open, &applied)?;
-            }
-        }
-        let open = open.into_iter().flatten().collect();
-        Ok((open, applied))
-    }
-
-    /// The LSN of the checkpoint to begin from; `None`: from the journal's beginning.
-    fn base(&mut self) -> Result<Option<u64>, StoreError> {
-        for lsn in checkpoint::list(&*self.disk)? {
-            if checkpoint::is_sound(&*self.disk, lsn)? {
-                return Ok(Some(lsn));
-            }
-            self.damage(format!("the checkpoint {lsn}"));
-        }
-        if self.reaches_back()? {
-            return Ok(None);
-        }
-        Err(StoreError::Damage {
-            what: "the directory: no checkpoint is whole, and the journal does not reach back to \
-                   the beginning"
-                .to_owned(),
-        })
-    }
-
-    /// Whether every segment that ever had operations is there: each names the one before it.
-    fn reaches_back(&self) -> Result<bool, StoreError> {
-        let Some(mut at) = self.segments.last() else {
-            return Ok(checkpoint::list(&*self.disk)?.is_empty());
-        };
-        loop {
-            let before = match at.head {
-                Some(head) => head.before,
-                // Whatever its head said: nothing else can have been there.
-                None => at.number.saturating_sub(1),
-            };
-            if before == 0 {
-                return Ok(true);
-            }
-            let earlier = |other: &&Segment| other.number == before && before < at.number;
-            match self.segments.iter().find(earlier) {
-                Some(segment) => at = segment,
-                None => return Ok(false),
-            }
-        }
-    }
-
-    /// Puts a checkpoint's rows into the partitions that are new.
-    fn load(
-        &self,
-        lsn: u64,
-        count: usize,
-        open: &[Option<Box<dyn Engine>>],
-        applied: &[u64],
-    ) -> Result<(), StoreError> {
-        let mut rows: Vec<Vec<Row>> = vec![Vec::new(); count];
-        let rebuilt: Vec<bool> = Partitions::names(count - 3)
-            .iter()
-            .map(|name| self.report.rebuilt.contains(name))
-            .collect();
-        let put = |partition: usize, rows: &mut Vec<Row>, done: bool| match &open[partition] {
-            Some(engine) => engine.apply(std::mem::take(rows), done.then_some(applied[partition])),
-            None => Ok(()),
-        };
-        checkpoint::read(&*self.disk, lsn, &mut |class, key, value| {
-            let Some(partition) = Partitions::of(count, class, &key) else {
-                return Ok(());
-            };
-            if !rebuilt[partition] {
-                return Ok(());
-            }
-            rows[partition].push((key, Some(value)));
-            if rows[partition].len() >= ROWS {
-                put(partition, &mut rows[partition], false)?;
-            }
-            Ok(())
-        })?;
-        for (partition, rows) in rows.iter_mut().enumerate() {
-            if rebuilt[partition] {
-                put(partition, rows, true)?;
-            }
-        }
-        Ok(())
     }
 
     /// A segment's file: opened for the occasion, because a store has more of them than a process

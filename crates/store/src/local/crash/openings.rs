@@ -60,6 +60,22 @@ fn a_journal_with_a_hole_does_not_stand_in_for_its_checkpoints() {
 }
 
 #[test]
+fn a_store_that_never_lives_long_comes_to_its_checkpoints_all_the_same() {
+    let mut house = House::with(47, |config| config.checkpoint_octets = 16 * 1024);
+    for life in 0..200 {
+        append(&house, 10);
+        house.follow().unwrap();
+        if checkpoint::list(&house.disk).unwrap().len() == 2 {
+            assert!(life > 4, "they are not written at every start either");
+            assert_eq!(messages(&house), life + 1);
+            return;
+        }
+        house.kill().unwrap();
+    }
+    panic!("no life was long enough for a checkpoint");
+}
+
+#[test]
 fn a_directory_without_its_journal_is_refused() {
     let mut house = House::new(41);
     append(&house, 100);
