@@ -1,6 +1,6 @@
 //! What the partitions of the directory have, and which of them are made anew.
 
-use super::{End, OpenEngines, Opening, ROWS};
+use super::{End, OpenEngines, Opening, ROWS, Segment};
 use crate::{
     StoreError,
     directory::{Engine, Engines, Partitions, Row, checkpoint},
