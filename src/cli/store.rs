@@ -28,6 +28,7 @@ struct Report {
     rows: u64,
     bodies: u64,
     octets: u64,
+    aside: u64,
     damage: Vec<String>,
 }
 
@@ -55,6 +56,7 @@ impl Store {
             rows: found.rows,
             bodies: found.bodies,
             octets: found.octets,
+            aside: found.aside,
             damage,
         };
         output.answer(&report, text)?;
@@ -77,6 +79,10 @@ fn text(report: &Report) -> String {
         counted_bodies(report.bodies),
         report.octets,
     );
+    if report.aside > 0 {
+        let messages = counted(report.aside as usize, "message");
+        text.push_str(&format!("{messages} set aside: see heronry poison\n"));
+    }
     for damage in &report.damage {
         text.push_str(&format!("damaged: {damage}\n"));
     }

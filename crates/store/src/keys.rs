@@ -13,6 +13,8 @@
 //! | queue | `F` message | how many recipients have failed |
 //! | queue | `D` domain 0 due message recipient | attempts, arrival |
 //! | queue | `N` domain | how many open recipients |
+//! | queue | `X` message | spooled message that is set aside: no row under `S`, `O`, `P`, `F`, `D` |
+//! | queue | `Y` message | why, since when, and how many of its recipients are not closed |
 //! | blobs | `B` blob | references, place |
 //! | blobs | `L` segment | live octets |
 //! | mail | `a` account | next mailbox, last UIDVALIDITY |
@@ -89,6 +91,14 @@ pub(crate) fn account(id: AccountId) -> [u8; 9] {
 
 pub(crate) fn spooled(id: MessageId) -> [u8; 17] {
     key!(b'S', 17, id.0 => 16)
+}
+
+pub(crate) fn spooled_aside(id: MessageId) -> [u8; 17] {
+    key!(b'X', 17, id.0 => 16)
+}
+
+pub(crate) fn aside(id: MessageId) -> [u8; 17] {
+    key!(b'Y', 17, id.0 => 16)
 }
 
 /// Where the count of a message's remaining recipients stands: local ones are found fast.

@@ -26,9 +26,10 @@ pub(crate) use mailbox::{
     write_owner,
 };
 pub(crate) use spool::{
-    Refs, Remaining, SPOOLED_BLOB_AT, SpooledHead, read_due, read_recipient, read_refs,
-    read_remaining, read_spooled, read_spooled_domains, read_spooled_head, write_due,
-    write_recipient, write_refs, write_remaining, write_spooled,
+    AsideRecord, Refs, Remaining, SPOOLED_BLOB_AT, SpooledHead, read_aside, read_due,
+    read_recipient, read_refs, read_remaining, read_spooled, read_spooled_domains,
+    read_spooled_head, write_aside, write_due, write_recipient, write_refs, write_remaining,
+    write_spooled,
 };
 
 /// The first octet of every record.
@@ -53,6 +54,7 @@ pub(crate) enum Kind {
     Account = 13,
     Mark = 14,
     Remaining = 15,
+    Aside = 16,
 }
 
 // ---------------------------------------------------------------- reading and writing octets
@@ -200,7 +202,7 @@ pub(crate) fn small(count: usize) -> u32 {
 
 /// Looks like a record at all: for the check of a directory.
 pub(crate) const fn is_record(octets: &[u8]) -> bool {
-    matches!(octets, [MAGIC, 1..=15, 1, ..])
+    matches!(octets, [MAGIC, 1..=16, 1, ..])
 }
 
 /// A record is refused above this size: it bounds what a damaged length can make us allocate.

@@ -3,6 +3,7 @@
 
 mod contract {
     pub(crate) mod accounts;
+    pub(crate) mod aside;
     pub(crate) mod bench;
     pub(crate) mod mail;
     pub(crate) mod numbers;
@@ -50,6 +51,17 @@ contract! {
         open_local_recipients_are_found_among_remote_ones
         ten_thousand_recipients_are_accepted_and_settled
         a_message_without_recipients_is_forgotten_at_once
+    }
+    aside {
+        what_is_set_aside_is_in_no_list_and_keeps_body_envelope_and_states
+        what_is_released_is_where_it_was
+        setting_aside_twice_keeps_the_first_report_and_what_is_not_there_is_passed_over
+        what_is_settled_while_it_is_aside_counts
+        a_message_that_is_aside_and_all_closed_is_forgotten
+        a_delivery_that_was_under_way_finds_its_message
+        messages_aside_are_listed_in_pages
+        an_old_fence_sets_nothing_aside
+        a_report_is_bounded
     }
     mail {
         a_delivery_puts_the_message_into_the_mailbox_and_closes_the_recipient

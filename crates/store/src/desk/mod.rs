@@ -6,6 +6,8 @@
 //! [`Batch`](crate::batch::Batch) and commits it; the keeper makes it durable.
 
 mod accounts;
+mod aside;
+mod case;
 mod changes;
 mod locks;
 mod mail;

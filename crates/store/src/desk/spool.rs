@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use mail::{Domain, MessageId, Recipient, Reply, Target, Time};
+use mail::{Domain, MessageId, Recipient, Target, Time};
 
-use super::store::{Store, damaged_key, missing, settled};
+use super::{
+    case::{apply, untouched},
+    store::{Store, damaged_key, settled},
+};
 use crate::{
     StoreError,
-    batch::{Batch, Blob},
+    batch::Batch,
     keeper::{Keeper, Seen},
     keys::{self, Class},
     port::{
-        Body, BodyRef, BodyWriter, DueRow, Fence, NewMail, Pending, RecipientState, Settle, Spool,
-        Spooled, State,
+        Aside, Body, BodyRef, BodyWriter, DueRow, Fence, NewMail, Pending, RecipientState, Settle,
+        Spool, Spooled, State,
     },
-    record::{self, Remaining, SpooledHead},
+    record::{self, Remaining},
 };
 
 impl<K: Keeper> Spool for Store<K> {
@@ -28,25 +30,10 @@ impl<K: Keeper> Spool for Store<K> {
     }
 
     fn get(&self, id: MessageId) -> Result<Option<Spooled>, StoreError> {
-        let Some(octets) = self.durable(Class::Queue, &keys::spooled(id))? else {
-            return Ok(None);
-        };
-        let head = record::read_spooled_head(&octets)?;
-        let (envelope, origin) = record::read_spooled(&octets)?;
-        let mut states = vec![untouched(head.arrived); envelope.recipients.len()];
-        self.each_state(Seen::Durable, id, |number, state| {
-            if let Some(place) = states.get_mut(number as usize) {
-                *place = state;
-            }
-        })?;
-        Ok(Some(Spooled {
-            id,
-            envelope,
-            body: head.body,
-            arrived: head.arrived,
-            origin,
-            states,
-        }))
+        match self.durable(Class::Queue, &keys::spooled(id))? {
+            Some(octets) => self.spooled(id, &octets).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn open(&self, after: Option<MessageId>, limit: usize) -> Result<Vec<MessageId>, StoreError> {
@@ -129,16 +116,25 @@ impl<K: Keeper> Spool for Store<K> {
         settled(self.try_settle(fence, id, what))
     }
 
+    fn set_aside(&self, fence: Fence, id: MessageId, report: String) -> Pending<()> {
+        settled(self.try_set_aside(fence, id, report))
+    }
+
+    fn release(&self, fence: Fence, id: MessageId) -> Pending<()> {
+        settled(self.try_release(fence, id))
+    }
+
+    fn aside(&self, after: Option<MessageId>, limit: usize) -> Result<Vec<MessageId>, StoreError> {
+        self.ids(b'Y', after, limit)
+    }
+
+    fn get_aside(&self, id: MessageId) -> Result<Option<Aside>, StoreError> {
+        self.read_aside(id)
+    }
+
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {
         self.keeper.read(body)
     }
-}
-
-/// A spooled message, as far as settling needs to know it.
-pub(super) struct Case {
-    id: MessageId,
-    pub(super) head: SpooledHead,
-    record: Bytes,
 }
 
 impl<K: Keeper> Store<K> {
@@ -189,157 +185,24 @@ impl<K: Keeper> Store<K> {
         Ok(self.commit(batch, ()))
     }
 
-    /// A message in the spool as it stands, for whoever holds its lock.
-    pub(super) fn case(&self, id: MessageId) -> Result<Option<Case>, StoreError> {
-        let Some(record) = self.newest(Class::Queue, &keys::spooled(id))? else {
-            return Ok(None);
-        };
-        let head = record::read_spooled_head(&record)?;
-        Ok(Some(Case { id, head, record }))
-    }
-
-    /// The state of a recipient as it stands.
-    pub(super) fn recipient_state(
-        &self,
-        case: &Case,
-        number: u32,
-    ) -> Result<RecipientState, StoreError> {
-        if number >= case.head.recipients {
-            return Err(missing(format!(
-                "recipient {number} of message {}",
-                case.id
-            )));
-        }
-        match self.newest(Class::Queue, &keys::recipient(case.id, number))? {
-            Some(octets) => record::read_recipient(&octets),
-            None => Ok(untouched(case.head.arrived)),
-        }
-    }
-
-    /// Closes a recipient that is open.
-    pub(super) fn close_recipient(
-        &self,
-        batch: &mut Batch,
-        case: &Case,
-        number: u32,
-        before: RecipientState,
-    ) -> Result<(), StoreError> {
-        let mut after = before.clone();
-        after.state = State::Closed;
-        let states = BTreeMap::from([(number, (before, after))]);
-        self.put_states(batch, case, states)
-    }
-
-    /// The state of a recipient as this call has left it so far.
-    fn state<'a>(
-        &self,
-        case: &Case,
-        number: u32,
-        states: &'a mut BTreeMap<u32, (RecipientState, RecipientState)>,
-    ) -> Result<&'a mut RecipientState, StoreError> {
-        use std::collections::btree_map::Entry;
-        let (_, after) = match states.entry(number) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let before = self.recipient_state(case, number)?;
-                entry.insert((before.clone(), before))
+    /// A message whose record has been read, with the durable states of its recipients.
+    pub(super) fn spooled(&self, id: MessageId, octets: &[u8]) -> Result<Spooled, StoreError> {
+        let head = record::read_spooled_head(octets)?;
+        let (envelope, origin) = record::read_spooled(octets)?;
+        let mut states = vec![untouched(head.arrived); envelope.recipients.len()];
+        self.each_state(Seen::Durable, id, |number, state| {
+            if let Some(place) = states.get_mut(number as usize) {
+                *place = state;
             }
-        };
-        Ok(after)
-    }
-
-    /// Writes states before and after into the batch, with every index over them; forgets the
-    /// message when nothing remains to be done.
-    fn put_states(
-        &self,
-        batch: &mut Batch,
-        case: &Case,
-        states: BTreeMap<u32, (RecipientState, RecipientState)>,
-    ) -> Result<(), StoreError> {
-        if states.values().all(|(before, after)| before == after) {
-            return Ok(());
-        }
-        let id = case.id;
-        let mut left = self.remaining(id)?;
-        let was_local = left.local > 0;
-        let mut failed = 0;
-        let domains = if case.head.remote == 0 {
-            Vec::new()
-        } else {
-            record::read_spooled_domains(&case.record)?
-        };
-        for (&number, (before, after)) in &states {
-            if before == after {
-                continue;
-            }
-            let is = |state: &RecipientState, what| u32::from(state.state == what);
-            if let Some(Some(domain)) = domains.get(number as usize) {
-                put_due(batch, case, number, domain, (before, after));
-            } else {
-                left.local =
-                    (left.local + is(after, State::Open)).saturating_sub(is(before, State::Open));
-            }
-            left.all = left
-                .all
-                .saturating_sub(is(after, State::Closed) - is(before, State::Closed));
-            failed += i64::from(is(after, State::Failed)) - i64::from(is(before, State::Failed));
-        }
-        if left.all == 0 {
-            if failed != 0 {
-                batch.remove(Class::Queue, &keys::failed(id));
-            }
-            batch.remove(Class::Queue, &keys::remaining(id, was_local));
-            return self.forget(batch, case);
-        }
-        let is_local = left.local > 0;
-        let row = record::write_remaining(left);
-        batch.put(Class::Queue, &keys::remaining(id, is_local), &row);
-        if is_local != was_local {
-            batch.remove(Class::Queue, &keys::remaining(id, was_local));
-        }
-        if failed != 0 {
-            batch.count(Class::Queue, keys::failed(id).to_vec(), failed);
-        }
-        for (number, (before, after)) in states {
-            if before != after {
-                let record = record::write_recipient(&after)?;
-                batch.put(Class::Queue, &keys::recipient(id, number), &record);
-            }
-        }
-        Ok(())
-    }
-
-    /// How many recipients of a message that is there are not closed.
-    fn remaining(&self, id: MessageId) -> Result<Remaining, StoreError> {
-        for local in [true, false] {
-            if let Some(octets) = self.newest(Class::Queue, &keys::remaining(id, local))? {
-                return record::read_remaining(&octets);
-            }
-        }
-        // Never taken for "none": that would forget the message.
-        Err(StoreError::Damage {
-            what: format!("the count of open recipients of message {id}"),
+        })?;
+        Ok(Spooled {
+            id,
+            envelope,
+            body: head.body,
+            arrived: head.arrived,
+            origin,
+            states,
         })
-    }
-
-    /// Removes all that is known of a message (S4).
-    fn forget(&self, batch: &mut Batch, case: &Case) -> Result<(), StoreError> {
-        let id = case.id;
-        batch.remove(Class::Queue, &keys::spooled(id));
-        batch.refer(Blob::Old(case.head.body.blob), -1);
-        if case.head.recipients > 1 {
-            let prefix = keys::recipients(id);
-            self.each(Seen::Newest, Class::Queue, &prefix, |key, _| {
-                batch.remove(Class::Queue, key);
-                Ok(true)
-            })?;
-        } else if self
-            .newest(Class::Queue, &keys::recipient(id, 0))?
-            .is_some()
-        {
-            batch.remove(Class::Queue, &keys::recipient(id, 0));
-        }
-        Ok(())
     }
 
     fn each_state(
@@ -386,17 +249,6 @@ impl<K: Keeper> Store<K> {
     }
 }
 
-/// How every recipient begins; it has no row of its own.
-const fn untouched(arrived: Time) -> RecipientState {
-    RecipientState {
-        state: State::Open,
-        attempts: 0,
-        due: arrived,
-        last: None,
-        delay_told: false,
-    }
-}
-
 fn write_mail(batch: &mut Batch, id: MessageId, mail: NewMail) -> Result<(), StoreError> {
     let NewMail {
         envelope,
@@ -431,57 +283,4 @@ fn write_mail(batch: &mut Batch, id: MessageId, mail: NewMail) -> Result<(), Sto
         }
     }
     Ok(())
-}
-
-/// Keeps the due index of a remote domain true.
-fn put_due(
-    batch: &mut Batch,
-    case: &Case,
-    number: u32,
-    domain: &str,
-    (before, after): (&RecipientState, &RecipientState),
-) {
-    let was_open = before.state == State::Open;
-    let is_open = after.state == State::Open;
-    if was_open && (!is_open || before.due != after.due) {
-        let key = keys::due(domain, before.due, case.id, number);
-        batch.remove(Class::Queue, &key);
-    }
-    if is_open {
-        let row = record::write_due(after.attempts, case.head.arrived);
-        batch.put(
-            Class::Queue,
-            &keys::due(domain, after.due, case.id, number),
-            &row,
-        );
-    }
-    let by = i64::from(is_open) - i64::from(was_open);
-    if by != 0 {
-        batch.count(Class::Queue, keys::waiting(domain), by);
-    }
-}
-
-/// What a report changes: nothing about a closed recipient, and a failed one can only be closed.
-fn apply(state: &mut RecipientState, settle: Settle) {
-    let attempt = |state: &mut RecipientState, reply: Reply| {
-        state.attempts = state.attempts.saturating_add(1);
-        state.last = Some(reply);
-    };
-    match (state.state, settle) {
-        (State::Open | State::Failed, Settle::Close(reply)) => {
-            attempt(state, reply);
-            state.state = State::Closed;
-        }
-        (State::Open, Settle::Again { due, reply }) => {
-            attempt(state, reply);
-            state.due = due;
-        }
-        (State::Open, Settle::DelayTold) => state.delay_told = true,
-        (State::Open, Settle::Fail(reply)) => {
-            attempt(state, reply);
-            state.state = State::Failed;
-        }
-        (State::Open, Settle::Hasten(due)) => state.due = due,
-        (State::Closed | State::Failed, _) => {}
-    }
 }

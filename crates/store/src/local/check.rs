@@ -29,6 +29,8 @@ pub struct CheckReport {
     pub bodies: u64,
     /// Octets of them.
     pub octets: u64,
+    /// Messages that are set aside (SX). They are whole, and no damage.
+    pub aside: u64,
     /// All that is not as it should be, each with its place.
     pub damage: Vec<String>,
 }
@@ -139,7 +141,7 @@ impl Check<'_> {
         match (class, key[0]) {
             (Class::House, b'e') => drop(record::read_entry(value).ok()?),
             (Class::House, b'i') => drop(record::read_account(AccountId(0), value).ok()?),
-            (Class::Queue, b'S') => {
+            (Class::Queue, b'S' | b'X') => {
                 let head = record::read_spooled_head(value).ok()?;
                 record::read_spooled(value).ok()?;
                 self.refer(head.body);
@@ -150,6 +152,12 @@ impl Check<'_> {
                 record::read_remaining(value).ok()?;
                 let id = keys::read_message_id(key)?;
                 self.spooled.entry(id.0).or_default().1 = true;
+            }
+            (Class::Queue, b'Y') => {
+                record::read_aside(value).ok()?;
+                let id = keys::read_message_id(key)?;
+                self.spooled.entry(id.0).or_default().1 = true;
+                self.report.aside += 1;
             }
             (Class::Queue, b'R') => drop(record::read_recipient(value).ok()?),
             (Class::Queue, b'D') => {

@@ -27,4 +27,7 @@ pub use mail_store::{
     NewMailbox, SpecialUse, UidRange,
 };
 pub use pending::{Pending, Promise};
-pub use spool::{Answer, DueRow, NewMail, RecipientState, Settle, Spool, Spooled, State};
+pub use spool::{
+    Answer, Aside, DueRow, NewMail, REPORT_OCTETS_MAX, RecipientState, Settle, Spool, Spooled,
+    State,
+};

@@ -18,10 +18,11 @@ pub trait Spool: Send + Sync {
     /// [`StoreError::Full`], [`StoreError::Fenced`], [`StoreError::Lost`].
     fn accept(&self, fence: Fence, mail: NewMail) -> Pending<MessageId>;
 
-    /// The message with the state of each recipient; `None` once it is forgotten (S4).
+    /// The message with the state of each recipient; `None` once it is forgotten (S4), and while
+    /// it is set aside (SX).
     ///
     /// # Errors
-    /// [`StoreError::Damage`] for a message that is set aside (SX).
+    /// [`StoreError::Damage`] for one that cannot be read.
     fn get(&self, id: MessageId) -> Result<Option<Spooled>, StoreError>;
 
     /// The ids of messages with recipients that are not closed, ascending, after `after`, at most
@@ -77,12 +78,49 @@ pub trait Spool: Send + Sync {
     /// When the last one closes, the message is forgotten (S4).
     fn settle(&self, fence: Fence, id: MessageId, what: Vec<(u32, Settle)>) -> Pending<()>;
 
+    /// Sets a message aside (SX): body, envelope and states stay, and no list but
+    /// [`Spool::aside`] names it until it is released. At most [`REPORT_OCTETS_MAX`] of `report`
+    /// are kept. A message that is aside already stays as it is, and one that is not there (any
+    /// more) is passed over. What is settled meanwhile counts: with its last recipient it is
+    /// forgotten (S4).
+    fn set_aside(&self, fence: Fence, id: MessageId, report: String) -> Pending<()>;
+
+    /// Ends [`Spool::set_aside`]: the message goes on where it was. One that is not aside is
+    /// passed over.
+    fn release(&self, fence: Fence, id: MessageId) -> Pending<()>;
+
+    /// The messages that are set aside, ascending, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    fn aside(&self, after: Option<MessageId>, limit: usize) -> Result<Vec<MessageId>, StoreError>;
+
+    /// A message that is set aside; `None` for any other.
+    ///
+    /// # Errors
+    /// [`StoreError::Damage`] for one that cannot be read.
+    fn get_aside(&self, id: MessageId) -> Result<Option<Aside>, StoreError>;
+
     /// The message's octets, trace header included.
     ///
     /// # Errors
     /// [`StoreError::Damage`].
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError>;
 }
+
+/// A message that is set aside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aside {
+    /// The message, as it stands.
+    pub message: Spooled,
+    /// When it was set aside.
+    pub since: Time,
+    /// Why: the report of a crash.
+    pub report: String,
+}
+
+/// Octets of a report that are kept with a message that is set aside.
+pub const REPORT_OCTETS_MAX: usize = 64 * 1024;
 
 /// A message that is about to be accepted.
 #[derive(Debug)]

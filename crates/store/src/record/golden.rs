@@ -105,6 +105,13 @@ fn recipients_and_counts() {
     assert_golden("remaining-1", write_remaining(remaining));
     assert_eq!(read_remaining(&golden("remaining-1")).unwrap(), remaining);
     assert_golden("mark-1", MARK);
+    let aside = AsideRecord {
+        remaining,
+        since: Time(1_800_000_000_000),
+        report: "panic at r\u{f6}uter.rs".to_owned(),
+    };
+    assert_golden("aside-1", write_aside(&aside));
+    assert_eq!(read_aside(&golden("aside-1")).unwrap(), aside);
 }
 
 #[test]
@@ -235,6 +242,7 @@ fn a_newer_record_is_told_from_a_damaged_one() {
                 read_recipient(cut),
             );
             let _ = (read_refs(cut), read_mailbox(cut), read_counters(cut));
+            let _ = read_aside(cut);
             let _ = (
                 read_message(Uid::FIRST, cut),
                 read_change(cut),

@@ -277,6 +277,41 @@ pub(crate) fn read_remaining(octets: &[u8]) -> Result<Remaining, StoreError> {
     })
 }
 
+/// Why a message is set aside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct AsideRecord {
+    pub(crate) remaining: Remaining,
+    pub(crate) since: Time,
+    pub(crate) report: String,
+}
+
+pub(crate) fn write_aside(aside: &AsideRecord) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEAD + 16 + aside.report.len());
+    out.extend_from_slice(&head(Kind::Aside, 1));
+    out.extend_from_slice(&aside.remaining.all.to_be_bytes());
+    out.extend_from_slice(&aside.remaining.local.to_be_bytes());
+    out.extend_from_slice(&aside.since.0.to_be_bytes());
+    out.extend_from_slice(aside.report.as_bytes());
+    out
+}
+
+pub(crate) fn read_aside(octets: &[u8]) -> Result<AsideRecord, StoreError> {
+    let kind = Kind::Aside;
+    let (_, rest) = open(octets, kind, 1)?;
+    let mut fixed = Fixed { kind, rest };
+    let remaining = Remaining {
+        all: fixed.u32()?,
+        local: fixed.u32()?,
+    };
+    let since = Time(fixed.u64()?);
+    let report = std::str::from_utf8(fixed.rest).map_err(|_| damaged(kind))?;
+    Ok(AsideRecord {
+        remaining,
+        since,
+        report: report.to_owned(),
+    })
+}
+
 /// A row of the due index: attempts, and when the message arrived.
 pub(crate) fn write_due(attempts: u32, arrived: Time) -> [u8; 15] {
     let mut out = [0; 15];

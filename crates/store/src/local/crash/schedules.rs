@@ -31,6 +31,8 @@ struct Known {
 enum Write {
     Accept(Bytes, Waiting<MessageId>),
     Append(Bytes, Waiting<Vec<Appended>>),
+    /// Set aside, or released: in either case it is still there.
+    Aside(Waiting<()>),
     Deliver(MessageId, Waiting<Option<Appended>>),
     Drop(MessageId, Waiting<()>),
     Expunge(Uid, Waiting<Vec<Uid>>),
@@ -108,7 +110,7 @@ impl Schedule {
     }
 
     fn step(&mut self) {
-        match self.house.disk.below(12) {
+        match self.house.disk.below(13) {
             0..=2 => {
                 let text = self.text();
                 let waiting = self.house.accept(&text);
@@ -161,6 +163,17 @@ impl Schedule {
                     let _ = self.house.checkpoint();
                 }
             }
+            11 => {
+                if let Some(id) = self.any(self.known.spooled.keys().copied()) {
+                    let (fence, store) = (self.house.fence(), &self.house.store);
+                    let moved = if self.chance(2) {
+                        store.set_aside(fence, id, "it crashed".to_owned())
+                    } else {
+                        store.release(fence, id)
+                    };
+                    self.writes.push(Write::Aside(Waiting::on(moved)));
+                }
+            }
             _ => {
                 if self.chance(2) {
                     self.house.turn();
@@ -194,6 +207,11 @@ impl Schedule {
             Write::Append(text, waiting) => {
                 if let Ok(appended) = waiting.end()? {
                     known.keep(appended[0].uid, text.clone());
+                }
+            }
+            Write::Aside(waiting) => {
+                if let Err(error) = waiting.end()? {
+                    refused(seed, &error);
                 }
             }
             Write::Deliver(id, waiting) => match waiting.end()? {
@@ -267,7 +285,7 @@ impl Schedule {
                 Write::Expunge(uid, _) | Write::Flag(uid, _) => {
                     self.known.perhaps_kept.insert(uid);
                 }
-                Write::Accept(..) | Write::Append(..) => {}
+                Write::Accept(..) | Write::Append(..) | Write::Aside(..) => {}
             }
         }
         let ended = match self.house.disk.below(4) {
@@ -304,8 +322,16 @@ impl Schedule {
         self.house.assert_whole(seed);
         let store = &self.house.store;
         let open = store.open(None, 10_000).unwrap();
+        let aside = store.aside(None, 10_000).unwrap();
+        let get = |id: MessageId| match store.get(id).unwrap() {
+            None => store.get_aside(id).unwrap().map(|aside| aside.message),
+            Some(message) => {
+                assert!(!aside.contains(&id), "seed {seed}: {id} is there twice");
+                Some(message)
+            }
+        };
         for (id, text) in &self.known.spooled {
-            match store.get(*id).unwrap() {
+            match get(*id) {
                 Some(spooled) => {
                     let body = Spool::read(store, &spooled.body).unwrap();
                     assert!(body.bytes().unwrap() == *text, "seed {seed}: message {id}");
@@ -317,8 +343,8 @@ impl Schedule {
             }
         }
         let mut spooled = BTreeMap::new();
-        for id in open {
-            let message = store.get(id).unwrap().unwrap();
+        for id in open.into_iter().chain(aside.iter().copied()) {
+            let message = get(id).unwrap();
             let octets = Spool::read(store, &message.body).unwrap().bytes().unwrap();
             assert!(
                 self.known.texts.contains(&octets),
