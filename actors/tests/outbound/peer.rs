@@ -46,8 +46,8 @@ async fn serve(socket: Socket, number: usize, script: Script, log: UnboundedSend
         return;
     }
     connection.read_on();
-    while let Some(Event::Octets(octets)) = events.recv().await {
-        buffer.extend_from_slice(&octets);
+    while let Some(Event::Octets) = events.recv().await {
+        buffer.extend_from_slice(&connection.hear());
         if in_message && script("DATA...", number).starts_with('-') {
             answer(&connection, script("DATA...", number), "");
             return;

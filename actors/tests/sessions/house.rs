@@ -30,8 +30,9 @@ pub(crate) struct House {
     pub(crate) rules: Rules,
     pub(crate) budget: Budget,
     pub(crate) recipients_max: usize,
+    pub(crate) account: AccountId,
+    pub(crate) mailboxes: Family<AccountId, MailboxMsg>,
     login: Seat<LoginMsg>,
-    mailboxes: Family<AccountId, MailboxMsg>,
     _root: Root,
 }
 
@@ -82,8 +83,9 @@ impl House {
             rules: Rules::default(),
             budget: Budget::new(64 * 1024 * 1024),
             recipients_max: 1000,
-            login,
+            account,
             mailboxes,
+            login,
             _root: root,
         }
     }
@@ -131,8 +133,7 @@ impl House {
             spool: Arc::new(self.store.clone()),
             tls: None,
         };
-        let goes_on = client.connection.checkpoint(|slot| slot.is_some());
-        let args = (client.connection.clone(), Arc::new(args), goes_on);
+        let args = (client.connection.clone(), Arc::new(args), false);
         let (session, _) = Actor::spawn(None, SmtpSession, args).await.unwrap();
         client.served_by(session);
     }
@@ -148,8 +149,7 @@ impl House {
             mailboxes: self.mailboxes.clone(),
             tls: None,
         };
-        let goes_on = client.connection.checkpoint(|slot| slot.is_some());
-        let args = (client.connection.clone(), Arc::new(args), goes_on);
+        let args = (client.connection.clone(), Arc::new(args), false);
         let (session, _) = Actor::spawn(None, Pop3Session, args).await.unwrap();
         client.served_by(session);
     }

@@ -22,10 +22,41 @@ async fn a_session_that_goes_on_has_the_maildrop_to_itself_again() {
 }
 
 #[tokio::test]
-async fn a_session_whose_maildrop_was_taken_while_it_was_dead_says_so_and_closes() {
+async fn a_maildrop_is_nobody_elses_while_its_session_is_dead() {
     let house = House::new().await;
     let mut first = logged_in(&house).await;
     first.kill().await;
+    let mut second = greeted(&house).await;
+    assert!(second.command("USER ann").await.starts_with("+OK"));
+    let reply = second.command("PASS secret").await;
+    assert!(reply.starts_with("-ERR [IN-USE]"), "{reply}");
+    house.pop3(&mut first).await;
+    assert!(first.command("STAT").await.starts_with("+OK 0 0"));
+    assert_eq!(first.command("QUIT").await, "+OK bye");
+    assert!(second.command("USER ann").await.starts_with("+OK"));
+    let reply = second.command("PASS secret").await;
+    assert!(reply.starts_with("+OK"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_maildrop_that_is_lost_with_its_mailbox_actor_is_taken_again_at_once() {
+    let house = House::new().await;
+    let mut first = logged_in(&house).await;
+    assert!(house.mailboxes.stop_entity(&house.account).await);
+    settle().await;
+    let mut second = greeted(&house).await;
+    assert!(second.command("USER ann").await.starts_with("+OK"));
+    let reply = second.command("PASS secret").await;
+    assert!(reply.starts_with("-ERR [IN-USE]"), "{reply}");
+    assert!(first.command("STAT").await.starts_with("+OK 0 0"));
+}
+
+#[tokio::test]
+async fn a_session_whose_maildrop_was_taken_by_another_one_says_so_and_closes() {
+    let house = House::new().await;
+    let mut first = logged_in(&house).await;
+    first.kill().await; // so that it cannot take it again
+    assert!(house.mailboxes.stop_entity(&house.account).await);
     let mut second = logged_in(&house).await;
     house.pop3(&mut first).await;
     let said = first.line().await.unwrap();

@@ -410,7 +410,7 @@ fn a_successor_answers_for_the_dead_and_goes_on() {
         .feed(Bytes::from_static(b"a FETCH 1 FLAGS\r\nb NOOP\r\n"));
     assert!(matches!(play.server.step(&mut play.out), Step::Run(_)));
     let checkpoint: Checkpoint = play.server.checkpoint();
-    play.server = Server::resume(small(), checkpoint, &mut play.out);
+    play.server = Server::resume(checkpoint, Bytes::new(), &mut play.out);
     let said = play.hear("");
     assert!(said.starts_with("a NO [SERVERBUG]"), "{said}");
     assert!(said.ends_with("<Noop>b OK done\r\n"), "{said}");
@@ -419,11 +419,7 @@ fn a_successor_answers_for_the_dead_and_goes_on() {
 
 #[test]
 fn a_successor_reads_past_what_the_dead_was_being_sent() {
-    for half in [
-        "a APPEND x {9+}\r\nabc",
-        "a SELECT {9}\r\nabc",
-        "a APPEND x {3+}\r\nabcdefghi",
-    ] {
+    for half in ["a APPEND x {9+}\r\nabc", "a APPEND x {3+}\r\nabcdefghi"] {
         let mut play = Play::selected();
         play.server.feed(Bytes::copy_from_slice(half.as_bytes()));
         loop {
@@ -436,11 +432,71 @@ fn a_successor_reads_past_what_the_dead_was_being_sent() {
         }
         play.out.clear();
         let checkpoint = play.server.checkpoint();
-        play.server = Server::resume(small(), checkpoint, &mut play.out);
+        play.server = Server::resume(checkpoint, Bytes::new(), &mut play.out);
         let said = play.hear("defghi\r\nb NOOP\r\n");
         assert!(said.starts_with("a NO [SERVERBUG]"), "{said}");
         assert!(said.ends_with("<Noop>b OK done\r\n"), "{said}");
     }
+}
+
+#[test]
+fn what_a_successor_hears_of_what_the_dead_did_not_keep_is_answered_and_not_done() {
+    for (before, heard, answered) in [
+        ("", "a FETCH 1 FLAGS\r\n", "a NO"),
+        ("", "a FET", ""),
+        ("a FET", "CH 1 FLAGS\r\n", "a NO"),
+        ("", "a LOGIN {3+}\r\nann {1+}\r\nx\r\n", "a NO"),
+        ("a SELECT {9}\r\nabc", "", ""),
+        ("a SELECT {9}\r\nabc", "defghi\r\n", "a NO"),
+        ("a BAD\r\na APPEND x {9}\r\n", "", "a NO"),
+        ("a IDLE\r\n", "", ""),
+        ("a IDLE\r\n", "DONE\r\n", "a NO"),
+        ("", "\r\n", "* NO"),
+    ] {
+        let mut play = Play::selected();
+        play.server.feed(Bytes::copy_from_slice(before.as_bytes()));
+        while !matches!(
+            play.server.step(&mut play.out),
+            Step::Read | Step::AppendBegin(_)
+        ) {}
+        play.out.clear();
+        let checkpoint = play.server.checkpoint();
+        let heard = Bytes::copy_from_slice(heard.as_bytes());
+        play.server = Server::resume(checkpoint, heard, &mut play.out);
+        let said = String::from_utf8(std::mem::take(&mut play.out)).unwrap();
+        let is_done = said.is_empty() == answered.is_empty() && said.starts_with(answered);
+        assert!(
+            is_done && said.matches("\r\n").count() <= 1,
+            "{before:?}: {said}"
+        );
+        let said = play.hear(match before {
+            "a IDLE\r\n" if answered.is_empty() => "DONE\r\nb NOOP\r\n",
+            "a SELECT {9}\r\nabc" if answered.is_empty() => "defghi\r\nb NOOP\r\n",
+            _ if answered.is_empty() => "CH 1 FLAGS\r\nb NOOP\r\n",
+            _ => "b NOOP\r\n",
+        });
+        let both = answered.is_empty() || !said.contains("a ");
+        assert!(
+            both && said.ends_with("<Noop>b OK done\r\n"),
+            "{before:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_crash_is_no_wrong_password() {
+    let mut play = Play::new(&small(), true);
+    for _ in 0..10 {
+        play.server
+            .feed(Bytes::from_static(b"a LOGIN ann secret\r\n"));
+        while !matches!(play.server.step(&mut play.out), Step::Authenticate(_)) {}
+        let checkpoint = play.server.checkpoint();
+        play.server = Server::resume(checkpoint, Bytes::new(), &mut play.out);
+    }
+    assert_eq!(
+        play.hear("b NOOP\r\n").matches("NO [SERVERBUG]").count(),
+        10
+    );
 }
 
 /// Lines that lead far into the machine, and octets that do not.

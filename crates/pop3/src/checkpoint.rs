@@ -1,5 +1,7 @@
 //! A session as it stood at some step, for the one who comes after a crash.
 
+use bytes::Bytes;
+
 use crate::Server;
 
 /// Everything a session is, at the boundary of two steps; the marks of the messages included.
@@ -17,12 +19,16 @@ impl Server {
         Checkpoint(self.clone())
     }
 
-    /// Goes on from `checkpoint`, on the same connection. What the crashed session was about is
-    /// answered with `-ERR [SYS/TEMP]`; in the middle of a message there is no way to say so, and
-    /// the connection is closed.
+    /// Goes on from `checkpoint`, on the same connection; `heard` is what the crashed session had
+    /// been sent since. What it was about is answered with `-ERR [SYS/TEMP]`; in the middle of a
+    /// message there is no way to say so, and the connection is closed. A command whose end has
+    /// not come is none yet, and a handshake goes on.
     #[must_use]
-    pub fn resume(checkpoint: Checkpoint) -> Self {
+    pub fn resume(checkpoint: Checkpoint, heard: Bytes) -> Self {
         let mut server = checkpoint.0;
+        if !heard.is_empty() {
+            server.feed(heard);
+        }
         server.answer_for_the_crash();
         server
     }

@@ -270,8 +270,8 @@ impl Server {
     /// See [`Server::resume`].
     pub(crate) fn answer_for_the_crash(&mut self) {
         match &self.phase {
-            Phase::Closing | Phase::Listing(_) => {}
-            Phase::Handshake | Phase::Streaming(_) => self.close(),
+            Phase::Closing | Phase::Handshake | Phase::Listing(_) => {}
+            Phase::Streaming(_) => self.close(),
             Phase::Judging(..) => self.refuse(Refusal::Temporary),
             Phase::Auth | Phase::Commands => match self.lines.next() {
                 Found::Nothing => {}

@@ -162,7 +162,7 @@ fn a_session_that_crashed_over_a_question_goes_on() {
     peer.server
         .feed(Bytes::from_static(b"RSET\r\nRETR 1\r\nNOOP\r\n"));
     while !matches!(peer.server.step(), Step::Judge(_)) {}
-    peer.server = Server::resume(peer.server.checkpoint());
+    peer.server = Server::resume(peer.server.checkpoint(), Bytes::new());
     peer.go_on();
     let said = peer.says();
     assert!(
@@ -179,7 +179,7 @@ fn a_session_that_crashed_within_a_message_closes() {
     assert!(matches!(peer.server.step(), Step::Judge(_)));
     peer.server.yes();
     assert_eq!(peer.server.step(), Step::Piece);
-    peer.server = Server::resume(peer.server.checkpoint());
+    peer.server = Server::resume(peer.server.checkpoint(), Bytes::new());
     peer.go_on();
     assert!(peer.closed);
 }

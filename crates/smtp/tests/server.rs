@@ -500,7 +500,7 @@ impl Peer {
 
     fn crash(&mut self) {
         let trouble = Reply::new(451, Enhanced(4, 3, 0), "trouble");
-        self.server = Server::resume(self.server.checkpoint(), trouble);
+        self.server = Server::resume(self.server.checkpoint(), Bytes::new(), trouble);
         self.go_on();
     }
 

@@ -100,8 +100,8 @@ mod tests {
         let socket = calls.recv().await.unwrap();
         assert_eq!((socket.peer(), socket.local()), (out.local(), here));
         let connection = Connection::<()>::start(socket, Arc::default(), |connection, event| {
-            if let Event::Octets(octets) = event {
-                connection.close_after(octets);
+            if event == Event::Octets {
+                connection.close_after(connection.hear());
             }
         });
         connection.read_on();

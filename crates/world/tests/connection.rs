@@ -43,6 +43,10 @@ impl Pair {
         self.events.recv().await.unwrap()
     }
 
+    async fn octets(&mut self) -> Bytes {
+        octets(&self.connection, &mut self.events).await
+    }
+
     async fn read(&mut self, n: usize) -> Vec<u8> {
         let mut octets = vec![0; n];
         self.client.read_exact(&mut octets).await.unwrap();
@@ -69,8 +73,10 @@ fn in_memory(pipe: DuplexStream) -> Socket {
     Socket::memory(pipe, somewhere, somewhere)
 }
 
-fn octets(text: &str) -> Event {
-    Event::Octets(Bytes::copy_from_slice(text.as_bytes()))
+/// What the client says next.
+async fn octets<C>(connection: &Connection<C>, events: &mut UnboundedReceiver<Event>) -> Bytes {
+    assert_eq!(events.recv().await.unwrap(), Event::Octets);
+    connection.hear()
 }
 
 fn tls(name: &str) -> (ServerTls, tempfile::TempDir) {
@@ -114,14 +120,44 @@ async fn octets_go_both_ways_and_each_read_needs_leave() {
     assert_eq!(pair.read(11).await, b"220 hello\r\n");
     assert!(pair.events.try_recv().is_err());
     pair.connection.read_on();
-    assert_eq!(pair.heard().await, octets("EHLO a\r\n"));
+    assert_eq!(pair.octets().await, "EHLO a\r\n");
     pair.client.write_all(b"NOOP\r\n").await.unwrap();
     let replies = ["250-a\r\n", "250 b\r\n"].map(Bytes::from);
     pair.connection.say(replies).unwrap();
     assert_eq!(pair.read(14).await, b"250-a\r\n250 b\r\n");
     assert!(pair.events.try_recv().is_err());
     pair.connection.read_on();
-    assert_eq!(pair.heard().await, octets("NOOP\r\n"));
+    assert_eq!(pair.octets().await, "NOOP\r\n");
+}
+
+#[tokio::test]
+async fn what_a_session_has_not_kept_is_heard_by_its_successor() {
+    let mut pair = Pair::new(Options::default()).await;
+    pair.client.write_all(b"EHLO a\r\n").await.unwrap();
+    pair.connection.read_on();
+    assert_eq!(pair.heard().await, Event::Octets);
+    assert_eq!(pair.connection.take_over(), None);
+    assert_eq!(pair.connection.hear(), "EHLO a\r\n", "the event was lost");
+    assert_eq!(pair.connection.hear(), "", "once is enough");
+    assert_eq!(pair.connection.take_over(), None);
+    assert_eq!(pair.connection.hear(), "EHLO a\r\n", "so was the session");
+    pair.connection.keep(1);
+    assert_eq!(pair.connection.take_over(), Some(1));
+    assert_eq!(pair.connection.hear(), "", "it is kept");
+}
+
+#[tokio::test]
+async fn what_nobody_has_heard_is_neither_forgotten_nor_followed_by_more() {
+    let mut pair = Pair::new(Options::default()).await;
+    pair.client.write_all(b"EHLO a\r\n").await.unwrap();
+    pair.connection.read_on();
+    assert_eq!(pair.heard().await, Event::Octets);
+    pair.client.write_all(b"NOOP\r\n").await.unwrap();
+    pair.connection.keep(1); // about something else
+    pair.connection.read_on();
+    assert_eq!(pair.connection.hear(), "EHLO a\r\n");
+    pair.connection.read_on();
+    assert_eq!(pair.octets().await, "NOOP\r\n");
 }
 
 #[tokio::test]
@@ -129,8 +165,9 @@ async fn a_connection_knows_its_ends_and_keeps_a_checkpoint() {
     let pair = Pair::new(Options::default()).await;
     assert_eq!(pair.connection.peer(), pair.client.local_addr().unwrap());
     assert_eq!(pair.connection.local(), pair.client.peer_addr().unwrap());
-    pair.connection.checkpoint(|slot| *slot = Some(7));
-    assert_eq!(pair.connection.clone().checkpoint(Option::take), Some(7));
+    pair.connection.keep(6);
+    assert!(pair.connection.amend(|kept| *kept += 1).is_some());
+    assert_eq!(pair.connection.clone().take_over(), Some(7));
     assert_eq!(pair.connection, pair.connection.clone());
     assert_ne!(
         pair.connection,
@@ -158,7 +195,7 @@ async fn the_peers_end_is_told_after_its_last_octets() {
     pair.client.write_all(b"QUIT\r\n").await.unwrap();
     pair.client.shutdown().await.unwrap();
     pair.connection.read_on();
-    assert_eq!(pair.heard().await, octets("QUIT\r\n"));
+    assert_eq!(pair.octets().await, "QUIT\r\n");
     pair.connection.write("221 bye\r\n".into()).await.unwrap();
     pair.connection.read_on();
     assert_eq!(pair.heard().await, Event::Closed(Why::Peer));
@@ -235,8 +272,8 @@ async fn who_asks_on_and_on_and_takes_no_answer_is_not_listened_to() {
     };
     let connection =
         Connection::<()>::start(in_memory(served), Arc::new(options), |connection, event| {
-            if let Event::Octets(octets) = event {
-                let _ = connection.say([octets]);
+            if event == Event::Octets {
+                let _ = connection.say([connection.hear()]);
                 connection.read_on();
             }
         });
@@ -280,7 +317,9 @@ async fn silence_is_told_once_and_ends_the_connection_if_nobody_says_goodbye() {
 async fn goodbye_can_be_said_when_time_is_up() {
     let (connection, mut events, mut client) = memory(Options::default());
     connection.read_on();
+    assert_eq!(connection.overdue(), None);
     assert_eq!(events.recv().await.unwrap(), Event::TimedOut(Limit::Idle));
+    assert_eq!(connection.overdue(), Some(Limit::Idle));
     connection.close_after("421 too late\r\n".into());
     assert_eq!(events.recv().await.unwrap(), Event::Closed(Why::Ended));
     let mut said = String::new();
@@ -293,7 +332,7 @@ async fn silence_does_not_count_while_the_session_is_at_work() {
     let (connection, mut events, mut client) = memory(Options::default());
     client.write_all(b"DATA\r\n").await.unwrap();
     connection.read_on();
-    assert_eq!(events.recv().await.unwrap(), octets("DATA\r\n"));
+    assert_eq!(octets(&connection, &mut events).await, "DATA\r\n");
     tokio::time::sleep(Duration::from_secs(598)).await;
     assert!(events.try_recv().is_err());
     connection.read_on();
@@ -329,7 +368,7 @@ async fn a_lifetime_ends_although_the_peer_is_busy() {
     loop {
         connection.read_on();
         match events.recv().await.unwrap() {
-            Event::Octets(_) => {}
+            Event::Octets => drop(connection.hear()),
             Event::TimedOut(limit) => break assert_eq!(limit, Limit::Lifetime),
             other => panic!("{other:?}"),
         }
@@ -348,6 +387,7 @@ async fn tls_begins_after_what_was_said_in_the_clear() {
         .unwrap();
     pair.connection.start_tls(tls.clone()).unwrap();
     assert!(pair.connection.start_tls(tls).is_err());
+    assert!(pair.connection.is_securing());
     assert_eq!(pair.read(14).await, b"220 go ahead\r\n");
     let Pair {
         connection,
@@ -367,11 +407,12 @@ async fn tls_begins_after_what_was_said_in_the_clear() {
     );
     assert!(info.cipher.starts_with("TLS_"), "{}", info.cipher);
     assert_eq!(connection.tls(), Some(info));
+    assert!(!connection.is_securing());
     assert!(connection.channel_binding().is_some());
 
     client.write_all(b"EHLO b\r\n").await.unwrap();
     connection.read_on();
-    assert_eq!(events.recv().await.unwrap(), octets("EHLO b\r\n"));
+    assert_eq!(octets(&connection, &mut events).await, "EHLO b\r\n");
     connection.write("250 well\r\n".into()).await.unwrap();
     connection.close_after("221 bye\r\n".into());
     let mut said = String::new();
@@ -402,8 +443,8 @@ async fn octets_that_come_with_the_end_of_the_handshake_are_not_left_lying() {
     pair.client.write_all(&records).await.unwrap();
     assert!(matches!(pair.heard().await, Event::Secured(_)));
     pair.connection.read_on();
-    let event = tokio::time::timeout(Duration::from_secs(20), pair.heard()).await;
-    assert_eq!(event, Ok(octets("EHLO b\r\n")));
+    let said = tokio::time::timeout(Duration::from_secs(20), pair.octets()).await;
+    assert_eq!(said.unwrap(), "EHLO b\r\n");
 }
 
 #[tokio::test]
@@ -426,7 +467,8 @@ async fn much_goes_through_tls_both_ways() {
         while echoed < sent.len() {
             connection.read_on();
             match events.recv().await.unwrap() {
-                Event::Octets(octets) => {
+                Event::Octets => {
+                    let octets = connection.hear();
                     echoed += octets.len();
                     connection.write(octets).await.unwrap();
                 }
@@ -448,7 +490,7 @@ async fn much_goes_through_tls_both_ways() {
     to.write_all(b"QUIT").await.unwrap();
     to.shutdown().await.unwrap(); // TLS says its end, in the same breath
     connection.read_on();
-    assert_eq!(events.recv().await.unwrap(), octets("QUIT"));
+    assert_eq!(octets(&connection, &mut events).await, "QUIT");
     connection.read_on();
     assert_eq!(events.recv().await.unwrap(), Event::Closed(Why::Peer));
 }

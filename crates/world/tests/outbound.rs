@@ -31,8 +31,8 @@ async fn echo(folder: &Path, name: &str) -> SocketAddr {
         loop {
             let options = Arc::clone(&options);
             Connection::<()>::start(door.accept().await, options, |connection, event| {
-                if let Event::Octets(octets) = event {
-                    connection.say([octets]).unwrap();
+                if event == Event::Octets {
+                    connection.say([connection.hear()]).unwrap();
                 }
                 connection.read_on();
             });

@@ -17,9 +17,10 @@
 //! The listener's session family, restarted at most three times; then the connection is closed.
 //!
 //! # When it crashes
-//! The next incarnation goes on from the connection's checkpoint on the same socket: the command
-//! that was under way is answered with `NO [SERVERBUG]`, its mailbox stays open as the client saw
-//! it. In the middle of an answer nobody knows where the client is: `* BYE`.
+//! The next incarnation goes on from the connection's checkpoint on the same socket, and hears
+//! again what this one had not kept: the command that was under way is answered with
+//! `NO [SERVERBUG]`, its mailbox stays open as the client saw it, and who idles, idles on. In the
+//! middle of a long answer nobody knows where the client is: `* BYE`.
 //!
 //! # Metrics
 //! `heronry_imap_appended_total`, `heronry_imap_commands_total`, `heronry_imap_command_seconds`,
@@ -66,7 +67,9 @@ pub struct ImapCheckpoint {
     identity: Option<Identity>,
     opened: Option<Kept>,
     greeted: bool,
-    /// Whether a part of an answer has left: no successor can know which.
+    /// Answers that have not left.
+    unsent: Vec<u8>,
+    /// Whether a part of an answer has left since: no successor can know which.
     pub(super) in_answer: bool,
 }
 
@@ -123,7 +126,7 @@ impl Actor for ImapSession {
         myself: ActorRef<SessionMsg>,
         (connection, args): Self::Arguments,
     ) -> Result<ImapSessionState, ActorProcessingErr> {
-        let kept = connection.checkpoint(|slot| slot.clone());
+        let kept = connection.take_over();
         let mut state = ImapSessionState {
             server: Server::new(args.config.clone(), args.tls_from_start),
             out: Outlet::new(connection.clone()),
@@ -163,26 +166,20 @@ impl Actor for ImapSession {
                 myself.stop(None); // a predecessor heard that it is over, and died of it
                 return Ok(());
             }
-            // Under TLS from the first octet, nothing is said before `Secured`.
-            SessionMsg::Begin if state.awaits_tls() => Ok(()),
             SessionMsg::Begin => state.begin().await,
             SessionMsg::Changed(mailbox, modseq) => state.changed(mailbox, modseq).await,
+            // A message that is being received may end; the house asks again until then.
+            SessionMsg::Closing if state.incoming.is_some() => Ok(()),
             SessionMsg::Closing => state.bye("closing, come back soon").await,
-            SessionMsg::Connection(Event::Octets(octets)) => {
+            SessionMsg::Connection(Event::Octets) => {
+                let octets = state.connection.hear();
+                if octets.is_empty() {
+                    return Ok(()); // heard already, in the place of a predecessor
+                }
                 state.server.feed(octets);
                 state.go_on().await
             }
-            // Under TLS from the first octet, this is the beginning.
-            SessionMsg::Connection(Event::Secured(_)) if !state.greeted => state.begin().await,
-            SessionMsg::Connection(Event::Secured(_)) => {
-                if !state.args.tls_from_start {
-                    state.server.tls_started();
-                }
-                state.go_on().await
-            }
-            SessionMsg::Connection(Event::TimedOut(_)) => {
-                state.bye("you have been silent too long").await
-            }
+            SessionMsg::Connection(Event::Secured(_) | Event::TimedOut(_)) => state.begin().await,
             SessionMsg::Connection(Event::Room) => Ok(()),
             SessionMsg::Connection(Event::Closed(_)) => {
                 state.leave();
@@ -200,12 +197,11 @@ impl Actor for ImapSession {
 
 impl ImapSessionState {
     /// Takes up what a predecessor left.
-    fn resume(&mut self, mut kept: ImapCheckpoint) {
+    fn resume(&mut self, kept: ImapCheckpoint) {
         self.greeted = kept.greeted;
-        // TLS may have come after the predecessor's last checkpoint.
-        kept.server.tls |= self.connection.tls().is_some();
-        let config = self.args.config.clone();
-        self.server = Server::resume(config, kept.server, &mut self.out.buffer);
+        self.out.buffer = kept.unsent;
+        let heard = self.connection.hear();
+        self.server = Server::resume(kept.server, heard, &mut self.out.buffer);
         if kept.in_answer {
             self.out.buffer.clear();
             self.server.bye(
@@ -214,8 +210,13 @@ impl ImapSessionState {
             );
         }
         self.identity = kept.identity;
-        if let (Some(who), Some(opened)) = (&self.identity, kept.opened) {
+        // A SELECT that died has closed what was open before it (RFC 3501 §6.3.1).
+        let opened = kept.opened.filter(|_| self.server.selected().is_some());
+        if let (Some(who), Some(opened)) = (&self.identity, opened) {
             self.opened = Some(Opened::resume(who.account, opened));
+        }
+        if self.server.is_idling() {
+            self.idling = Some(IDLING.hold(&[]));
         }
     }
 
@@ -224,13 +225,26 @@ impl ImapSessionState {
         self.args.tls_from_start && self.connection.tls().is_none()
     }
 
-    /// Greets the client, or goes on where a predecessor ended.
+    /// Greets the client, or goes on where a predecessor ended: with what the connection says of
+    /// itself, for an event that said so may have died with it.
     async fn begin(&mut self) -> Result<(), Failure> {
+        if self.awaits_tls() {
+            return Ok(()); // under TLS from the first octet, nothing is said before `Secured`
+        }
+        if self.connection.tls().is_some() && !self.server.is_tls() {
+            self.server.tls_started();
+        }
         if !self.greeted {
             self.greeted = true;
             self.server.greet(&mut self.out.buffer);
         } else if let Some(id) = self.opened_id() {
             self.watch_again(id).await;
+            if self.idling.is_some() {
+                self.news(true, false).await?;
+            }
+        }
+        if self.connection.overdue().is_some() {
+            return self.bye("you have been silent too long").await;
         }
         self.go_on().await
     }
@@ -291,7 +305,6 @@ impl ImapSessionState {
                 }
                 Step::Read => {
                     self.out.flush().await?;
-                    self.out.end();
                     self.keep();
                     self.connection.read_on();
                     return Ok(());
@@ -302,6 +315,10 @@ impl ImapSessionState {
                 }
                 Step::StartTls => {
                     self.out.flush().await?;
+                    self.keep();
+                    if self.connection.is_securing() {
+                        return Ok(());
+                    }
                     let begun = self
                         .args
                         .tls
@@ -326,17 +343,19 @@ impl ImapSessionState {
         Ok(())
     }
 
-    /// Leaves what the next incarnation needs where a crash cannot reach it. What has been said
-    /// and has not left would be lost with us: then no successor can know what the client heard.
-    pub(super) fn keep(&self) {
+    /// Leaves what the next incarnation needs where a crash cannot reach it. Answers that have
+    /// not left belong to it: it is only in the middle of one that nothing may be kept.
+    pub(super) fn keep(&mut self) {
+        self.out.end();
         let kept = ImapCheckpoint {
             server: self.server.checkpoint(),
             identity: self.identity.clone(),
             opened: self.opened.as_ref().map(Opened::keep),
             greeted: self.greeted,
-            in_answer: !self.out.buffer.is_empty(),
+            unsent: self.out.buffer.clone(),
+            in_answer: false,
         };
-        self.connection.checkpoint(|slot| *slot = Some(kept));
+        self.connection.keep(kept);
     }
 
     async fn log_in(&mut self, credentials: mail::Credentials) -> Reply {
@@ -433,7 +452,9 @@ impl ImapSessionState {
         if self.out.relieve().await.is_err() {
             return Err(Failure::Gone);
         }
-        self.out.end();
+        if self.out.has_begun() {
+            self.keep(); // what a successor does not know ends here
+        }
         Ok(())
     }
 

@@ -16,7 +16,6 @@ mod news;
 mod opened;
 mod outlet;
 mod search;
-mod watch;
 
 pub use actor::{ImapCheckpoint, ImapConnection, ImapSession, ImapSessionArgs};
 pub use metrics::METRICS;

@@ -7,13 +7,11 @@ use mail::{MailboxId, ModSeq};
 use store::port::{Changes, MailStore, MailboxRow, UidRange};
 use supervision::alarm;
 
-use super::{
-    actor::ImapSessionState,
-    failure::Failure,
-    opened::Opened,
-    watch::{DEAF, Watch},
+use super::{actor::ImapSessionState, failure::Failure, opened::Opened};
+use crate::{
+    contract::{MailboxMsg, SessionMsg},
+    session::watch::{DEAF, Watch},
 };
-use crate::contract::{MailboxMsg, SessionMsg};
 
 impl ImapSessionState {
     /// A hint has come.

@@ -7,7 +7,7 @@ use store::{
     port::{MailStore, MailboxRow, MessageRow, UidRange},
 };
 
-use super::watch::Watch;
+use crate::session::watch::Watch;
 
 /// The mailbox that a session has open.
 pub(super) struct Opened {

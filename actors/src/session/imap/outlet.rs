@@ -68,20 +68,21 @@ impl Outlet {
         self.connection.write(octets).await
     }
 
-    /// What has been said so far is a whole answer.
+    /// What has been said so far is whole answers.
     pub(super) const fn end(&mut self) {
         self.begun = false;
+    }
+
+    /// Whether a part of an answer has left, and no checkpoint was made since.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// From here on no successor can know where the answer ended.
     fn begin(&mut self) {
         if !self.begun {
             self.begun = true;
-            self.connection.checkpoint(|slot| {
-                if let Some(kept) = slot {
-                    kept.in_answer = true;
-                }
-            });
+            let _ = self.connection.amend(|kept| kept.in_answer = true); // no checkpoint, no successor
         }
     }
 }

@@ -16,10 +16,12 @@
 //! The listener's session family, restarted at most three times; then the connection is closed.
 //!
 //! # When it crashes
-//! The next incarnation goes on from the connection's checkpoint on the same socket: what was
-//! being asked is answered with `-ERR [SYS/TEMP]`. It takes the maildrop again first; if another
-//! session has been quicker, that is said and the connection is closed. Nothing is removed but by
-//! QUIT, and QUIT is answered when the removal is on stable storage.
+//! The next incarnation goes on from the connection's checkpoint on the same socket, and hears
+//! again what this one had not kept: what was being asked is answered with `-ERR [SYS/TEMP]`. The
+//! maildrop stays the connection's meanwhile. When it is the mailbox actor that crashes, the lock
+//! is lost with it, and the session takes it again at once; if another session has been quicker,
+//! that is said and the connection is closed. Nothing is removed but by QUIT, and QUIT is answered
+//! when the removal is on stable storage.
 //!
 //! # Metrics
 //! `heronry_pop3_logins_total`, `heronry_pop3_messages_total`,
@@ -28,11 +30,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use mail::{AccountId, Credentials};
+use mail::{AccountId, Credentials, MailboxId};
 use pop3::{Checkpoint, Question, Refusal, Server, Step};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use store::port::{Body, MailStore};
-use supervision::{Family, Seat};
+use supervision::{Alarm, Family, Seat, alarm};
 use world::{
     connection::{Connection, Event},
     tls::ServerTls,
@@ -42,8 +44,9 @@ use super::{
     maildrop::Maildrop,
     metrics::{LOGINS, MESSAGES, RESUMED},
 };
-use crate::contract::{
-    ExpungeRequest, LoginMsg, LoginRequest, LoginVerdict, MailboxMsg, SessionMsg, Watcher,
+use crate::{
+    contract::{ExpungeRequest, LoginMsg, LoginRequest, LoginVerdict, MailboxMsg, SessionMsg},
+    session::watch::{DEAF, Watch},
 };
 
 /// A session of POP3.
@@ -80,6 +83,10 @@ pub struct Pop3SessionState {
     connection: Pop3Connection,
     server: Server,
     maildrop: Option<Maildrop>,
+    /// The right to the maildrop; none while the mailbox actor is to be asked again.
+    lock: Option<Watch>,
+    /// Rings when that is to be done.
+    again: Option<Alarm>,
     /// The message that is being sent, and how far.
     sending: Option<(Body, u64)>,
 }
@@ -87,30 +94,33 @@ pub struct Pop3SessionState {
 impl Actor for Pop3Session {
     type Msg = SessionMsg;
     type State = Pop3SessionState;
-    /// The connection, what the listener gives, and whether it goes on after a crash.
+    /// The last says whether it goes on after a crash; the connection knows that, too.
     type Arguments = (Pop3Connection, Arc<Pop3SessionArgs>, bool);
 
     async fn pre_start(
         &self,
         myself: ActorRef<SessionMsg>,
-        (connection, args, goes_on): Self::Arguments,
+        (connection, args, _): Self::Arguments,
     ) -> Result<Pop3SessionState, ActorProcessingErr> {
-        if goes_on {
-            RESUMED.count(&[]);
-            myself.cast(SessionMsg::Begin)?;
-        }
-        let kept = connection.checkpoint(|slot| slot.clone());
-        let (server, maildrop) = match kept {
-            Some(kept) => (Server::resume(kept.server), kept.maildrop),
-            None => (Server::new(args.config.clone()), None),
-        };
-        Ok(Pop3SessionState {
+        let mut state = Pop3SessionState {
+            server: Server::new(args.config.clone()),
             args,
             connection,
-            server,
-            maildrop,
+            maildrop: None,
+            lock: None,
+            again: None,
             sending: None,
-        })
+        };
+        match state.connection.take_over() {
+            Some(kept) => {
+                RESUMED.count(&[]);
+                state.resume(kept);
+                myself.cast(SessionMsg::Begin)?;
+            }
+            // Who tells us to begin does so once: a successor must know that it has to greet.
+            None => state.keep(),
+        }
+        Ok(state)
     }
 
     async fn handle(
@@ -124,21 +134,22 @@ impl Actor for Pop3Session {
                 myself.stop(None); // it has left before it was greeted
                 return Ok(());
             }
-            SessionMsg::Begin => state.lock_again(&myself).await,
-            // It watches nothing; the mailbox only asks whether it is still there.
-            SessionMsg::Changed(..) => return Ok(()),
-            SessionMsg::Closing | SessionMsg::Connection(Event::TimedOut(_)) => {
-                state.server.shut();
+            SessionMsg::Begin => {
+                state.catch_up();
+                state.lock_again(&myself).await;
             }
-            SessionMsg::Connection(Event::Octets(octets)) => {
-                state.server.feed(octets);
-                state.keep(); // nobody sends them again
-            }
-            SessionMsg::Connection(Event::Secured(_)) => {
-                if !state.args.config.tls_active {
-                    state.server.tls_started();
+            SessionMsg::Changed(_, modseq) if modseq == DEAF => state.lock_again(&myself).await,
+            SessionMsg::Changed(..) => return Ok(()), // it watches nothing
+            SessionMsg::Closing => state.server.shut(),
+            SessionMsg::Connection(Event::Octets) => {
+                let octets = state.connection.hear();
+                if octets.is_empty() {
+                    return Ok(()); // heard already, in the place of a predecessor
                 }
+                state.server.feed(octets);
+                state.keep(); // the connection forgets them
             }
+            SessionMsg::Connection(Event::Secured(_) | Event::TimedOut(_)) => state.catch_up(),
             SessionMsg::Connection(Event::Room) => return Ok(()),
             SessionMsg::Connection(Event::Closed(_)) => {
                 state.unlock();
@@ -152,6 +163,22 @@ impl Actor for Pop3Session {
 }
 
 impl Pop3SessionState {
+    /// Takes up what a predecessor left.
+    fn resume(&mut self, kept: Pop3Checkpoint) {
+        self.server = Server::resume(kept.server, self.connection.hear());
+        self.maildrop = kept.maildrop;
+    }
+
+    /// Sees how the connection stands: an event that said so may have died with a predecessor.
+    fn catch_up(&mut self) {
+        if self.connection.tls().is_some() && !self.server.tls_active() {
+            self.server.tls_started();
+        }
+        if self.connection.overdue().is_some() {
+            self.server.shut();
+        }
+    }
+
     /// Carries out what the machine wants until it wants to hear from the client.
     async fn go_on(&mut self, myself: &ActorRef<SessionMsg>) {
         loop {
@@ -175,6 +202,7 @@ impl Pop3SessionState {
                     }
                     self.keep(); // what has been said is not said again
                 }
+                Step::StartTls if self.connection.is_securing() => return,
                 Step::StartTls => {
                     let begun = self
                         .args
@@ -196,7 +224,7 @@ impl Pop3SessionState {
             server: self.server.checkpoint(),
             maildrop: self.maildrop.clone(),
         };
-        self.connection.checkpoint(|slot| *slot = Some(kept));
+        self.connection.keep(kept);
     }
 
     async fn judge(&mut self, question: Question, myself: &ActorRef<SessionMsg>) {
@@ -240,8 +268,10 @@ impl Pop3SessionState {
             LoginVerdict::Refused => return Err(refused("refused", Refusal::Credentials)),
             LoginVerdict::Welcome(identity) => identity.account,
         };
-        if !self.lock(account, myself).await? {
-            return Err(refused("in_use", Refusal::InUse));
+        match self.lock(account, myself).await {
+            Ok(true) => {}
+            Ok(false) => return Err(refused("in_use", Refusal::InUse)),
+            Err(refusal) => return Err(refused("busy", refusal)),
         }
         match Maildrop::open(&*self.args.mail, account) {
             Ok((maildrop, entries)) => {
@@ -259,28 +289,32 @@ impl Pop3SessionState {
 
     /// RFC 1939 §4: one session at a time.
     async fn lock(
-        &self,
+        &mut self,
         account: AccountId,
         myself: &ActorRef<SessionMsg>,
     ) -> Result<bool, Refusal> {
-        let myself = myself.clone();
-        let tell = move |id, modseq| myself.cast(SessionMsg::Changed(id, modseq)).is_ok();
-        let watcher = Watcher {
-            session: self.connection.id(),
-            tell: Box::new(tell),
+        self.lock = None; // before it is replaced, or its end would be taken for a crash
+        let connection = self.connection.clone();
+        let is_kept = move || {
+            let is_logged_in = connection.amend(|kept| kept.maildrop.is_some());
+            connection.is_open() && is_logged_in == Some(true)
         };
+        let (lock, watcher) = Watch::lock(self.connection.id(), myself.clone(), is_kept);
         let locked = self.args.mailboxes.call(
             &account,
             |port| MailboxMsg::Lock(watcher, port),
             MAILBOX_ANSWER,
         );
-        locked
-            .await
-            .map_err(|_| refused("busy", Refusal::Temporary))
+        let is_ours = locked.await.map_err(|_| Refusal::Temporary)?;
+        if is_ours && !lock.is_set() {
+            return Err(Refusal::Temporary); // lost again already
+        }
+        self.lock = is_ours.then_some(lock);
+        Ok(is_ours)
     }
 
-    /// The lock of a session ends with the session, and whoever goes on after a crash is another
-    /// one.
+    /// The lock ends with the mailbox actor; and whoever goes on after a crash of ours has to be
+    /// told if that happens.
     async fn lock_again(&mut self, myself: &ActorRef<SessionMsg>) {
         let Some(account) = self.maildrop.as_ref().map(|maildrop| maildrop.account) else {
             return;
@@ -291,17 +325,21 @@ impl Pop3SessionState {
         match self.lock(account, myself).await {
             Ok(true) => {}
             Ok(false) => self.server.lock_out(),
-            Err(_) => self.server.shut(),
+            Err(_) => {
+                let ask_again = SessionMsg::Changed(MailboxId(0), DEAF);
+                self.again = Some(alarm(LOCK_AGAIN, myself, ask_again));
+            }
         }
     }
 
-    fn unlock(&self) {
+    fn unlock(&mut self) {
         if let Some(maildrop) = &self.maildrop {
             self.unlock_of(maildrop.account);
         }
     }
 
-    fn unlock_of(&self, account: AccountId) {
+    fn unlock_of(&mut self, account: AccountId) {
+        self.lock = None; // before it goes, or its end would be taken for a crash
         let unlock = MailboxMsg::Unlock(self.connection.id());
         // A mailbox that is not there has no lock.
         let _ = self.args.mailboxes.tell(&account, unlock);
@@ -340,7 +378,7 @@ impl Pop3SessionState {
         }
     }
 
-    async fn remove(&self, indices: &[usize]) -> Result<(), Refusal> {
+    async fn remove(&mut self, indices: &[usize]) -> Result<(), Refusal> {
         let maildrop = self.maildrop.as_ref().ok_or(Refusal::Temporary)?;
         if !indices.is_empty() {
             let request = ExpungeRequest {
@@ -369,6 +407,9 @@ fn refused(outcome: &'static str, refusal: Refusal) -> Refusal {
 
 /// How long a mailbox may take for an answer: a slow disk, not a stuck one.
 const MAILBOX_ANSWER: Duration = Duration::from_secs(30);
+
+/// A mailbox actor is back within microseconds; one that is not has trouble.
+const LOCK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How much of a message is read at a time.
 const PIECE_OCTETS: usize = 64 * 1024;

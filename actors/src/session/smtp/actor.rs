@@ -16,9 +16,10 @@
 //! The listener's session family, restarted at most three times; then the connection is closed.
 //!
 //! # When it crashes
-//! The next incarnation goes on from the connection's checkpoint on the same socket: what was
-//! being asked is answered with `451 4.3.0`, a message on its way is read to its end and then
-//! refused so. Nothing that was acknowledged is lost: 250 is said after the store has it.
+//! The next incarnation goes on from the connection's checkpoint on the same socket, and hears
+//! again what this one had not kept: what was being asked is answered with `451 4.3.0`, a message
+//! on its way is read to its end and then refused so. Nothing that was acknowledged is lost: 250
+//! is said after the store has it.
 //!
 //! # Metrics
 //! `heronry_smtp_messages_total`, `heronry_smtp_accepted_octets_total`,
@@ -105,31 +106,32 @@ pub struct SmtpSessionState {
 impl Actor for SmtpSession {
     type Msg = SessionMsg;
     type State = SmtpSessionState;
-    /// The connection, what the listener gives, and whether it goes on after a crash.
+    /// The last says whether it goes on after a crash; the connection knows that, too.
     type Arguments = (SmtpConnection, Arc<SmtpSessionArgs>, bool);
 
     async fn pre_start(
         &self,
         myself: ActorRef<SessionMsg>,
-        (connection, args, goes_on): Self::Arguments,
+        (connection, args, _): Self::Arguments,
     ) -> Result<SmtpSessionState, ActorProcessingErr> {
-        if goes_on {
-            RESUMED.count(&[]);
-            myself.cast(SessionMsg::Begin)?;
-        }
-        let kept = connection.checkpoint(|slot| slot.clone());
-        let (server, identity) = match kept {
-            Some(kept) => (Server::resume(kept.server, trouble()), kept.identity),
-            None => (Server::new(args.config.clone()), None),
-        };
-        Ok(SmtpSessionState {
+        let mut state = SmtpSessionState {
+            server: Server::new(args.config.clone()),
             args,
             connection,
-            server,
-            identity,
+            identity: None,
             meant: Meant::default(),
             incoming: None,
-        })
+        };
+        match state.connection.take_over() {
+            Some(kept) => {
+                RESUMED.count(&[]);
+                state.resume(kept);
+                myself.cast(SessionMsg::Begin)?;
+            }
+            // Who tells us to begin does so once: a successor must know that it has to greet.
+            None => state.keep(),
+        }
+        Ok(state)
     }
 
     async fn handle(
@@ -143,8 +145,10 @@ impl Actor for SmtpSession {
                 myself.stop(None); // it has left before it was greeted
                 return Ok(());
             }
-            SessionMsg::Begin => {}
+            SessionMsg::Begin => state.catch_up(),
             SessionMsg::Changed(..) => return Ok(()), // an SMTP session watches nothing
+            // A transaction under way may end; the house asks again until then.
+            SessionMsg::Closing if state.is_in_transaction() => return Ok(()),
             SessionMsg::Closing => {
                 state.server.close(Reply::new(
                     421,
@@ -152,18 +156,15 @@ impl Actor for SmtpSession {
                     "closing, come back soon",
                 ));
             }
-            SessionMsg::Connection(Event::Octets(octets)) => {
+            SessionMsg::Connection(Event::Octets) => {
+                let octets = state.connection.hear();
+                if octets.is_empty() {
+                    return Ok(()); // heard already, in the place of a predecessor
+                }
                 state.server.feed(octets);
-                state.keep(); // nobody sends them again
+                state.keep(); // the connection forgets them
             }
-            SessionMsg::Connection(Event::Secured(_)) => state.secured(),
-            SessionMsg::Connection(Event::TimedOut(_)) => {
-                state.server.close(Reply::new(
-                    421,
-                    Enhanced(4, 4, 2),
-                    "you have been silent too long",
-                ));
-            }
+            SessionMsg::Connection(Event::Secured(_) | Event::TimedOut(_)) => state.catch_up(),
             SessionMsg::Connection(Event::Room) => return Ok(()),
             SessionMsg::Connection(Event::Closed(_)) => {
                 myself.stop(None);
@@ -176,6 +177,25 @@ impl Actor for SmtpSession {
 }
 
 impl SmtpSessionState {
+    /// Takes up what a predecessor left.
+    fn resume(&mut self, kept: SmtpCheckpoint) {
+        self.server = Server::resume(kept.server, self.connection.hear(), trouble());
+        self.identity = kept.identity;
+    }
+
+    /// Sees how the connection stands: an event that said so may have died with a predecessor.
+    fn catch_up(&mut self) {
+        if self.connection.tls().is_some() && !self.server.tls_active() {
+            // After STARTTLS everything starts anew.
+            self.identity = None;
+            self.server.tls_started();
+        }
+        if self.connection.overdue().is_some() {
+            let text = "you have been silent too long";
+            self.server.close(Reply::new(421, Enhanced(4, 4, 2), text));
+        }
+    }
+
     /// Carries out what the machine wants until it wants to hear from the client.
     async fn go_on(&mut self) {
         loop {
@@ -199,6 +219,7 @@ impl SmtpSessionState {
                     }
                     self.keep(); // what has been said is not said again
                 }
+                Step::StartTls if self.connection.is_securing() => return,
                 Step::StartTls => {
                     let begun = self
                         .args
@@ -215,21 +236,17 @@ impl SmtpSessionState {
         }
     }
 
+    fn is_in_transaction(&self) -> bool {
+        self.server.is_in_body() || self.server.mail().is_some()
+    }
+
     /// Leaves what the next incarnation needs where a crash cannot reach it.
     fn keep(&self) {
         let kept = SmtpCheckpoint {
             server: self.server.checkpoint(),
             identity: self.identity.clone(),
         };
-        self.connection.checkpoint(|slot| *slot = Some(kept));
-    }
-
-    /// Whoever begins in TLS is greeted now; after STARTTLS everything starts anew.
-    fn secured(&mut self) {
-        if !self.args.config.tls_active {
-            self.identity = None;
-            self.server.tls_started();
-        }
+        self.connection.keep(kept);
     }
 
     async fn judge(&mut self, question: Question) {

@@ -1,35 +1,25 @@
 //! What must survive the death of a session's actor.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use crate::codec::{MailboxName, Tag};
+use super::{
+    Server,
+    input::Line,
+    login::SASL_LINE_OCTETS_MAX,
+    machine::{Phase, Then},
+};
+use crate::{
+    codec::{MailboxName, Tag, head, literal_at_end},
+    reply::{Code, Reply},
+};
 
-/// What must survive the death of a session's actor while its socket lives.
+/// What must survive the death of a session's actor while its socket lives: the session as it
+/// stood when a step was handed out, what was heard and not read included.
 ///
-/// Taken when a step is handed out: the successor begins with
-/// [`Server::resume`](super::Server::resume), which answers the command that was under way with
-/// `NO [SERVERBUG]` and goes on. If part of a reply has been sent already, no successor can know
-/// where it ended: close the connection instead.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Checkpoint {
-    /// Who is logged in.
-    pub user: Option<Arc<str>>,
-    /// Which mailbox is open.
-    pub selected: Option<Selected>,
-    /// Whether the connection is encrypted.
-    pub tls: bool,
-    /// The command that is under way.
-    pub(super) pending: Option<Tag>,
-    /// How many octets of its literal are still to come.
-    pub(super) skip: u64,
-    /// Whether the rest of its line is still to come.
-    pub(super) skip_line: bool,
-    /// What has been heard and not been read.
-    pub(super) input: Bytes,
-    pub(super) failed_logins: u32,
-}
+/// If part of a reply has been sent since, no successor can know where it ended: close the
+/// connection instead of going on from here.
+#[derive(Clone, Debug)]
+pub struct Checkpoint(Server);
 
 /// An open mailbox.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,4 +28,83 @@ pub struct Selected {
     pub mailbox: MailboxName,
     /// Whether it is open for reading only.
     pub read_only: bool,
+}
+
+impl Server {
+    /// What a successor must know. See [`Checkpoint`] for when to take it.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint(self.clone())
+    }
+
+    /// Goes on from `checkpoint`, on the same connection; `heard` is what the crashed session had
+    /// been sent since.
+    ///
+    /// What it was about is answered with `NO [SERVERBUG]` (RFC 5530 §3) and not carried out: the
+    /// command that was under way, the line that ends an IDLE or goes on with AUTHENTICATE, or the
+    /// command at the head of what was heard. A command whose end has not come is none yet. So
+    /// each command has one answer, and an IDLE or a handshake with nothing to answer goes on.
+    #[must_use]
+    pub fn resume(checkpoint: Checkpoint, heard: Bytes, out: &mut Vec<u8>) -> Self {
+        let mut server = checkpoint.0;
+        if !heard.is_empty() {
+            server.feed(heard);
+        }
+        server.answer_for_the_crash(out);
+        server
+    }
+
+    fn answer_for_the_crash(&mut self, out: &mut Vec<u8>) {
+        match self.phase {
+            Phase::Closed | Phase::Tls => {}
+            Phase::Append { .. }
+            | Phase::AppendAsked { .. }
+            | Phase::AppendTail
+            | Phase::Waiting => self.say_trouble(out),
+            Phase::Idle | Phase::Sasl(_) => match self.input.line(SASL_LINE_OCTETS_MAX) {
+                Line::Ends(_, next) => {
+                    self.input.consume(next);
+                    self.say_trouble(out);
+                }
+                Line::Open | Line::TooLong => {} // said again when the line is looked at
+            },
+            Phase::Command | Phase::Literal | Phase::SkipLine | Phase::SkipLiteral { .. } => {
+                self.refuse_the_next(out);
+            }
+        }
+    }
+
+    /// Ends the command that is under way. That we crash says nothing of a password.
+    fn say_trouble(&mut self, out: &mut Vec<u8>) {
+        if let Some(pending) = &mut self.pending {
+            pending.then = Then::Nothing;
+            self.answer(trouble(), out);
+        }
+    }
+
+    /// Answers the next command if it has been heard to its end.
+    fn refuse_the_next(&mut self, out: &mut Vec<u8>) {
+        while !matches!(self.phase, Phase::Command) {
+            if self.advance(out).is_some() {
+                return; // the rest of what is to be skipped has not come
+            }
+        }
+        let (text, next) = match self.input.line(self.config.limits.line_octets) {
+            Line::Ends(text, next) => (text, next),
+            Line::Open => return,
+            Line::TooLong => return self.too_long(out),
+        };
+        let tag = match head(self.input.upto(text)) {
+            Ok((tag, ..)) => Some(tag),
+            Err((tag, _)) => tag,
+        };
+        let announced = literal_at_end(self.input.last_line(text));
+        self.input.consume(next);
+        trouble().write_to(tag.as_ref().map_or("", Tag::as_str), out);
+        self.skip(announced, out);
+    }
+}
+
+fn trouble() -> Reply {
+    Reply::no("trouble on our side; the command may have been carried out").with(Code::ServerBug)
 }

@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::codec::{Literal, literal_at_end};
 
 /// What has been heard and not been read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Input {
     octets: BytesMut,
     /// Where the line begins that is being looked for.
@@ -43,10 +43,6 @@ impl Input {
 
     pub(super) fn is_empty(&self) -> bool {
         self.octets.is_empty()
-    }
-
-    pub(super) fn copy(&self) -> Bytes {
-        Bytes::copy_from_slice(&self.octets)
     }
 
     pub(super) fn clear(&mut self) {
@@ -103,11 +99,6 @@ impl Input {
     /// Whether the literal has been heard to its end.
     pub(super) fn has_literal(&self) -> bool {
         self.octets.len() >= self.line
-    }
-
-    /// How much of the literal has not been heard.
-    pub(super) fn literal_left(&self) -> u64 {
-        self.line.saturating_sub(self.octets.len()) as u64
     }
 
     /// Forgets the command, which ended there.

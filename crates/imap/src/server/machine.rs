@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Checkpoint, Config, Selected, Step,
+    Config, Selected, Step,
     capability::capabilities,
     input::{Input, Line},
     login::SASL_LINE_OCTETS_MAX,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The server side of one session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Server {
     pub(super) config: Arc<Config>,
     pub(super) input: Input,
@@ -34,7 +34,7 @@ pub struct Server {
 }
 
 /// What the next octets are.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// A message.
     Append {
@@ -67,14 +67,14 @@ pub(super) enum Phase {
 }
 
 /// The command that is under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) tag: Tag,
     pub(super) then: Then,
 }
 
 /// What `OK` means.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Then {
     Leave,
     LogIn(Arc<str>),
@@ -108,56 +108,6 @@ impl Server {
         respond::untagged(out, &Reply::ok("").saying(text).with(code));
     }
 
-    /// Goes on where another machine ended. The command that was under way is answered with
-    /// `NO [SERVERBUG]` (RFC 5530 §3).
-    #[must_use]
-    pub fn resume(config: Arc<Config>, checkpoint: Checkpoint, out: &mut Vec<u8>) -> Self {
-        let mut server = Self::new(config, checkpoint.tls);
-        server.user = checkpoint.user;
-        server.selected = checkpoint.selected;
-        server.failed_logins = checkpoint.failed_logins;
-        server.input.feed(checkpoint.input);
-        server.phase = match checkpoint.skip {
-            0 if checkpoint.skip_line => Phase::SkipLine,
-            0 => Phase::Command,
-            left => Phase::SkipLiteral { left },
-        };
-        if let Some(tag) = checkpoint.pending {
-            let reply = Reply::no("trouble on our side; the command may have been carried out");
-            reply.with(Code::ServerBug).write_to(tag.as_str(), out);
-        }
-        server
-    }
-
-    /// What a successor must know. See [`Checkpoint`] for when to take it.
-    #[must_use]
-    pub fn checkpoint(&self) -> Checkpoint {
-        let mut pending = self.pending.as_ref().map(|pending| pending.tag.clone());
-        let mut input = self.input.copy();
-        let (skip, skip_line) = match self.phase {
-            Phase::Append { left } | Phase::AppendAsked { left, waits: false } => (left, true),
-            Phase::SkipLiteral { left } => (left, true),
-            Phase::AppendTail | Phase::SkipLine => (0, true),
-            Phase::Literal => {
-                // The client has been told to go on once; a successor would tell it again.
-                pending = head(&input).ok().map(|(tag, ..)| tag);
-                input = Bytes::new();
-                (self.input.literal_left(), true)
-            }
-            _ => (0, false),
-        };
-        Checkpoint {
-            user: self.user.clone(),
-            selected: self.selected.clone(),
-            tls: self.tls,
-            pending,
-            skip,
-            skip_line,
-            input,
-            failed_logins: self.failed_logins,
-        }
-    }
-
     /// The login name, once it has been accepted.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
@@ -168,6 +118,12 @@ impl Server {
     #[must_use]
     pub const fn selected(&self) -> Option<&Selected> {
         self.selected.as_ref()
+    }
+
+    /// Whether the client idles.
+    #[must_use]
+    pub const fn is_idling(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
     }
 
     /// Whether the connection is encrypted.
@@ -247,7 +203,6 @@ impl Server {
 
     /// TLS has been negotiated: everything heard before is forgotten (RFC 3501 §6.2.1).
     pub fn tls_started(&mut self) {
-        // A successor of whoever was handed Step::StartTls is not in that phase.
         debug_assert!(!self.tls, "TLS begins once");
         *self = Self::new(Arc::clone(&self.config), true);
     }
@@ -267,7 +222,7 @@ impl Server {
     }
 
     /// One move; `None` if another one is possible.
-    fn advance(&mut self, out: &mut Vec<u8>) -> Option<Step> {
+    pub(super) fn advance(&mut self, out: &mut Vec<u8>) -> Option<Step> {
         match self.phase {
             Phase::Append { left: 0 } => self.phase = Phase::AppendTail,
             Phase::Append { left } => {
@@ -306,9 +261,10 @@ impl Server {
             }
             // What was said in the clear must not be taken for what is said under TLS.
             Phase::Tls if !self.input.is_empty() => self.bye("nothing may follow STARTTLS", out),
-            Phase::AppendAsked { .. } | Phase::Literal | Phase::Tls | Phase::Waiting => {
+            Phase::AppendAsked { .. } | Phase::Literal | Phase::Waiting => {
                 return Some(Step::Read);
             }
+            Phase::Tls => return Some(Step::StartTls),
         }
         None
     }
@@ -375,7 +331,7 @@ impl Server {
         };
     }
 
-    fn too_long(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn too_long(&mut self, out: &mut Vec<u8>) {
         let tag = match head(self.input.beginning(self.config.limits.line_octets)) {
             Ok((tag, ..)) => Some(tag),
             Err((tag, _)) => tag,

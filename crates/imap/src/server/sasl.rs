@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use mail::{Credentials, Secret};
 
 /// An exchange that is under way.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Exchange {
     LoginPassword { user: String },
     LoginUser,

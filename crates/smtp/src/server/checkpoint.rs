@@ -1,5 +1,6 @@
 //! A session as it stood at some step, for the one who comes after a crash.
 
+use bytes::Bytes;
 use mail::Reply;
 
 use super::machine::Server;
@@ -21,14 +22,19 @@ impl Server {
         Checkpoint(self.clone())
     }
 
-    /// Goes on from `checkpoint`, on the same connection.
+    /// Goes on from `checkpoint`, on the same connection; `heard` is what the crashed session had
+    /// been sent since.
     ///
     /// What the crashed session was about is answered with `trouble`, a 4xx reply: the open
     /// question; or the message that is on its way, once it has been read to its end; or the
-    /// command at the head of what was received. The replies before and after stay in step.
+    /// command at the head of what was received. The replies before and after stay in step. A
+    /// command whose end has not come is none yet, and a handshake goes on.
     #[must_use]
-    pub fn resume(checkpoint: Checkpoint, trouble: Reply) -> Self {
+    pub fn resume(checkpoint: Checkpoint, heard: Bytes, trouble: Reply) -> Self {
         let mut server = checkpoint.0;
+        if !heard.is_empty() {
+            server.feed(heard);
+        }
         server.answer_for_the_crash(trouble);
         server
     }

@@ -322,9 +322,7 @@ impl Server {
     pub(super) fn answer_for_the_crash(&mut self, trouble: Reply) {
         match &self.phase {
             Phase::Body(_) => self.refuse_body(trouble),
-            Phase::Closing => {}
-            // Nobody knows how far the handshake came.
-            Phase::Handshake => self.phase = Phase::Closing,
+            Phase::Closing | Phase::Handshake => {}
             Phase::Judging(_) => self.verdict(trouble),
             Phase::Auth(_) | Phase::Commands => match self.lines.next() {
                 Found::Nothing => {}

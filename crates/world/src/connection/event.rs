@@ -7,9 +7,10 @@ use crate::tls::TlsInfo;
 /// What happened on a connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {
-    /// The peer sent this. Nothing more is read until
+    /// The peer has sent something:
+    /// [`Connection::hear`](crate::connection::Connection::hear) it. Nothing more is read until
     /// [`Connection::read_on`](crate::connection::Connection::read_on).
-    Octets(Bytes),
+    Octets,
     /// Octets are encrypted from here on.
     Secured(TlsInfo),
     /// There is room in the queue again, after

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{
-    event::{Event, Gone, Refused},
+    event::{Event, Gone, Limit, Refused},
     line::{Line, Step},
     options::Options,
     pump,
@@ -159,7 +159,17 @@ impl<C> Connection<C> {
         self.line().queued()
     }
 
-    /// Allows one more [`Event::Octets`].
+    /// What the peer has sent, after [`Event::Octets`]; empty if this session has heard it.
+    ///
+    /// The connection has it, too, until [`keep`](Self::keep) or [`read_on`](Self::read_on): so it
+    /// does not matter at which line a session crashes, nor whether the event had reached it.
+    #[must_use]
+    pub fn hear(&self) -> Bytes {
+        self.line().hear()
+    }
+
+    /// Allows one more [`Event::Octets`]; nothing happens while there is something to
+    /// [`hear`](Self::hear). Whoever keeps no checkpoint has taken care of what it heard.
     pub fn read_on(&self) {
         self.line().read_on();
     }
@@ -190,9 +200,44 @@ impl<C> Connection<C> {
         self.line().set_idle(idle);
     }
 
-    /// Looks at the checkpoint, or changes it.
-    pub fn checkpoint<R>(&self, look: impl FnOnce(&mut Option<C>) -> R) -> R {
-        look(&mut self.0.slot.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Whether TLS is ordered and has not been agreed upon: [`Event::Secured`] is to come.
+    #[must_use]
+    pub fn is_securing(&self) -> bool {
+        self.line().is_securing()
+    }
+
+    /// Which limit has passed, if the session was told of one and the peer has not spoken since:
+    /// what [`Event::TimedOut`] said.
+    #[must_use]
+    pub fn overdue(&self) -> Option<Limit> {
+        self.line().overdue()
+    }
+
+    /// Leaves what a successor goes on from. It has all that was heard: the connection forgets
+    /// that.
+    pub fn keep(&self, checkpoint: C) {
+        *self.slot() = Some(checkpoint);
+        self.line().acknowledge();
+    }
+
+    /// Begins to serve where somebody else may have ended: the checkpoint, if one was kept. What
+    /// was heard after that is to be [heard](Self::hear) again.
+    #[must_use]
+    pub fn take_over(&self) -> Option<C>
+    where
+        C: Clone,
+    {
+        self.line().hand_again();
+        self.slot().clone()
+    }
+
+    /// Changes the checkpoint or looks at it, if there is one.
+    pub fn amend<R>(&self, change: impl FnOnce(&mut C) -> R) -> Option<R> {
+        self.slot().as_mut().map(change)
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<C>> {
+        self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn step(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Step {

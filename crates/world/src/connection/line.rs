@@ -36,6 +36,10 @@ pub(super) struct Line {
     credit: bool,
     /// When the connection's lifetime is over.
     end: Option<Instant>,
+    /// What the session was told of and has not put anywhere safe.
+    handed: Bytes,
+    /// Whether the session has heard that; false again for its successor.
+    has_heard: bool,
     /// Octets that came before they were asked for: with the end of a handshake.
     early: Bytes,
     /// When the peer's silence began: its last octets, or our last question.
@@ -86,6 +90,8 @@ impl Line {
             credit: false,
             early: Bytes::new(),
             end: options.lifetime.map(|lifetime| now + lifetime),
+            handed: Bytes::new(),
+            has_heard: false,
             heard: now,
             idle: options.idle,
             info: None,
@@ -135,7 +141,31 @@ impl Line {
         self.waited_for = true;
     }
 
+    /// What was read and has not been heard by this session.
+    pub(super) fn hear(&mut self) -> Bytes {
+        if std::mem::replace(&mut self.has_heard, true) {
+            return Bytes::new();
+        }
+        self.handed.clone()
+    }
+
+    /// What was heard is safe.
+    pub(super) fn acknowledge(&mut self) {
+        if self.has_heard {
+            self.handed = Bytes::new();
+        }
+    }
+
+    /// Somebody else serves now.
+    pub(super) const fn hand_again(&mut self) {
+        self.has_heard = false;
+    }
+
     pub(super) fn read_on(&mut self) {
+        self.acknowledge();
+        if !self.handed.is_empty() {
+            return; // that comes first: its event is on its way
+        }
         self.credit = true;
         self.heard = Instant::now();
         // What came with the end of a handshake is here already: no socket will wake the pump.
@@ -181,6 +211,15 @@ impl Line {
 
     pub(super) fn tls(&self) -> Option<TlsInfo> {
         self.info.clone()
+    }
+
+    pub(super) fn is_securing(&self) -> bool {
+        self.phase == Phase::Securing || (self.is_open() && self.wire.awaits_tls())
+    }
+
+    pub(super) fn overdue(&self) -> Option<Limit> {
+        let (limit, _) = self.warned.filter(|_| self.is_open())?;
+        Some(limit)
     }
 
     pub(super) fn export(&self, label: &[u8]) -> Option<[u8; 32]> {
@@ -299,12 +338,14 @@ impl Line {
             return self.close(cx, Why::Peer, now);
         }
         OCTETS.add(octets.len() as u64, &["in"]);
+        self.handed = octets;
+        self.has_heard = false;
         self.credit = false;
         self.heard = now;
         if matches!(self.warned, Some((Limit::Idle, _))) {
             self.warned = None;
         }
-        Ok(Some(Event::Octets(octets)))
+        Ok(Some(Event::Octets))
     }
 
     /// Goes on with the handshake.

@@ -10,7 +10,13 @@
 //!
 //! The pump knows octets, TLS and time limits, and no mail. It never panics over what a peer sends,
 //! and it outlives the session: a session that crashed is started again and given the same
-//! [`Connection`], with the checkpoint that its predecessor left in it.
+//! [`Connection`].
+//!
+//! **Crashes.** Events are hints, and those that a dead session had in its inbox are lost. The
+//! facts are here: octets stay until the session has them in a checkpoint ([`Connection::hear`],
+//! [`Connection::keep`]), and [`Connection::tls`], [`Connection::overdue`] and
+//! [`Connection::is_open`] say what the other events said. A successor begins with
+//! [`Connection::take_over`] and loses nothing. A connection that waits holds no octets for that.
 //!
 //! **Back-pressure.** After each [`Event::Octets`] nothing is read until
 //! [`Connection::read_on`], so the peer's window closes while a session is busy. What a session

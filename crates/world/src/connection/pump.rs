@@ -68,7 +68,7 @@ fn note(event: &Event) {
             }
         }
         Event::Secured(_) => HANDSHAKES.count(&["in", "done"]),
-        Event::Octets(_) | Event::Room | Event::TimedOut(_) => {}
+        Event::Octets | Event::Room | Event::TimedOut(_) => {}
     }
 }
 

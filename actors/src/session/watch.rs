@@ -1,5 +1,5 @@
 //! How a session hears of changes in its mailbox: a hint at a time, and never for want of a
-//! mailbox actor.
+//! mailbox actor. And how it hears that it has lost its maildrop with one.
 
 use std::sync::{
     Arc,
@@ -52,6 +52,29 @@ impl Watch {
             MailboxId(0) => ear.is_wanted(),
             _ => ear.hear(modseq),
         });
+        (
+            Self(line),
+            Watcher {
+                session: number,
+                tell,
+            },
+        )
+    }
+
+    /// The lock of a maildrop. It is held for as long as this is there, and then for as long as
+    /// `is_kept` says: a session that crashed has a successor.
+    pub(super) fn lock(
+        number: u64,
+        session: ActorRef<SessionMsg>,
+        is_kept: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> (Self, Watcher) {
+        let line = Arc::<Line>::default();
+        let ear = Ear {
+            line: line.clone(),
+            mailbox: MailboxId(0),
+            session,
+        };
+        let tell = Box::new(move |_, _| ear.is_wanted() || is_kept());
         (
             Self(line),
             Watcher {
