@@ -50,6 +50,15 @@ struct Bell {
 }
 
 impl Follow {
+    /// Waits for as long as a row does; `false` when it is time to end.
+    pub(crate) fn rest(&self) -> bool {
+        let bell = self.lock();
+        let rested = self
+            .rung
+            .wait_timeout_while(bell, LINGER, |bell| !bell.stopped);
+        !rested.unwrap_or_else(PoisonError::into_inner).0.stopped
+    }
+
     /// Something became durable; `hurry` when much of it waits.
     pub(crate) fn ring(&self, hurry: bool) {
         let mut bell = self.lock();

@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -16,7 +19,22 @@ use crate::StoreError;
 pub(crate) struct MemoryEngines(Arc<Mutex<BTreeMap<String, MemoryEngine>>>, Moments);
 
 #[derive(Clone, Default)]
-struct MemoryEngine(Arc<Mutex<Content>>, Moments);
+struct MemoryEngine(Arc<Mutex<Content>>, Moments, Dead);
+
+/// Set when an operation has failed: this engine fails for ever, as sled does. One that is opened
+/// anew does not.
+type Dead = Arc<AtomicBool>;
+
+/// What goes wrong with everything that is applied.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum EngineFault {
+    #[default]
+    None,
+    /// It fails, and the engine with it.
+    Fails,
+    /// It panics.
+    Panics,
+}
 
 /// What is to happen in the middle of something.
 #[derive(Clone, Default)]
@@ -26,10 +44,13 @@ struct Moments(Arc<Mutex<Moment>>);
 struct Moment {
     scan: Option<Box<dyn FnOnce() + Send>>,
     apply: Option<Box<dyn FnOnce() + Send>>,
+    flush: Option<Box<dyn FnOnce() + Send>>,
+    fault: EngineFault,
 }
 
 #[derive(Default)]
 struct Content {
+    suspect: bool,
     now: Rows,
     flushed: Rows,
 }
@@ -52,6 +73,24 @@ impl MemoryEngines {
     /// Does something when rows are applied the next time.
     pub(crate) fn at_next_apply(&self, what: impl FnOnce() + Send + 'static) {
         lock(&self.1.0).apply = Some(Box::new(what));
+    }
+
+    /// Does something when an engine is flushed the next time.
+    pub(crate) fn at_next_flush(&self, what: impl FnOnce() + Send + 'static) {
+        lock(&self.1.0).flush = Some(Box::new(what));
+    }
+
+    /// What was opened fails from now on, and is not to be trusted.
+    pub(crate) fn break_all(&self) {
+        for engine in lock(&self.0).values() {
+            lock(&engine.0).suspect = true;
+            engine.2.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// From now on, until another is set.
+    pub(crate) fn set_fault(&self, fault: EngineFault) {
+        lock(&self.1.0).fault = fault;
     }
 
     /// The process is killed: each partition in turn is asked whether it still has more than it
@@ -99,10 +138,10 @@ impl MemoryEngines {
 impl Engines for MemoryEngines {
     fn open(&self, partition: &str) -> Result<Box<dyn Engine>, StoreError> {
         let mut all = lock(&self.0);
-        let new = || MemoryEngine(Arc::default(), self.1.clone());
-        Ok(Box::new(
-            all.entry(partition.to_owned()).or_insert_with(new).clone(),
-        ))
+        let new = || MemoryEngine(Arc::default(), self.1.clone(), Dead::default());
+        let found = all.entry(partition.to_owned()).or_insert_with(new);
+        found.2 = Dead::default();
+        Ok(Box::new(found.clone()))
     }
 
     fn wipe(&self, partition: &str) -> Result<(), StoreError> {
@@ -114,13 +153,33 @@ impl Engines for MemoryEngines {
         Ok(())
     }
 
-    fn is_suspect(&self, _: &str) -> bool {
-        false
+    fn is_suspect(&self, partition: &str) -> bool {
+        let all = lock(&self.0);
+        let found = all.get(partition);
+        found.is_some_and(|engine| lock(&engine.0).suspect)
+    }
+}
+
+impl EngineFault {
+    fn strike(self) {
+        assert!(self != Self::Panics, "this panic is expected");
+    }
+}
+
+impl MemoryEngine {
+    fn alive(&self) -> Result<(), StoreError> {
+        if self.2.load(Ordering::Relaxed) {
+            return Err(StoreError::Damage {
+                what: "a simulated partition".to_owned(),
+            });
+        }
+        Ok(())
     }
 }
 
 impl Engine for MemoryEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.alive()?;
         Ok(lock(&self.0).now.rows.get(key).cloned())
     }
 
@@ -130,6 +189,7 @@ impl Engine for MemoryEngine {
         until: &[u8],
         each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
+        self.alive()?;
         if from >= until {
             return Ok(());
         }
@@ -157,7 +217,14 @@ impl Engine for MemoryEngine {
         if let Some(what) = what {
             what();
         }
+        let fault = lock(&self.1.0).fault;
+        fault.strike();
         let mut content = lock(&self.0);
+        if fault == EngineFault::Fails {
+            content.suspect = true;
+            self.2.store(true, Ordering::Relaxed);
+        }
+        self.alive()?;
         let content = &mut content.now;
         for (key, value) in rows {
             match value {
@@ -170,10 +237,16 @@ impl Engine for MemoryEngine {
     }
 
     fn applied(&self) -> Result<Option<u64>, StoreError> {
+        self.alive()?;
         Ok(lock(&self.0).now.applied)
     }
 
     fn flush(&self) -> Result<(), StoreError> {
+        self.alive()?;
+        let what = lock(&self.1.0).flush.take();
+        if let Some(what) = what {
+            what();
+        }
         let mut content = lock(&self.0);
         content.flushed = content.now.clone();
         Ok(())

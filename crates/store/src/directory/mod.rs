@@ -18,7 +18,7 @@ mod sled;
 pub(crate) use engine::{Engine, Engines, Row};
 pub(crate) use follower::{Follow, Follower};
 #[cfg(test)]
-pub(crate) use memory::MemoryEngines;
+pub(crate) use memory::{EngineFault, MemoryEngines};
 pub(crate) use overlay::Overlay;
 pub(crate) use partitions::Partitions;
 pub(crate) use sled::SledEngines;

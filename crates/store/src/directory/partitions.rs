@@ -1,16 +1,35 @@
 //! Which rows lie in which partition: a broken one costs only itself.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 
 use super::{Engine, Row};
 use crate::{StoreError, keys::Class};
 
 /// The partitions, all open.
-pub(crate) struct Partitions(Vec<Box<dyn Engine>>);
+pub(crate) struct Partitions {
+    engines: Vec<Box<dyn Engine>>,
+    /// One of them has failed somebody. An engine that has failed once fails for ever, until it
+    /// is opened anew.
+    broken: AtomicBool,
+}
 
 impl Partitions {
     pub(crate) fn new(engines: Vec<Box<dyn Engine>>) -> Self {
-        Self(engines)
+        Self {
+            engines,
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether one of them has failed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    fn note<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.inspect_err(|_| self.broken.store(true, Ordering::Relaxed))
     }
 
     /// The names of the partitions, when mail is spread over that many.
@@ -52,11 +71,11 @@ impl Partitions {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.engines.len()
     }
 
     pub(crate) fn get(&self, partition: usize, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.0[partition].get(key)
+        self.note(self.engines[partition].get(key))
     }
 
     pub(crate) fn scan(
@@ -66,7 +85,7 @@ impl Partitions {
         until: &[u8],
         each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        self.0[partition].scan(from, until, each)
+        self.note(self.engines[partition].scan(from, until, each))
     }
 
     pub(crate) fn apply(
@@ -75,11 +94,11 @@ impl Partitions {
         rows: Vec<Row>,
         applied: Option<u64>,
     ) -> Result<(), StoreError> {
-        self.0[partition].apply(rows, applied)
+        self.note(self.engines[partition].apply(rows, applied))
     }
 
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
-        self.0.iter().try_for_each(|engine| engine.flush())
+        self.note(self.engines.iter().try_for_each(|engine| engine.flush()))
     }
 }
 

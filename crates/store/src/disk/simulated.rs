@@ -22,6 +22,8 @@ pub(crate) struct Faults {
     pub(crate) write: u32,
     /// A file cannot be created.
     pub(crate) create: u32,
+    /// Whoever writes panics half-way.
+    pub(crate) panic: u32,
 }
 
 #[derive(Debug)]
@@ -150,10 +152,16 @@ impl SimulatedDisk {
 
     /// The process dies and the machine lives on: nothing is lost.
     pub(crate) fn kill_process(&self) {
+        self.end_trouble();
+        self.lock_state().locked = false;
+    }
+
+    /// Whatever was in the way is gone.
+    pub(crate) fn end_trouble(&self) {
         let mut state = self.lock_state();
-        state.locked = false;
         state.dead = false;
         state.fuse = None;
+        state.faults = Faults::default();
     }
 
     /// Turns over a bit at rest.
@@ -331,8 +339,9 @@ impl File for SimulatedFile {
             .iter()
             .flat_map(|piece| piece.iter().copied())
             .collect();
+        let panics = state.chance(faults.panic);
         let failed = state.chance(faults.write);
-        let written = if failed {
+        let written = if failed || panics {
             usize::try_from(state.random()).unwrap_or(0) % (octets.len() + 1)
         } else {
             octets.len()
@@ -344,6 +353,7 @@ impl File for SimulatedFile {
         content.octets.resize(grown, 0);
         content.octets[from..until].copy_from_slice(&octets[..written]);
         content.dirty.extend(from / BLOCK..until.div_ceil(BLOCK));
+        strike(panics);
         if failed {
             return Err(io::Error::other("a simulated fault of write"));
         }
@@ -399,6 +409,10 @@ impl File for SimulatedFile {
         content.durable.truncate(length);
         Ok(())
     }
+}
+
+fn strike(panics: bool) {
+    assert!(!panics, "this panic is expected");
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -65,7 +65,14 @@ pub(crate) enum Entry {
 }
 
 impl Journal {
-    pub(crate) fn new(lsn: u64, tail: Tail, segment_octets: u64, queue_octets: usize) -> Self {
+    /// A journal that goes on after `lsn`, at `tail`. Its first generation must be none that a
+    /// batch may still have from before.
+    pub(crate) fn new(
+        lsn: u64,
+        tail: Tail,
+        generation: u64,
+        (segment_octets, queue_octets): (u64, usize),
+    ) -> Self {
         Self {
             intake: Mutex::new(Intake {
                 lsn,
@@ -78,7 +85,7 @@ impl Journal {
             }),
             wake: Condvar::new(),
             durable: AtomicU64::new(lsn),
-            generation: AtomicU64::new(0),
+            generation: AtomicU64::new(generation),
             segment_octets,
             queue_octets,
         }

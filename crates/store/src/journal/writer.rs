@@ -5,11 +5,12 @@
 //!
 //! When a write or a sync fails, nothing is tried again: nobody knows what the disk has. Everybody
 //! who waits gets an error, the segment ends where it was last known to be durable (the next one
-//! says so, in its head), and the writer goes on in a new segment.
+//! says so, in its head), and the writer goes on in a new segment. A panic while a group is being
+//! written is such a failure, too; only when nothing but panics comes of it the thread ends.
 
 use std::{
     io::{self, IoSlice},
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
     time::Instant,
 };
@@ -36,6 +37,8 @@ pub(crate) struct Writer {
     follow: Box<dyn Fn() + Send>,
     /// Undoes in memory what is committed and not durable.
     rollback: Box<dyn Fn(u64) + Send>,
+    /// Groups in a row that ended in a panic.
+    panics: u32,
 }
 
 struct Open {
@@ -65,6 +68,7 @@ impl Writer {
             uncut: None,
             follow,
             rollback,
+            panics: 0,
         }
     }
 
@@ -83,7 +87,7 @@ impl Writer {
             let left = intake.queued();
             drop(intake);
             metrics::QUEUE.set(left as f64, &[]);
-            self.write(group);
+            self.write_safely(group);
         }
     }
 
@@ -95,7 +99,7 @@ impl Writer {
         drop(intake);
         let any = !group.is_empty();
         if any {
-            self.write(group);
+            self.write_safely(group);
         }
         any
     }
@@ -103,21 +107,42 @@ impl Writer {
     /// Ends the segment: gives back the room that it did not need. Yields its end.
     pub(crate) fn finish(&mut self) -> Result<(u32, u64), StoreError> {
         let failed = |error| disk_error("end a journal segment", &error);
-        if let Some(open) = &mut self.open
-            && open.end > open.synced_end
-        {
-            open.file.sync().map_err(failed)?;
-            open.synced_end = open.end;
-            self.journal.set_durable(open.last_lsn);
-        }
-        if let Some(open) = self.open.take() {
+        if let Some(mut open) = self.open.take() {
+            let synced = if open.end > open.synced_end {
+                open.file.sync()
+            } else {
+                Ok(())
+            };
+            if synced.is_ok() {
+                open.synced_end = open.end;
+                self.journal.set_durable(open.last_lsn);
+            }
+            // Whatever the sync said, it is not tried again: after a failure the segment ends
+            // where it was known to be durable before.
             self.before = (open.number, open.synced_end);
             self.uncut = Some(open.file);
+            synced.map_err(failed)?;
         }
         if let Some(file) = self.uncut.take() {
             file.cut(self.before.1).map_err(failed)?;
         }
         Ok(self.before)
+    }
+
+    /// A panic is an end of the group like a failed sync. Who waited for it learns that the write
+    /// is lost, because the acknowledgements went with the group; the segment ends where it was
+    /// last known to be durable, which only a good sync moves.
+    fn write_safely(&mut self, group: Vec<Entry>) {
+        match catch_unwind(AssertUnwindSafe(|| self.write(group))) {
+            Ok(()) => self.panics = 0,
+            Err(panic) => {
+                self.panics += 1;
+                self.poison(Vec::new(), &io::Error::other("the writer panicked"));
+                if self.panics >= PANICS_MAX {
+                    resume_unwind(panic);
+                }
+            }
+        }
     }
 
     fn write(&mut self, group: Vec<Entry>) {
@@ -246,8 +271,11 @@ impl Writer {
         }
         let waiting = self.journal.poison(&*self.rollback);
         // The next segment's head says where this one ended, whatever its file holds: best at
-        // once. If the disk refuses that too, the next write tries it again.
-        if let Err(error) = self.begin() {
+        // once. If the disk refuses that too, the next write tries it again; so it does after a
+        // panic, where another one would be in nobody's hands.
+        if self.panics == 0
+            && let Err(error) = self.begin()
+        {
             tracing::error!(%error, "the journal has no segment to go on with yet");
         }
         let error = disk_error("write the journal", error);
@@ -275,3 +303,6 @@ impl Entry {
 
 /// Octets of chunks that may wait for a sync.
 const UNSYNCED_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+
+/// Panics in a row after which the store is better opened anew.
+const PANICS_MAX: u32 = 3;

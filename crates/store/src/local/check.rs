@@ -41,7 +41,7 @@ impl Store<Local> {
     /// # Errors
     /// When the disk refuses to be read.
     pub fn check(&self) -> Result<CheckReport, StoreError> {
-        let shared = &self.keeper.shared;
+        let shared = &*self.keeper.shared()?;
         let mut check = Check {
             shared,
             report: CheckReport::default(),
@@ -290,7 +290,7 @@ fn is_whole(keeper: &Local, body: BodyRef) -> Result<bool, StoreError> {
         return Ok(false);
     };
     let at = record::read_refs(&row)?.at;
-    let Some(digest) = keeper.shared.bodies.digest(at)? else {
+    let Some(digest) = keeper.shared()?.bodies.digest(at)? else {
         return Ok(false);
     };
     let octets = keeper.read(&body)?;

@@ -1,53 +1,58 @@
 //! Rows and bodies over the journal and its directory.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, PoisonError, RwLock, Weak,
     atomic::{AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
 use mail::Time;
 
-use super::{config::Config, report::Opened, threads::Workers};
+use super::{config::Config, ended::Ended, lives::Ground, report::Opened, threads::Workers};
 use crate::{
     StoreError,
     batch::{Batch, Placed},
-    desk::Store,
-    directory::{Engines, Follow, Overlay, Partitions},
+    directory::{Follow, Overlay, Partitions},
     disk::{Disk, Lock},
     journal::{Bodies, Files, FrameKind, Journal, Section, Spill, segment_of},
-    keeper::{Ack, Clock, Keeper, Seen},
+    keeper::{Ack, Keeper, Seen},
     keys::{self, Class},
     port::{Body, BodyRef, BodyWriter, Chunk, Pending, Sink},
     record,
 };
 
-/// A keeper of rows and bodies on a local disk.
+/// A keeper of rows and bodies on a local disk. It outlives what it stands on: when that fails,
+/// it is opened anew, and everybody goes on with the handle that they have.
 pub struct Local {
-    pub(super) shared: Arc<Shared>,
+    pub(super) ground: Ground,
+    /// The present life; `None` between two of them, and after the last.
+    pub(super) life: RwLock<Option<Arc<Shared>>>,
     pub(super) workers: Mutex<Workers>,
+    /// The epoch of the latest life.
+    pub(super) epoch: AtomicU64,
+    /// The first generation of the next life.
+    pub(super) generation: AtomicU64,
+    pub(super) opened: Opened,
 }
 
-/// What callers and threads have in common.
+/// What callers and threads have in common, from one opening to the next.
 pub(super) struct Shared {
     pub(super) config: Config,
-    pub(super) clock: Clock,
     pub(super) epoch: u64,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) files: Arc<Files>,
     pub(super) journal: Arc<Journal>,
     pub(super) overlay: Arc<Overlay>,
     pub(super) partitions: Arc<Partitions>,
-    pub(super) engines: Arc<dyn Engines>,
     pub(super) bodies: Bodies,
     pub(super) follow: Arc<Follow>,
-    pub(super) opened: Opened,
+    pub(super) ended: Ended,
     /// Octets free on the disk, when it was last looked at.
     pub(super) free: AtomicU64,
     /// All up to here is in the engine.
     pub(super) applied: AtomicU64,
-    /// The folder is ours until this is dropped.
-    pub(super) _lock: Lock,
+    /// The folder is ours until all of these are dropped.
+    pub(super) _lock: Arc<Lock>,
 }
 
 impl Shared {
@@ -89,8 +94,17 @@ impl Shared {
         let partition = self.partition(class, key)?;
         match self.overlay.get(partition, key, self.lsn(seen)) {
             Some(value) => Ok(value),
-            None => self.partitions.get(partition, key),
+            None => self.look(|partitions| partitions.get(partition, key)),
         }
+    }
+
+    /// Looks into the engine. What it cannot read it will not read later either: the directory
+    /// is made anew.
+    pub(super) fn look<T>(
+        &self,
+        look: impl FnOnce(&Partitions) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        look(&self.partitions).inspect_err(|_| self.follow.ring(true))
     }
 
     pub(super) fn partition(&self, class: Class, key: &[u8]) -> Result<usize, StoreError> {
@@ -125,8 +139,8 @@ impl Shared {
             let end = next.as_deref().unwrap_or(until);
             let mut rows = rows.iter().peekable();
             let mut more = true;
-            self.partitions
-                .scan(partition, &from, end, &mut |key, value| {
+            self.look(|partitions| {
+                partitions.scan(partition, &from, end, &mut |key, value| {
                     while let Some((newer, value)) = rows.next_if(|row| row.0 < key) {
                         if let Some(value) = value {
                             more = each(newer, value);
@@ -141,7 +155,8 @@ impl Shared {
                         None => each(key, value),
                     };
                     more
-                })?;
+                })
+            })?;
             for (key, value) in rows {
                 if let Some(value) = value
                     && more
@@ -244,9 +259,17 @@ impl Shared {
     }
 }
 
+impl Local {
+    /// What the store stands on at the moment.
+    pub(super) fn shared(&self) -> Result<Arc<Shared>, StoreError> {
+        let life = self.life.read().unwrap_or_else(PoisonError::into_inner);
+        life.clone().ok_or(StoreError::Lost)
+    }
+}
+
 impl Keeper for Local {
     fn get(&self, seen: Seen, class: Class, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.shared.get(seen, class, key)
+        self.shared()?.get(seen, class, key)
     }
 
     fn scan(
@@ -257,7 +280,7 @@ impl Keeper for Local {
         until: &[u8],
         each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        let shared = &self.shared;
+        let shared = self.shared()?;
         if let Some(partition) = shared.overlay.partition(class, from) {
             return shared.scan(seen, partition, from, until, each).map(|_| ());
         }
@@ -270,32 +293,44 @@ impl Keeper for Local {
     }
 
     fn generation(&self) -> u64 {
-        self.shared.journal.generation()
+        let shared = self.shared();
+        // A batch that is begun between two lives is refused by the next one.
+        shared.map_or(u64::MAX, |shared| shared.journal.generation())
     }
 
     fn commit(&self, batch: Batch, ack: Ack) {
+        let shared = match self.shared() {
+            Ok(shared) => shared,
+            Err(error) => return ack(Err(error)),
+        };
         if batch.is_empty() {
-            return self.shared.journal.barrier(batch.generation, ack);
+            return shared.journal.barrier(batch.generation, ack);
         }
-        if let Err((error, ack)) = self.shared.try_commit(batch, ack) {
+        if let Err((error, ack)) = shared.try_commit(batch, ack) {
+            // Whoever hears it may ask the store to be opened anew.
+            drop(shared);
             ack(Err(error));
         }
     }
 
     fn draft(&self) -> BodyWriter {
-        BodyWriter::new(Arc::<Shared>::clone(&self.shared))
+        let life = self
+            .shared()
+            .map_or_else(|_| Weak::new(), |shared| Arc::downgrade(&shared));
+        BodyWriter::new(Arc::new(Spillway(life)))
     }
 
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {
-        if let Some(found) = self.shared.bodies.read(body.blob, body.octets)? {
+        let shared = self.shared()?;
+        if let Some(found) = shared.bodies.read(body.blob, body.octets)? {
             return Ok(found);
         }
         // Its first segment is gone: either it lies elsewhere now, or it is gone, too.
-        let row = self.get(Seen::Durable, Class::Blobs, &keys::blob(body.blob))?;
+        let row = shared.get(Seen::Durable, Class::Blobs, &keys::blob(body.blob))?;
         let moved = match row {
             Some(octets) => {
                 let at = record::read_refs(&octets)?.at;
-                self.shared.bodies.read(at, body.octets)?
+                shared.bodies.read(at, body.octets)?
             }
             None => None,
         };
@@ -305,24 +340,32 @@ impl Keeper for Local {
     }
 
     fn epoch(&self) -> u64 {
-        self.shared.epoch
+        self.epoch.load(Ordering::Acquire)
     }
 
     fn now(&self) -> Time {
-        (self.shared.clock)()
+        (self.ground.clock)()
     }
 }
 
-impl Sink for Shared {
+/// Where a draft's chunks go. A draft may be held for hours, and holds nobody up: what it has
+/// spilled is lost when the store is opened anew, because nothing says that it must be kept.
+#[derive(Debug)]
+struct Spillway(Weak<Shared>);
+
+impl Sink for Spillway {
     fn spill(
         &self,
         pieces: &mut Vec<Bytes>,
         octets: usize,
         crc: u32,
     ) -> Option<(Result<Chunk, StoreError>, Pending<()>)> {
+        let Some(shared) = self.0.upgrade() else {
+            return Some((Err(StoreError::Lost), Pending::ready(Err(StoreError::Lost))));
+        };
         let (promise, pending) = Pending::promise();
         let ack: Ack = Box::new(move |result| promise.keep(result));
-        Some(match self.try_spill(pieces, octets, crc, ack) {
+        Some(match shared.try_spill(pieces, octets, crc, ack) {
             Ok(chunk) => (Ok(chunk), pending),
             Err((error, ack)) => {
                 ack(Err(error.clone()));
@@ -332,20 +375,15 @@ impl Sink for Shared {
     }
 
     fn release(&self, chunks: &[Chunk]) {
-        let mut intake = self.journal.lock();
+        let Some(shared) = self.0.upgrade() else {
+            return;
+        };
+        let mut intake = shared.journal.lock();
         for chunk in chunks {
             if *chunk != Chunk::LOST {
                 intake.unpin(segment_of(chunk.at));
             }
         }
-    }
-}
-
-impl Store<Local> {
-    /// What opening came upon.
-    #[must_use]
-    pub fn opened(&self) -> &Opened {
-        &self.keeper.shared.opened
     }
 }
 
@@ -360,8 +398,8 @@ impl std::fmt::Debug for Shared {
 impl std::fmt::Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Local")
-            .field("folder", &self.shared.config.folder)
-            .field("epoch", &self.shared.epoch)
+            .field("folder", &self.ground.config.folder)
+            .field("epoch", &self.epoch)
             .finish_non_exhaustive()
     }
 }
@@ -370,8 +408,14 @@ impl Drop for Local {
     /// Without a clean stop: as after a crash, the next start replays what is not in the
     /// directory yet.
     fn drop(&mut self) {
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.stop(&self.shared);
+        let workers = self
+            .workers
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        let life = self.life.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = life.take() {
+            workers.stop(&shared);
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod check;
 mod config;
+mod ended;
 mod keeper;
+mod lives;
 mod marks;
 mod open;
 mod report;

@@ -13,7 +13,7 @@ use std::{
     io,
     ops::ControlFlow,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
@@ -21,7 +21,9 @@ use std::{
 
 use super::{
     config::Config,
+    ended::Ended,
     keeper::{Local, Shared},
+    lives::{Before, Ground},
     marks::{self, Clean},
     report::Opened,
     threads::Workers,
@@ -84,14 +86,42 @@ impl Store<Local> {
         trust: bool,
     ) -> Result<Self, StoreError> {
         let config = config.bounded();
-        let begun = Instant::now();
-        let failed = |error: io::Error| disk_error("prepare the data folder", &error);
+        let failed = |error: io::Error| disk_error("take the data folder", &error);
         let Some(lock) = disk.lock().map_err(failed)? else {
             return Err(StoreError::InUse {
                 folder: config.folder.display().to_string(),
             });
         };
-        marks::check_format(&*disk)?;
+        let ground = Ground {
+            clock,
+            config,
+            disk,
+            engines,
+            lock: Arc::new(lock),
+        };
+        let (shared, workers, opened) = ground.open(trust, Before::default())?;
+        Ok(Self::over(Arc::new(Local {
+            ground,
+            epoch: AtomicU64::new(shared.epoch),
+            generation: AtomicU64::new(0),
+            life: RwLock::new(Some(Arc::new(shared))),
+            workers: Mutex::new(workers),
+            opened,
+        })))
+    }
+}
+
+impl Ground {
+    /// Opens the store once; nobody is at work yet.
+    pub(super) fn open(
+        &self,
+        trust: bool,
+        before: Before,
+    ) -> Result<(Shared, Workers, Opened), StoreError> {
+        let begun = Instant::now();
+        let failed = |error: io::Error| disk_error("prepare the data folder", &error);
+        let (config, disk) = (&self.config, &self.disk);
+        marks::check_format(&**disk)?;
         for folder in [journal::FOLDER, checkpoint::FOLDER, ASIDE, "directory"] {
             disk.create_folder(folder).map_err(failed)?;
         }
@@ -107,43 +137,49 @@ impl Store<Local> {
         opening.report.clean = clean.is_some();
         // How mail is spread is part of what the directory is: another shape is another one.
         let boot = format!("{} {}", disk.boot(), config.mail_partitions);
-        let same_boot = marks::read_boot(&*disk)?.is_some_and(|b| b == boot && !b.starts_with(' '));
+        let same_boot =
+            marks::read_boot(&**disk)?.is_some_and(|b| b == boot && !b.starts_with(' '));
         let spread = format!(" {}", config.mail_partitions);
-        let same_spread = marks::read_boot(&*disk)?.is_none_or(|b| b.ends_with(&spread));
+        let same_spread = marks::read_boot(&**disk)?.is_none_or(|b| b.ends_with(&spread));
         let trusted = trust && same_spread && (clean.is_some() || same_boot);
         // From here on the directory changes: without the mark it counts as after a crash.
-        marks::remove_clean(&*disk)?;
+        marks::remove_clean(&**disk)?;
         if !trusted {
             // A partition of another shape must not pass for one of the shape that the mark says.
-            marks::remove_boot(&*disk)?;
+            marks::remove_boot(&**disk)?;
         }
         let names = Partitions::names(config.mail_partitions);
-        let (engines_open, applied) = opening.engines(&*engines, &names, trusted)?;
+        let (engines_open, applied) = opening.engines(&*self.engines, &names, trusted)?;
         let end = opening.replay(&engines_open, applied, clean)?;
-        marks::write_boot(&*disk, &boot)?;
+        marks::write_boot(&**disk, &boot)?;
         let since = opening.since_checkpoint(&end)?;
-        let files = opening.files;
-        let epoch = opening
-            .segments
-            .iter()
-            .filter_map(|segment| Some(segment.head?.epoch))
-            .max()
-            .unwrap_or(0)
-            + 1;
+        let latest = opening.segments.iter().filter_map(|s| Some(s.head?.epoch));
+        let epoch = latest.max().unwrap_or(0).max(before.epoch) + 1;
+        let (shared, workers) = self.begin(engines_open, end, (epoch, before.generation), since)?;
+        opening.report.took = begun.elapsed();
+        Ok((shared, workers, opening.report))
+    }
+
+    /// What goes on from where the journal ends.
+    fn begin(
+        &self,
+        engines: OpenEngines,
+        end: End,
+        (epoch, generation): (u64, u64),
+        since: u64,
+    ) -> Result<(Shared, Workers), StoreError> {
+        let (config, disk) = (&self.config, &self.disk);
         let before = end.segment;
         let tail = Tail {
             segment: before.map_or(1, |(number, _)| number + 1),
             offset: FRAMES_FROM,
             limit: config.segment_octets,
         };
-        let journal = Arc::new(Journal::new(
-            end.lsn,
-            tail,
-            config.segment_octets,
-            config.queue_octets,
-        ));
-        let overlay = Arc::new(Overlay::new(names.len()));
-        let partitions = Arc::new(Partitions::new(engines_open));
+        let bounds = (config.segment_octets, config.queue_octets);
+        let journal = Arc::new(Journal::new(end.lsn, tail, generation, bounds));
+        let files = Arc::new(Files::new(disk.clone()));
+        let overlay = Arc::new(Overlay::new(engines.len()));
+        let partitions = Arc::new(Partitions::new(engines));
         let follow = Arc::new(Follow::default());
         let follower = Follower::new(
             journal.clone(),
@@ -169,30 +205,25 @@ impl Store<Local> {
             },
         );
         writer.begin()?;
-        opening.report.took = begun.elapsed();
         let shared = Shared {
-            config,
-            clock,
+            config: config.clone(),
             epoch,
-            disk,
+            disk: disk.clone(),
             bodies: Bodies::new(files.clone()),
             files,
             applied: AtomicU64::new(journal.durable()),
             journal,
             overlay,
             partitions,
-            engines,
             follow,
-            opened: opening.report,
+            ended: Ended::new(),
             free: AtomicU64::new(0),
-            _lock: lock,
+            _lock: self.lock.clone(),
         };
         shared.look_at_free();
         debug_assert_eq!(shared.applied.load(Ordering::Relaxed), end.lsn);
-        Ok(Self::over(Arc::new(Local {
-            shared: Arc::new(shared),
-            workers: Mutex::new(Workers::AtHand(Box::new(writer), Box::new(follower))),
-        })))
+        let workers = Workers::AtHand(Box::new(writer), Box::new(follower));
+        Ok((shared, workers))
     }
 }
 

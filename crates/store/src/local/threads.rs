@@ -3,20 +3,20 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, PoisonError, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
 };
 
 use super::{
     keeper::{Local, Shared},
-    marks::{self, Clean},
     report::Stats,
 };
 use crate::{
     StoreError,
     desk::{Store, WeakStore},
     directory::Follower,
-    journal::{self, Journal, SegmentHead, Writer, disk_error},
+    journal::{self, SegmentHead, Writer, disk_error},
     keys::{self, Class},
     metrics, record,
 };
@@ -25,14 +25,15 @@ use crate::{
 pub(super) enum Workers {
     AtHand(Box<Writer>, Box<Follower>),
     AtWork(JoinHandle<Writer>, JoinHandle<Follower>),
-    Gone,
+    /// What they worked for may still be in somebody's hands.
+    Gone(Option<Arc<Shared>>),
 }
 
 impl Workers {
     /// Ends the threads: what was handed in is still written, but not put into the directory.
     pub(super) fn stop(&mut self, shared: &Shared) {
         shared.journal.stop();
-        let (writer, follower) = match std::mem::replace(self, Self::Gone) {
+        let (writer, follower) = match std::mem::replace(self, Self::Gone(None)) {
             Self::AtWork(writer, follower) => (writer, follower),
             other => {
                 *self = other;
@@ -53,69 +54,49 @@ impl Workers {
 impl Store<Local> {
     /// Sets the threads to work.
     pub(super) fn start(&self) -> Result<(), StoreError> {
+        let shared = self.keeper.shared()?;
+        self.start_on(&shared, &mut self.workers())
+    }
+
+    /// The same for a life that nobody knows of yet.
+    pub(super) fn start_on(
+        &self,
+        shared: &Arc<Shared>,
+        workers: &mut Workers,
+    ) -> Result<(), StoreError> {
         let failed = |error: io::Error| disk_error("start a thread", &error);
-        let shared = self.keeper.shared.clone();
-        let mut workers = self.workers();
-        let Workers::AtHand(mut writer, mut follower) =
-            std::mem::replace(&mut *workers, Workers::Gone)
-        else {
-            return Ok(());
+        let (mut writer, mut follower) = match std::mem::replace(workers, Workers::Gone(None)) {
+            Workers::AtHand(writer, follower) => (writer, follower),
+            other => {
+                *workers = other;
+                return Ok(());
+            }
         };
         let named = |name: &str| thread::Builder::new().name(name.to_owned());
-        let guard = Abandon(shared.journal.clone());
         // Nobody joins a writer that drops the store itself: the folder stays ours until it ends.
-        let folder = shared.clone();
+        let guard = Abandon(shared.clone());
         let writing = named("store-journal")
             .spawn(move || {
-                let (_folder, _guard) = (folder, guard);
+                let _guard = guard;
                 writer.run();
                 *writer
             })
             .map_err(failed)?;
+        let guard = Abandon(shared.clone());
         let weak = self.downgrade();
-        let guard = Abandon(shared.journal.clone());
         let following = named("store-directory")
             .spawn(move || {
-                let _guard = guard;
-                follow(&shared, &mut follower, &weak);
+                follow(&guard.0, &mut follower, &weak);
                 *follower
             })
-            .map_err(failed)?;
+            .map_err(|error| {
+                shared.journal.stop();
+                failed(error)
+            })?;
         *workers = Workers::AtWork(writing, following);
         // What the last process left to be purged.
-        self.keeper.shared.follow.ring(false);
+        shared.follow.ring(false);
         Ok(())
-    }
-
-    /// Ends the store in good order: everything is in the directory and on stable storage, and
-    /// the next start replays nothing. Writes are refused from now on; the folder is free when
-    /// the last clone of the store is dropped.
-    ///
-    /// # Errors
-    /// When the disk refuses; the next start then finds what a crash would have left.
-    pub fn close(&self) -> Result<(), StoreError> {
-        let shared = &self.keeper.shared;
-        let mut workers = self.workers();
-        workers.stop(shared);
-        let Workers::AtHand(writer, follower) = &mut *workers else {
-            return Err(StoreError::Lost);
-        };
-        let (segment, end) = writer.finish()?;
-        follower.round()?;
-        shared.applied.store(follower.applied, Ordering::Relaxed);
-        shared.partitions.flush()?;
-        shared.engines.persist()?;
-        let lsn = shared.journal.durable();
-        marks::write_clean(&*shared.disk, Clean { lsn, segment, end })?;
-        *workers = Workers::Gone;
-        Ok(())
-    }
-
-    /// Whether writes are taken: not after [`Store::close`], nor if one of its threads has died.
-    /// Such a store is dropped and opened anew.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.keeper.shared.journal.is_running()
     }
 
     /// How the store stands.
@@ -123,7 +104,7 @@ impl Store<Local> {
     /// # Errors
     /// When the journal's folder cannot be read.
     pub fn stats(&self) -> Result<Stats, StoreError> {
-        let shared = &self.keeper.shared;
+        let shared = self.keeper.shared()?;
         let failed = |error: io::Error| disk_error("look at the journal", &error);
         let numbers = journal::list(&*shared.disk).map_err(failed)?;
         let mut journal_octets = 0;
@@ -157,42 +138,86 @@ impl Store<Local> {
 
 /// When one of the threads panics the store has ended: nobody waits for a writer that is no more,
 /// and no row waits in memory for a follower that will not come.
-struct Abandon(Arc<Journal>);
+struct Abandon(Arc<Shared>);
 
 impl Drop for Abandon {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.abandon();
+            abandon(&self.0);
         }
     }
 }
 
-/// The follower's thread: a round whenever there is something to do, until it is stopped.
+fn abandon(shared: &Shared) {
+    shared.journal.abandon();
+    shared.ended.tell();
+}
+
+/// The follower's thread: a round whenever there is something to do, until it is stopped, or
+/// until the engine is broken and there is room to make it anew.
 fn follow(shared: &Arc<Shared>, follower: &mut Follower, store: &WeakStore<Local>) {
     let mut busy = false;
+    let mut panics = 0;
     while shared.follow.wait(busy) {
         busy = false;
-        if let Err(error) = round(shared, follower) {
-            tracing::error!(%error, "the directory does not follow the journal");
-            shared.follow.ring(false);
-            continue;
+        if shared.partitions.is_broken() {
+            return end_when_there_is_room(shared);
+        }
+        // What a round has done before it failed is done again: every operation is absolute.
+        match catch_unwind(AssertUnwindSafe(|| round(shared, follower))) {
+            Ok(Ok(())) => panics = 0,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the directory does not follow the journal");
+                shared.follow.ring(false);
+                continue;
+            }
+            Err(panic) => {
+                panics += 1;
+                if panics >= PANICS_MAX {
+                    resume_unwind(panic);
+                }
+                tracing::error!(panics, "the directory's follower panicked and goes on");
+                shared.follow.ring(false);
+                continue;
+            }
         }
         shared.look_at_free();
-        let Some(store) = store.upgrade() else {
-            continue;
-        };
-        let (told, heard) = mpsc::channel();
-        match store.purge_some() {
-            Ok(Some(pending)) => {
-                pending.then(move |result| {
-                    let _ = told.send(result.is_ok()); // this thread waits for it
-                });
-                busy = heard.recv() == Ok(true);
-            }
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "a removed mailbox cannot be purged"),
+        busy = purge(store);
+    }
+}
+
+/// Purges some of what is to be purged; whether there may be more.
+fn purge(store: &WeakStore<Local>) -> bool {
+    let Some(store) = store.upgrade() else {
+        return false;
+    };
+    let (told, heard) = mpsc::channel();
+    match store.purge_some() {
+        Ok(Some(pending)) => {
+            pending.then(move |result| {
+                let _ = told.send(result.is_ok()); // this thread waits for it
+            });
+            heard.recv() == Ok(true)
+        }
+        Ok(None) => false,
+        Err(error) => {
+            tracing::error!(%error, "a removed mailbox cannot be purged");
+            false
         }
     }
+}
+
+/// A broken engine is made anew, which takes a new segment and as much room as it has now. On a
+/// full disk the store stays as it is until then: other partitions can still be read, and what is
+/// written is kept in memory and in the journal, as far as they have room for it.
+fn end_when_there_is_room(shared: &Shared) {
+    tracing::error!("the directory is broken and will be opened anew when the disk has room");
+    while shared.look_at_free() < 2 * shared.config.segment_octets {
+        if !shared.follow.rest() {
+            return;
+        }
+    }
+    abandon(shared);
 }
 
 /// One round of the follower, with what depends on it.
@@ -243,8 +268,11 @@ fn is_live(shared: &Shared, number: u32) -> Result<bool, StoreError> {
     if shared.overlay.get(partition, &key, u64::MAX).is_some() {
         return Ok(true);
     }
-    match shared.partitions.get(partition, &key)? {
+    match shared.look(|partitions| partitions.get(partition, &key))? {
         Some(octets) => Ok(record::read_count(&octets)? > 0),
         None => Ok(false),
     }
 }
+
+/// Panics in a row after which the store is better opened anew.
+const PANICS_MAX: u32 = 3;

@@ -14,6 +14,7 @@ const EVERY_SYNC: Faults = Faults {
     sync: 1000,
     write: 0,
     create: 0,
+    panic: 0,
 };
 
 fn text(number: usize) -> Bytes {
@@ -173,7 +174,7 @@ fn a_rotten_bit_costs_its_body_and_nothing_else() {
 fn a_damaged_frame_is_reported_and_what_follows_is_served() {
     let mut house = House::new(7);
     let first = accept(&house, 0);
-    let place = house.store.keeper.shared.journal.lock().tail;
+    let place = house.store.keeper.shared().unwrap().journal.lock().tail;
     accept(&house, 1);
     let third = accept(&house, 2);
     let segment = format!("journal/{:010}.seg", place.segment);
@@ -217,7 +218,7 @@ fn a_full_disk_refuses_mail_and_nothing_else_until_there_is_room() {
     let house = House::new(8);
     let id = accept(&house, 0);
     house.disk.set_free(1000);
-    house.store.keeper.shared.look_at_free();
+    house.store.keeper.shared().unwrap().look_at_free();
     let refused = house.accept(&text(1));
     assert!(matches!(refused.end(), Some(Err(StoreError::Full { .. }))));
     let refused = house.append(house.inbox(), &text(1));

@@ -1,9 +1,13 @@
 //! A store on a simulated disk, turned by hand: the same seed gives the same story.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-    mpsc,
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -44,6 +48,12 @@ impl<T: Send + 'static> Waiting<T> {
             let _ = told.send(result); // a schedule may have ended
         });
         Self(heard)
+    }
+
+    /// The end, when somebody else brings it.
+    #[track_caller]
+    pub(super) fn wait(&self) -> Result<T, StoreError> {
+        self.0.recv_timeout(LONG).expect("it comes to an end")
     }
 
     /// `None` while it waits.
@@ -99,10 +109,7 @@ impl House {
 
     /// Writes all that waits.
     pub(super) fn turn(&self) {
-        let Workers::AtHand(writer, _) = &mut *self.store.workers() else {
-            unreachable!("nobody has started the threads");
-        };
-        while writer.turn() {}
+        while self.turn_once() {}
     }
 
     /// Writes one group.
@@ -110,7 +117,8 @@ impl House {
         let Workers::AtHand(writer, _) = &mut *self.store.workers() else {
             unreachable!("nobody has started the threads");
         };
-        writer.turn()
+        // A panic too many ends the writer's thread; here it only ends the turn.
+        catch_unwind(AssertUnwindSafe(|| writer.turn())).unwrap_or(true)
     }
 
     /// Puts what is durable into the directory.
@@ -118,7 +126,10 @@ impl House {
         let Workers::AtHand(_, follower) = &mut *self.store.workers() else {
             unreachable!("nobody has started the threads");
         };
-        threads::round(&self.store.keeper.shared, follower)
+        let shared = self.store.keeper.shared()?;
+        // What a round did before it panicked is done again by the next.
+        let round = AssertUnwindSafe(|| threads::round(&shared, follower));
+        catch_unwind(round).unwrap_or(Err(StoreError::Lost))
     }
 
     pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
@@ -126,7 +137,8 @@ impl House {
         let Workers::AtHand(_, follower) = &mut *self.store.workers() else {
             unreachable!("nobody has started the threads");
         };
-        follower.checkpoint()
+        let checkpoint = AssertUnwindSafe(|| follower.checkpoint());
+        catch_unwind(checkpoint).unwrap_or(Err(StoreError::Lost))
     }
 
     /// Gives back what nothing needs any more.
@@ -134,7 +146,7 @@ impl House {
         let Workers::AtHand(_, follower) = &*self.store.workers() else {
             unreachable!("nobody has started the threads");
         };
-        threads::drop_dead_segments(&self.store.keeper.shared, follower.floor)
+        threads::drop_dead_segments(&self.store.keeper.shared().unwrap(), follower.floor)
     }
 
     /// The power is cut and comes back.
@@ -154,6 +166,16 @@ impl House {
     pub(super) fn reopen(&mut self) -> Result<(), StoreError> {
         self.store = open(&self.disk, &self.engines, &self.config, &self.ticks)?;
         Ok(())
+    }
+
+    /// The store is opened anew under everybody's hands; nobody is at work then.
+    pub(super) fn renew(&self) -> Result<(), StoreError> {
+        let mut workers = self.store.workers();
+        let opened = self.store.renew(&mut workers, |_, _| Ok(()))?;
+        match opened.damage.into_iter().next() {
+            Some(what) => Err(StoreError::Damage { what }),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn fence(&self) -> Fence {
@@ -238,3 +260,6 @@ pub(super) fn open(
         true,
     )
 }
+
+/// Long enough for anything.
+const LONG: Duration = Duration::from_secs(60);

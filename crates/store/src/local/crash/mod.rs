@@ -2,6 +2,7 @@
 
 mod faults;
 mod house;
+mod lives;
 mod moments;
 mod openings;
 mod schedules;

@@ -1,6 +1,6 @@
 //! What must not happen although something else happens in between.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::sync::mpsc;
 
 use bytes::Bytes;
 use mail::Time;
@@ -169,24 +169,4 @@ fn the_folder_is_taken_until_the_writer_has_ended() {
     go.send(()).unwrap();
     let other = heard.recv().unwrap();
     assert!(matches!(other, Some(StoreError::InUse { .. })), "{other:?}");
-}
-
-#[test]
-fn a_store_whose_directory_does_not_follow_any_more_says_so() {
-    let house = House::new(35);
-    house
-        .engines
-        .at_next_apply(|| panic!("this panic is expected"));
-    let waiting = house.append(house.inbox(), &Bytes::from_static(b"text"));
-    house.store.start().unwrap();
-    for _ in 0..10_000 {
-        if !house.store.is_running() {
-            break;
-        }
-        thread::park_timeout(Duration::from_millis(2));
-    }
-    assert!(!house.store.is_running());
-    assert!(waiting.end().unwrap().is_ok());
-    let late = house.append(house.inbox(), &Bytes::from_static(b"late"));
-    assert!(matches!(late.end(), Some(Err(StoreError::Lost))));
 }

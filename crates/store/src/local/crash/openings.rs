@@ -96,9 +96,9 @@ fn a_directory_without_its_journal_is_refused() {
 fn a_segment_in_which_all_is_damaged_is_not_taken_for_one_that_was_never_begun() {
     let mut house = House::new(42);
     append(&house, 60_000);
-    let place = house.store.keeper.shared.journal.lock().tail;
+    let place = house.store.keeper.shared().unwrap().journal.lock().tail;
     append(&house, 60_000);
-    let after = house.store.keeper.shared.journal.lock().tail;
+    let after = house.store.keeper.shared().unwrap().journal.lock().tail;
     assert_ne!(place.segment, after.segment);
     let name = format!("journal/{:010}.seg", after.segment);
     house.disk.rot(&name, 20);
@@ -159,7 +159,15 @@ fn with_a_domain_gone_from_the_journal(seed: u64, before: impl FnOnce(&House)) -
     let added = Waiting::on(house.store.change(house.fence(), change));
     house.turn();
     added.end().unwrap().unwrap();
-    let segment = house.store.keeper.shared.journal.lock().tail.segment;
+    let segment = house
+        .store
+        .keeper
+        .shared()
+        .unwrap()
+        .journal
+        .lock()
+        .tail
+        .segment;
     for _ in 0..3 {
         append(&house, 60_000);
         house.checkpoint().unwrap();
@@ -186,7 +194,14 @@ fn assert_domain_is_there(house: &House) {
 #[test]
 fn what_the_engine_was_slow_to_write_outlives_the_segment_that_had_it() {
     let mut house = with_a_domain_gone_from_the_journal(45, |house| {
-        house.store.keeper.shared.partitions.flush().unwrap();
+        house
+            .store
+            .keeper
+            .shared()
+            .unwrap()
+            .partitions
+            .flush()
+            .unwrap();
     });
     house.disk.kill_process();
     house.engines.kill_process(|| false);

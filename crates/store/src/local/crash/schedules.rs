@@ -71,6 +71,8 @@ impl Schedule {
                     sync: 60,
                     write: 40,
                     create: 60,
+                    // Few: each prints where it was.
+                    panic: if self.seed % 16 == 3 { 20 } else { 0 },
                 });
             }
             if self.chance(3) {
@@ -269,7 +271,7 @@ impl Schedule {
         Some(())
     }
 
-    /// The power is cut, the process killed, or ended well.
+    /// The power is cut, the process killed, or ended well; or the store is opened anew in it.
     fn end(&mut self) {
         let sealed = self.faulty && self.seal();
         self.hear();
@@ -288,12 +290,16 @@ impl Schedule {
                 Write::Accept(..) | Write::Append(..) | Write::Aside(..) => {}
             }
         }
-        let ended = match self.house.disk.below(4) {
+        let ended = match self.house.disk.below(5) {
             0 if !self.faulty => self.house.kill(),
             1 => {
                 let _ = self.house.store.close();
                 self.house.disk.kill_process();
                 self.house.reopen()
+            }
+            2 => {
+                self.house.disk.end_trouble();
+                self.house.renew()
             }
             _ => self.house.cut_power(),
         };
