@@ -46,8 +46,9 @@ use super::{
     failure::Failure,
     letter::Place,
     metrics::{APPENDED, COMMAND_SECONDS, COMMANDS, IDLING, RESUMED},
-    opened::{Kept, Opened},
+    opened::Opened,
     outlet::Outlet,
+    resume::ImapCheckpoint,
 };
 use crate::contract::{
     Identity, LoginMsg, LoginRequest, LoginVerdict, MailboxFailure, MailboxMsg, SessionMsg,
@@ -59,19 +60,6 @@ pub struct ImapSession;
 
 /// A connection whose checkpoint is an IMAP session's.
 pub type ImapConnection = Connection<ImapCheckpoint>;
-
-/// What a restarted session goes on from.
-#[derive(Clone, Debug)]
-pub struct ImapCheckpoint {
-    server: imap::Checkpoint,
-    identity: Option<Identity>,
-    opened: Option<Kept>,
-    greeted: bool,
-    /// Answers that have not left.
-    unsent: Vec<u8>,
-    /// Whether a part of an answer has left since: no successor can know which.
-    pub(super) in_answer: bool,
-}
 
 /// What the sessions of a listener need to live. Everything they may touch is named here.
 pub struct ImapSessionArgs {
@@ -107,10 +95,10 @@ pub struct ImapSessionState {
     pub(super) place: Place,
     /// Rows whose flags the client has been told, or does not want to be told.
     pub(super) told: Vec<MessageRow>,
-    identity: Option<Identity>,
+    pub(super) identity: Option<Identity>,
     pub(super) myself: ActorRef<SessionMsg>,
     /// Whether the client has been greeted, by this incarnation or another one.
-    greeted: bool,
+    pub(super) greeted: bool,
     pub(super) idling: Option<Held>,
     /// Rings when the mailbox actor is to be asked again for hints.
     pub(super) again: Option<Alarm>,
@@ -196,60 +184,7 @@ impl Actor for ImapSession {
 }
 
 impl ImapSessionState {
-    /// Takes up what a predecessor left.
-    fn resume(&mut self, kept: ImapCheckpoint) {
-        self.greeted = kept.greeted;
-        self.out.buffer = kept.unsent;
-        let heard = self.connection.hear();
-        self.server = Server::resume(kept.server, heard, &mut self.out.buffer);
-        if kept.in_answer {
-            self.out.buffer.clear();
-            self.server.bye(
-                "trouble on our side, in the middle of an answer",
-                &mut self.out.buffer,
-            );
-        }
-        self.identity = kept.identity;
-        // A SELECT that died has closed what was open before it (RFC 3501 §6.3.1).
-        let opened = kept.opened.filter(|_| self.server.selected().is_some());
-        if let (Some(who), Some(opened)) = (&self.identity, opened) {
-            self.opened = Some(Opened::resume(who.account, opened));
-        }
-        if self.server.is_idling() {
-            self.idling = Some(IDLING.hold(&[]));
-        }
-    }
-
-    /// Whether the connection begins in TLS, and that has not been negotiated.
-    fn awaits_tls(&self) -> bool {
-        self.args.tls_from_start && self.connection.tls().is_none()
-    }
-
-    /// Greets the client, or goes on where a predecessor ended: with what the connection says of
-    /// itself, for an event that said so may have died with it.
-    async fn begin(&mut self) -> Result<(), Failure> {
-        if self.awaits_tls() {
-            return Ok(()); // under TLS from the first octet, nothing is said before `Secured`
-        }
-        if self.connection.tls().is_some() && !self.server.is_tls() {
-            self.server.tls_started();
-        }
-        if !self.greeted {
-            self.greeted = true;
-            self.server.greet(&mut self.out.buffer);
-        } else if let Some(id) = self.opened_id() {
-            self.watch_again(id).await;
-            if self.idling.is_some() {
-                self.news(true, false).await?;
-            }
-        }
-        if self.connection.overdue().is_some() {
-            return self.bye("you have been silent too long").await;
-        }
-        self.go_on().await
-    }
-
-    async fn bye(&mut self, words: &str) -> Result<(), Failure> {
+    pub(super) async fn bye(&mut self, words: &str) -> Result<(), Failure> {
         self.server.bye(words, &mut self.out.buffer);
         self.go_on().await
     }
@@ -343,21 +278,6 @@ impl ImapSessionState {
         Ok(())
     }
 
-    /// Leaves what the next incarnation needs where a crash cannot reach it. Answers that have
-    /// not left belong to it: it is only in the middle of one that nothing may be kept.
-    pub(super) fn keep(&mut self) {
-        self.out.end();
-        let kept = ImapCheckpoint {
-            server: self.server.checkpoint(),
-            identity: self.identity.clone(),
-            opened: self.opened.as_ref().map(Opened::keep),
-            greeted: self.greeted,
-            unsent: self.out.buffer.clone(),
-            in_answer: false,
-        };
-        self.connection.keep(kept);
-    }
-
     async fn log_in(&mut self, credentials: mail::Credentials) -> Reply {
         let request = LoginRequest {
             credentials,
@@ -378,7 +298,6 @@ impl ImapSessionState {
             }
             LoginVerdict::Welcome(identity) => {
                 self.identity = Some(identity);
-                self.connection.set_idle(IDLE_MAX);
                 Reply::ok("welcome")
             }
         }
@@ -494,9 +413,6 @@ const fn kind(command: &Command) -> &'static str {
         _ => "change",
     }
 }
-
-/// RFC 3501 §5.4: at least 30 minutes; clients end IDLE after 29 (RFC 2177 §3).
-const IDLE_MAX: Duration = Duration::from_secs(31 * 60);
 
 /// A mailbox actor waits for the disk, not for long.
 const ANSWER_MAX: Duration = Duration::from_secs(60);

@@ -185,11 +185,15 @@ impl ImapSessionState {
             return Ok(Reply::no("the INBOX stays").with(Code::Cannot));
         }
         let id = self.existing(self.account()?, name)?.id;
+        if let Err(failure) = self.ask(|port| MailboxMsg::Delete(id, port)).await
+            && self.row(id)?.is_some()
+        {
+            return Err(failure); // without an answer it may still have been done
+        }
         if self.opened_id() == Some(id) {
             self.leave();
             self.server.deselect();
         }
-        self.ask(|port| MailboxMsg::Delete(id, port)).await?;
         Ok(Reply::ok("deleted"))
     }
 

@@ -15,7 +15,9 @@ mod metrics;
 mod news;
 mod opened;
 mod outlet;
+mod resume;
 mod search;
 
-pub use actor::{ImapCheckpoint, ImapConnection, ImapSession, ImapSessionArgs};
+pub use actor::{ImapConnection, ImapSession, ImapSessionArgs};
 pub use metrics::METRICS;
+pub use resume::ImapCheckpoint;

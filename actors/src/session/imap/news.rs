@@ -38,12 +38,15 @@ impl ImapSessionState {
     }
 
     /// Tells the client what has happened in its mailbox. If that cannot be read now, it is told
-    /// the next time.
+    /// with the next command, or a little later if none is to be expected.
     pub(super) async fn news(&mut self, expunges: bool, by_uid: bool) -> Result<(), Failure> {
         match self.read_news(expunges, by_uid).await {
             Err(Failure::Refused(_)) => {
                 if let Some(opened) = &mut self.opened {
                     opened.dirty = true;
+                }
+                if let (Some(id), Some(_)) = (self.opened_id(), &self.idling) {
+                    self.ask_later(id);
                 }
                 Ok(())
             }
