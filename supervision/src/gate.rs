@@ -15,14 +15,14 @@ use tokio::sync::Notify;
 /// Lets a number of guests in and no more.
 ///
 /// Two limits: above the soft one a door should stop asking for more ([`Gate::room`]), above the
-/// hard one nobody gets in. Clones are the same gate.
+/// hard one nobody gets in. Both may be changed while guests are inside. Clones are the same gate.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Inside>);
 
 #[derive(Debug)]
 struct Inside {
-    soft: usize,
-    hard: usize,
+    soft: AtomicUsize,
+    hard: AtomicUsize,
     count: AtomicUsize,
     left: Notify,
 }
@@ -35,20 +35,28 @@ impl Gate {
     /// A gate with these limits; a soft limit above the hard one counts as the hard one.
     pub fn new(soft: usize, hard: usize) -> Self {
         Self(Arc::new(Inside {
-            soft: soft.min(hard),
-            hard,
+            soft: AtomicUsize::new(soft.min(hard)),
+            hard: AtomicUsize::new(hard),
             count: AtomicUsize::new(0),
             left: Notify::new(),
         }))
     }
 
+    /// Changes the limits, as [`Gate::new`] sets them. Who is inside stays, however few may be.
+    pub fn set_limits(&self, soft: usize, hard: usize) {
+        self.0.hard.store(hard, Ordering::Release);
+        self.0.soft.store(soft.min(hard), Ordering::Release);
+        self.0.left.notify_waiters();
+    }
+
     /// Lets one in, unless the hard limit is reached.
     pub fn enter(&self) -> Option<Pass> {
+        let hard = self.0.hard.load(Ordering::Acquire);
         let entered = self
             .0
             .count
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-                (count < self.0.hard).then_some(count + 1)
+                (count < hard).then_some(count + 1)
             });
         entered.is_ok().then(|| Pass(Arc::clone(&self.0)))
     }
@@ -60,7 +68,7 @@ impl Gate {
 
     /// Whether the soft limit is reached.
     pub fn is_crowded(&self) -> bool {
-        self.count() >= self.0.soft
+        self.count() >= self.0.soft.load(Ordering::Acquire)
     }
 
     /// Waits until fewer are inside than the soft limit says. It does not let in: between this and
@@ -79,7 +87,10 @@ impl Gate {
 
     /// The soft and the hard limit.
     pub fn limits(&self) -> (usize, usize) {
-        (self.0.soft, self.0.hard)
+        (
+            self.0.soft.load(Ordering::Acquire),
+            self.0.hard.load(Ordering::Acquire),
+        )
     }
 }
 
@@ -92,7 +103,7 @@ impl fmt::Debug for Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         let before = self.0.count.fetch_sub(1, Ordering::AcqRel);
-        if before <= self.0.soft {
+        if before <= self.0.soft.load(Ordering::Acquire) {
             self.0.left.notify_waiters();
         }
     }
@@ -104,7 +115,7 @@ impl Drop for Pass {
 pub struct KeyedGate<K>(Arc<Counts<K>>);
 
 struct Counts<K> {
-    hard: usize,
+    hard: AtomicUsize,
     inside: Mutex<HashMap<K, usize>>,
 }
 
@@ -116,19 +127,25 @@ impl<K: Clone + Eq + Hash> KeyedGate<K> {
     /// A gate that lets this many in for each key.
     pub fn new(hard: usize) -> Self {
         Self(Arc::new(Counts {
-            hard,
+            hard: AtomicUsize::new(hard),
             inside: Mutex::default(),
         }))
     }
 
+    /// Changes how many may be in for each key. Who is inside stays.
+    pub fn set_limit(&self, hard: usize) {
+        self.0.hard.store(hard, Ordering::Release);
+    }
+
     /// Lets one in for this key, unless its limit is reached.
     pub fn enter(&self, key: K) -> Option<KeyedPass<K>> {
-        if self.0.hard == 0 {
+        let hard = self.0.hard.load(Ordering::Acquire);
+        if hard == 0 {
             return None;
         }
         let mut inside = self.0.inside.lock().unwrap_or_else(PoisonError::into_inner);
         match inside.get_mut(&key) {
-            Some(count) if *count >= self.0.hard => return None,
+            Some(count) if *count >= hard => return None,
             Some(count) => *count += 1,
             None => {
                 inside.insert(key.clone(), 1);
@@ -205,6 +222,23 @@ mod tests {
             async { drop(first) },
         );
         assert!(waits.is_some());
+    }
+
+    #[test]
+    fn who_is_inside_stays_when_the_limits_change() {
+        let (gate, keyed) = (Gate::new(2, 2), KeyedGate::new(2));
+        let inside = [gate.enter(), gate.enter()];
+        let by_key = [keyed.enter('a'), keyed.enter('a')];
+        gate.set_limits(5, 1);
+        keyed.set_limit(1);
+        assert_eq!((gate.limits(), gate.count()), ((1, 1), 2));
+        assert!(gate.enter().is_none() && keyed.enter('a').is_none());
+        assert!(keyed.enter('b').is_some());
+        gate.set_limits(3, 3);
+        keyed.set_limit(3);
+        assert!(gate.enter().is_some() && keyed.enter('a').is_some());
+        drop((inside, by_key));
+        assert_eq!((gate.count(), keyed.keys()), (0, 0));
     }
 
     proptest! {

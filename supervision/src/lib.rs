@@ -104,6 +104,7 @@ mod crash;
 mod credits;
 mod family;
 mod gate;
+mod live;
 mod metrics;
 mod name;
 mod nest;
@@ -128,6 +129,7 @@ pub use self::{
         Birth, Context, Family, FamilySpec, Idle, Key, Member, Reason, Refused, Revive, Vacancy,
     },
     gate::{Gate, KeyedGate, KeyedPass, Pass},
+    live::Live,
     metrics::{METRICS, MetricKind, MetricRow},
     name::Name,
     panic_hook::install_panic_hook,
