@@ -20,7 +20,7 @@ use actors::{
 };
 use mail::{AccountId, Domain};
 use supervision::{
-    ChildSpec, ExitCause, Family, FamilySpec, Intensity, Root, Seat, Shutdown, Strategy,
+    ChildSpec, ExitCause, Family, FamilySpec, Gate, Intensity, Root, Seat, Shutdown, Strategy,
     Supervisor, Vacancy, actor,
 };
 use telemetry::Metric;
@@ -28,20 +28,22 @@ use telemetry::Metric;
 use crate::{
     admin::{self, Desk, Service, ServiceArgs, ServiceMsg},
     daemon::Parts,
-    doors::{self, Bound, Door},
+    doors::{self, Bound, Doors},
 };
 
 /// The house, up.
-#[derive(Clone)]
 pub struct House {
     /// The tree.
     pub root: Root,
-    doors: Arc<Vec<Door>>,
+    pub(crate) doors: Doors,
+    pub(crate) seats: Arc<Seats>,
 }
 
 /// Where everybody is found, whoever sits there at the moment.
 pub(crate) struct Seats {
     pub(crate) bounce: Seat<BounceMsg>,
+    /// Deliveries that are on the way.
+    pub(crate) departures: Gate,
     pub(crate) deliveries: Family<(Domain, u64), DeliveryMsg>,
     pub(crate) hashers: Vec<Seat<HashMsg>>,
     pub(crate) login: Seat<LoginMsg>,
@@ -67,8 +69,8 @@ pub fn metrics() -> Vec<Metric> {
 /// # Errors
 /// What did not start, and why.
 pub async fn start(parts: Parts) -> Result<House, ExitCause> {
-    let seats = Seats::new(&parts);
-    let doors = doors::all(&parts, &seats);
+    let seats = Arc::new(Seats::new(&parts));
+    let doors = Doors::new(&parts, &seats);
     let mut house = Supervisor::new("heronry", Strategy::RestForOne)
         .intensity(Intensity {
             restarts_max: 10,
@@ -80,8 +82,8 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     }
     let mut entrance =
         Supervisor::new("doors", Strategy::OneForOne).child(operators(&parts, &seats));
-    for door in &doors {
-        entrance = entrance.child(door.sessions()).child(door.listener());
+    for child in doors.children() {
+        entrance = entrance.child(child);
     }
     for bound in doors::http(&parts) {
         entrance = entrance.child(http(&parts, bound));
@@ -96,18 +98,7 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
         .child(ChildSpec::supervisor(entrance))
         .start()
         .await?;
-    Ok(House {
-        root,
-        doors: Arc::new(doors),
-    })
-}
-
-impl House {
-    /// Says goodbye to every client, gives them `within` to hear it, then stops the tree.
-    pub async fn stop(&self, within: Duration) -> ExitCause {
-        doors::say_goodbye(&self.doors, within).await;
-        self.root.stop().await
-    }
+    Ok(House { root, doors, seats })
 }
 
 impl Seats {
@@ -115,13 +106,18 @@ impl Seats {
         let (bounce, resolver) = (Seat::new("bounce"), Seat::new("resolver"));
         let mailboxes = mailboxes(parts, &bounce);
         // Queues start deliveries, and deliveries tell queues how it ended: one address is first.
-        let (queues, vacancy) =
-            Family::vacant(FamilySpec::transient("queues").ask_after(IDLE, |_| QueueMsg::Idle));
-        let deliveries = deliveries(parts, &queues, &resolver);
+        let (queues, vacancy) = Family::vacant(
+            FamilySpec::transient("queues")
+                .ask_after(IDLE, |_| QueueMsg::Idle)
+                .with_shutdown(Shutdown::Drain(Duration::from_secs(5))), // outcomes are recorded
+        );
+        let departures = Gate::new(usize::MAX, usize::MAX);
+        let deliveries = deliveries(parts, &departures, &queues, &resolver);
         fill_queues(vacancy, parts, &bounce, &deliveries);
-        let hashers = 0..parts.config.login.workers;
+        let hashers = 0..parts.config.get().login.workers;
         Self {
             bounce,
+            departures,
             deliveries,
             hashers: hashers
                 .map(|worker| Seat::new(format!("hasher-{worker}")))
@@ -138,7 +134,7 @@ impl Seats {
 fn resolver(parts: &Parts, seats: &Seats) -> ChildSpec {
     let args = ResolverArgs {
         clock: parts.clock.clone(),
-        config: parts.config.dns.clone(),
+        config: parts.config.get().dns.clone(),
         dns: parts.dns.clone(),
     };
     ChildSpec::permanent(
@@ -160,7 +156,7 @@ fn login(parts: &Parts, seats: &Seats) -> ChildSpec {
     let args = LoginArgs {
         accounts: parts.accounts.clone(),
         clock: parts.clock.clone(),
-        config: parts.config.login.clone(),
+        config: parts.config.get().login.clone(),
         hashers: seats.hashers.clone(),
         random: parts.random.clone(),
     };
@@ -168,15 +164,16 @@ fn login(parts: &Parts, seats: &Seats) -> ChildSpec {
 }
 
 fn bounce(parts: &Parts, seats: &Seats) -> ChildSpec {
+    let config = parts.config.get();
     let args = BounceArgs {
         clock: parts.clock.clone(),
         facts: AccountFacts(parts.accounts.clone()),
-        hostname: parts.config.hostname.clone(),
+        hostname: config.hostname.clone(),
         leases: parts.leases.clone(),
         random: parts.random.clone(),
         router: seats.router.clone(),
-        rules: parts.config.address.clone(),
-        schedule: parts.config.queue.schedule(),
+        rules: config.address.clone(),
+        schedule: config.queue.schedule(),
         spool: parts.spool.clone(),
     };
     ChildSpec::permanent(
@@ -216,12 +213,13 @@ fn mailboxes(parts: &Parts, bounce: &Seat<BounceMsg>) -> Family<AccountId, Mailb
 
 fn deliveries(
     parts: &Parts,
+    departures: &Gate,
     queues: &Family<Domain, QueueMsg>,
     resolver: &Seat<ResolverMsg>,
 ) -> Family<(Domain, u64), DeliveryMsg> {
     let told = queues.clone();
     let spec = FamilySpec::temporary("deliveries")
-        .with_members_max(parts.config.delivery.deliveries_max)
+        .with_members_max(parts.config.get().delivery.deliveries_max)
         .on_give_up(move |(domain, attempt): &(Domain, u64), _| {
             let gone = QueueMsg::Gone {
                 attempt: *attempt,
@@ -229,18 +227,24 @@ fn deliveries(
             };
             let _ = told.tell(domain, gone); // a queue that is not there reads the spool
         });
-    let args = DeliveryArgs {
-        config: parts.config.delivery.clone(),
-        dial: parts.dial.clone(),
-        hostname: parts.config.hostname.clone(),
-        queues: queues.clone(),
-        random: parts.random.clone(),
-        resolver: resolver.clone(),
-        routes: parts.config.route.clone(),
-        spool: parts.spool.clone(),
-        tls: parts.client_tls.clone(),
-    };
-    Family::new(spec, move |_: &(Domain, u64), _| (Delivery, args.clone()))
+    let (parts, gate) = (parts.clone(), departures.clone());
+    let (queues, resolver) = (queues.clone(), resolver.clone());
+    Family::new(spec, move |_: &(Domain, u64), _| {
+        let config = parts.config.get(); // each attempt goes the way that is set now
+        let args = DeliveryArgs {
+            config: config.delivery.clone(),
+            dial: parts.dial.clone(),
+            gate: gate.clone(),
+            hostname: config.hostname.clone(),
+            queues: queues.clone(),
+            random: parts.random.clone(),
+            resolver: resolver.clone(),
+            routes: config.route.clone(),
+            spool: parts.spool.clone(),
+            tls: parts.client_tls.clone(),
+        };
+        (Delivery, args)
+    })
 }
 
 fn fill_queues(
@@ -254,7 +258,7 @@ fn fill_queues(
         let args = QueueArgs {
             bounce: bounce.clone(),
             clock: parts.clock.clone(),
-            config: parts.config.queue.clone(),
+            config: parts.config.get().queue.clone(),
             context,
             deliveries: deliveries.clone(),
             leases: parts.leases.clone(),
@@ -269,17 +273,18 @@ fn operators(parts: &Parts, seats: &Seats) -> ChildSpec {
     let desk = Desk::new(admin::Parts {
         accounts: parts.accounts.clone(),
         clock: parts.clock.clone(),
-        hostname: parts.config.hostname.clone(),
+        config: parts.config.clone(),
         leases: parts.leases.clone(),
         mail: parts.mail.clone(),
         mailboxes: seats.mailboxes.clone(),
         queues: seats.queues.clone(),
+        reloads: parts.reloads.clone(),
         spool: parts.spool.clone(),
         view: parts.view.clone(),
     });
     service(
         "operators",
-        admin::operator_socket(&parts.config.data, Arc::new(desk)),
+        admin::operator_socket(&parts.config.get().data, Arc::new(desk)),
     )
 }
 

@@ -10,13 +10,14 @@ use store::{
     StoreError,
     port::{Accounts, Fence, Leases, MailStore, Shard, Spool},
 };
-use supervision::Family;
+use supervision::{Family, Live};
 use world::Clock;
 
 use super::{
-    TreeView,
+    Reloads, TreeView,
     protocol::{About, Refusal, RefusalKind, Request, TreeForm},
 };
+use crate::config::{Change, Config};
 
 /// What the desk may touch.
 #[derive(Clone)]
@@ -25,8 +26,8 @@ pub struct Parts {
     pub accounts: Arc<dyn Accounts>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// This system's name.
-    pub hostname: Domain,
+    /// What the operator has set.
+    pub config: Live<Config>,
     /// Who owns which shard.
     pub leases: Arc<dyn Leases>,
     /// What accounts hold.
@@ -35,6 +36,8 @@ pub struct Parts {
     pub mailboxes: Family<AccountId, MailboxMsg>,
     /// The queues of remote domains: asked why they wait, told to try now.
     pub queues: Family<Domain, QueueMsg>,
+    /// Who reads the configuration again.
+    pub reloads: Reloads,
     /// Mail that waits.
     pub spool: Arc<dyn Spool>,
     /// Who is alive.
@@ -85,6 +88,8 @@ impl Desk {
                 done(self.waiting(domain.as_ref(), after.map(|id| id.0)).await?)
             }
             Request::QueueShow { id } => done(self.show_waiting(id.0).await?),
+            Request::Reload => done(self.reload().await?),
+            Request::Settings => done(&*self.parts.config.get()),
             Request::Tree { form } => done(self.tree(form)?),
         }
     }
@@ -97,10 +102,15 @@ impl Desk {
     fn about(&self) -> About {
         About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            hostname: self.parts.hostname.to_string(),
+            hostname: self.parts.config.get().hostname.to_string(),
             process: std::process::id(),
             since: self.since.to_string(),
         }
+    }
+
+    async fn reload(&self) -> Result<Vec<Change>, Refusal> {
+        let outcome = self.parts.reloads.ask().await;
+        outcome.map_err(|why| Refusal::new(RefusalKind::Wrong, why))
     }
 
     fn tree(&self, form: TreeForm) -> Result<Value, Refusal> {

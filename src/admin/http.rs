@@ -1,8 +1,10 @@
 //! Health and metrics over HTTP.
 
-use std::{io, net::TcpListener, sync::Arc};
+use std::{future, io, net::TcpListener, sync::Arc};
 
 use axum::{Router, http::StatusCode, response::IntoResponse, routing::get};
+
+use supervision::Live;
 
 use super::{Recorder, ServiceArgs, TreeView, service::Serving};
 
@@ -11,12 +13,17 @@ use super::{Recorder, ServiceArgs, TreeView, service::Serving};
 /// Live means that this process answers; ready, that the whole house is up. Neither asks for a
 /// password: listen where only machines that may know are let in.
 #[must_use]
-pub fn http(socket: Arc<TcpListener>, recorder: Recorder, view: TreeView) -> ServiceArgs {
+pub fn http(socket: Live<Option<TcpListener>>, recorder: Recorder, view: TreeView) -> ServiceArgs {
     ServiceArgs {
         bind: Arc::new(move || {
             let router = router(recorder.clone(), view.clone());
-            let socket = socket.try_clone();
-            Box::pin(async move { serving(socket?, router) })
+            let socket = socket.get().as_ref().as_ref().map(TcpListener::try_clone);
+            Box::pin(async move {
+                match socket {
+                    Some(socket) => serving(socket?, router),
+                    None => Ok(Box::pin(future::pending()) as Serving), // the door is closed
+                }
+            })
         }),
     }
 }

@@ -105,6 +105,10 @@ pub enum Request {
         /// Which.
         id: Id,
     },
+    /// Has the configuration read again; yields the [`Change`](crate::config::Change)s.
+    Reload,
+    /// Yields the [`Config`](crate::config::Config) in force.
+    Settings,
     /// Yields the supervision tree.
     Tree {
         /// In which form.
@@ -301,6 +305,30 @@ pub enum TreeForm {
     Text,
 }
 
+impl Request {
+    /// What is wanted, for the log: the request's name, and what it is about.
+    #[must_use]
+    pub fn act(&self) -> (String, String) {
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else {
+            return (String::new(), String::new());
+        };
+        let word = |key: &&str| match fields.get(*key)? {
+            Value::String(text) => Some(text.clone()),
+            _ => None,
+        };
+        let about: Vec<_> = ABOUT.iter().filter_map(word).collect();
+        (word(&"want").unwrap_or_default(), about.join(" "))
+    }
+
+    /// Whether it only looks.
+    #[must_use]
+    pub fn is_look(&self) -> bool {
+        let (want, _) = self.act();
+        let looks = |ending| want.ends_with(ending);
+        looks("_list") || looks("_show") || LOOKS.contains(&want.as_str())
+    }
+}
+
 impl Refusal {
     /// A refusal of that kind.
     pub fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
@@ -371,6 +399,12 @@ impl From<Id> for String {
 
 /// Items of a list in one answer, and accounts in one request.
 pub const PAGE_MAX: usize = 1000;
+
+/// What a request may be about: never a password's hash.
+const ABOUT: [&str; 5] = ["address", "alias", "domain", "id", "path"];
+
+/// Requests that change nothing, besides those that list and show.
+const LOOKS: [&str; 3] = ["hello", "settings", "tree"];
 
 /// A request or an answer longer than this is not read: a page of the longest items fits.
 pub const LINE_OCTETS_MAX: usize = 16 * 1024 * 1024;

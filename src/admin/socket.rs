@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Desk, ServiceArgs,
-    protocol::{Answer, LINE_OCTETS_MAX, Refusal, RefusalKind},
+    protocol::{Answer, LINE_OCTETS_MAX, Refusal, RefusalKind, Request},
     service::Serving,
 };
 
@@ -59,10 +59,10 @@ fn bind(path: PathBuf, desk: Arc<Desk>) -> io::Result<Serving> {
             while connections.try_join_next().is_some() {}
             if connections.len() >= CONNECTIONS_MAX {
                 tracing::warn!("an operator is turned away: too many have not hung up");
-            } else if is_operator(&stream) {
+            } else if let Some(who) = operator(&stream) {
                 let desk = Arc::clone(&desk);
                 connections.spawn(async move {
-                    if let Err(error) = serve(stream, &desk).await {
+                    if let Err(error) = serve(stream, who, &desk).await {
                         tracing::debug!(%error, "an operator left");
                     }
                 });
@@ -71,21 +71,34 @@ fn bind(path: PathBuf, desk: Arc<Desk>) -> io::Result<Serving> {
     }))
 }
 
-/// Whether the peer is the daemon's own user or root. The file's mode says the same, but not
-/// every system asks it.
-fn is_operator(stream: &UnixStream) -> bool {
-    let Ok(peer) = stream.peer_cred() else {
-        return false;
-    };
-    let own = rustix::process::geteuid().as_raw();
-    let is_operator = peer.uid() == own || peer.uid() == 0;
-    if !is_operator {
-        tracing::warn!(uid = peer.uid(), "a stranger at the operator socket");
-    }
-    is_operator
+/// Who asks: user and process, as the kernel knows them.
+#[derive(Clone, Copy)]
+struct Who {
+    uid: u32,
+    pid: Option<i32>,
 }
 
-async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
+/// The peer, if it is the daemon's own user or root. The file's mode says the same, but not every
+/// system asks it.
+fn operator(stream: &UnixStream) -> Option<Who> {
+    let peer = stream.peer_cred().ok()?;
+    let who = Who {
+        uid: peer.uid(),
+        pid: peer.pid(),
+    };
+    let own = rustix::process::geteuid().as_raw();
+    let is_operator = who.uid == own || who.uid == 0;
+    if !is_operator {
+        tracing::warn!(
+            uid = who.uid,
+            pid = who.pid,
+            "a stranger at the operator socket"
+        );
+    }
+    is_operator.then_some(who)
+}
+
+async fn serve(mut stream: UnixStream, who: Who, desk: &Desk) -> io::Result<()> {
     let (read, mut write) = stream.split();
     let mut read = BufReader::new(read);
     let mut line = Vec::new();
@@ -97,10 +110,7 @@ async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
         }
         let is_whole = line.last() == Some(&b'\n');
         let answer = match serde_json::from_slice(&line) {
-            Ok(request) if is_whole => match desk.answer(request).await {
-                Ok(value) => Answer::Done(value),
-                Err(refusal) => Answer::Refused(refusal),
-            },
+            Ok(request) if is_whole => carry_out(request, who, desk).await,
             Ok(_) => refused(format!(
                 "a request is a line of at most {LINE_OCTETS_MAX} octets"
             )),
@@ -112,6 +122,22 @@ async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
         if !is_whole {
             return Ok(());
         }
+    }
+}
+
+/// Does what is asked, and leaves in the log who asked for what.
+async fn carry_out(request: Request, Who { uid, pid }: Who, desk: &Desk) -> Answer {
+    let (is_look, (act, about)) = (request.is_look(), request.act());
+    let outcome = desk.answer(request).await;
+    let refusal = outcome.as_ref().err().map(|refusal| &*refusal.message);
+    if is_look {
+        tracing::debug!(uid, pid, act, about, refusal, "an operator looks");
+    } else {
+        tracing::info!(uid, pid, act, about, refusal, "an operator acts");
+    }
+    match outcome {
+        Ok(value) => Answer::Done(value),
+        Err(refusal) => Answer::Refused(refusal),
     }
 }
 

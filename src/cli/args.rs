@@ -31,8 +31,14 @@ pub(super) enum Command {
     Demo(demo::Demo),
     /// Start the daemon.
     Serve(serve::Serve),
-    /// Print the effective configuration with the source of each value, or what is wrong with it.
+    /// Print the effective configuration with the source of each value, what is wrong with it, or
+    /// what it would change.
     Check(check::Check),
+    /// Have the running daemon read its configuration again; nobody is sent away for it.
+    Reload {
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Domains whose mail is ours.
     Domain {
         #[command(flatten)]

@@ -30,7 +30,8 @@ impl Client {
         Self::connect(&reach.folder()?)
     }
 
-    fn connect(folder: &Path) -> Result<Self, Failure> {
+    /// Connects to the daemon on that data folder.
+    pub(super) fn connect(folder: &Path) -> Result<Self, Failure> {
         let socket = folder.join(SOCKET_NAME);
         let stream = UnixStream::connect(&socket).map_err(|error| {
             let hint = match error.kind() {

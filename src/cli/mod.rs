@@ -16,6 +16,7 @@ mod import;
 mod output;
 mod password;
 mod queue;
+mod reload;
 mod run;
 mod serve;
 mod store;

@@ -4,7 +4,7 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use clap::Parser;
 
-use super::{Cli, Failure, args::Command, client::Client, output::Output};
+use super::{Cli, Failure, args::Command, client::Client, output::Output, reload};
 
 /// Does what `words` say; the first one is the program's name.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -25,6 +25,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
+        Command::Reload { reach } => reload::run(&mut Client::of(&reach)?, &reach.output()),
         Command::Domain { reach, command } => {
             command.run(&mut Client::of(&reach)?, &reach.output())
         }

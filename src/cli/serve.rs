@@ -20,7 +20,7 @@ impl Serve {
         let read = Config::read(&self.config)?;
         read.effective
             .check_listeners(&self.config.display().to_string())?;
-        daemon::run(daemon::Plan::serve(read.effective))?;
+        daemon::run(daemon::Plan::serve(read.effective, self.config))?;
         Ok(())
     }
 }

@@ -23,6 +23,9 @@ pub(super) const POP3_SILENCE_SECONDS: u64 = 10 * 60;
 /// RFC 5321 §4.5.3.2.7: five minutes at least.
 pub(super) const SMTP_SILENCE_SECONDS: u64 = 5 * 60;
 
+/// Long enough for a message of ordinary size over a slow line; systemd kills after 90.
+pub(super) const STOP_SECONDS: u64 = 30;
+
 /// What an operator wants to see of a house that is well.
 pub(super) const LOG_FILTER: &str = "info";
 

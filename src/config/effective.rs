@@ -100,7 +100,8 @@ impl fmt::Display for Effective {
     }
 }
 
-fn flatten(key: String, value: Value, rows: &mut Vec<(String, Option<Value>)>) {
+/// The values below `key`, each with its own key.
+pub(super) fn flatten(key: String, value: Value, rows: &mut Vec<(String, Option<Value>)>) {
     match value {
         Value::Table(table) => {
             for (name, value) in table {

@@ -4,13 +4,15 @@
 //! is an error with the line and the nearest known one.
 
 mod defaults;
+mod difference;
 mod effective;
 mod error;
 mod listener;
 mod read;
 mod sections;
 
+pub use difference::{Change, changes};
 pub use effective::{Effective, Source};
 pub use error::ConfigError;
 pub use listener::{Listener, Protocol};
-pub use sections::{Config, Limits, Log, LogFormat, Silence, Tls};
+pub use sections::{Config, Limits, Log, LogFormat, Silence, Stop, Tls};

@@ -1,6 +1,11 @@
 //! From a file to a configuration, with the place of every value that it sets.
 
-use std::{collections::BTreeMap, fs, ops::Range, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    ops::Range,
+    path::{self, Path},
+};
 
 use toml::{Spanned, de::DeTable, de::DeValue};
 
@@ -17,6 +22,8 @@ impl Config {
             .map_err(|error| ConfigError::new(&name, format!("cannot be read: {error}")))?;
         let effective = Self::parse(&name, &text)?;
         // Paths are meant from where the file is, whoever starts the daemon from wherever.
+        let file = path::absolute(file)
+            .map_err(|error| ConfigError::new(&name, format!("cannot be found: {error}")))?;
         let folder = file.parent().unwrap_or(Path::new(""));
         Ok(effective.with_paths_from(folder))
     }
@@ -116,7 +123,7 @@ impl Config {
     }
 
     /// Keys that stop the mail when they are 0, with their values.
-    fn positive(&self) -> [(&'static str, u64); 17] {
+    fn positive(&self) -> [(&'static str, u64); 18] {
         let (limits, queue) = (&self.limits, &self.queue);
         let (connections, silence) = (&limits.connections, &limits.silence);
         let count = |number: usize| number as u64;
@@ -153,6 +160,7 @@ impl Config {
             ),
             ("queue.retry_first_seconds", queue.retry_first_seconds),
             ("queue.window", count(queue.window)),
+            ("stop.seconds", self.stop.seconds),
         ]
     }
 

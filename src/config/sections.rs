@@ -40,6 +40,8 @@ pub struct Config {
     pub login: actors::login::Config,
     /// When mail for other systems is tried, and tried again.
     pub queue: actors::queue::Config,
+    /// How the house closes.
+    pub stop: Stop,
     /// How everything is kept.
     pub store: store::Config,
     /// What this system shows as itself.
@@ -97,6 +99,15 @@ pub enum LogFormat {
     Text,
 }
 
+/// The section `[stop]`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stop {
+    /// How long an orderly stop may take. Three quarters of it are for transactions under way, the
+    /// rest is for the store.
+    pub seconds: u64,
+}
+
 /// The section `[tls]`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -144,6 +155,7 @@ impl Default for Config {
             log: Log::default(),
             login: Default::default(),
             queue: Default::default(),
+            stop: Stop::default(),
             store: Default::default(),
             tls: Tls::default(),
         }
@@ -168,6 +180,14 @@ impl Default for Silence {
             imap_seconds: defaults::IMAP_SILENCE_SECONDS,
             pop3_seconds: defaults::POP3_SILENCE_SECONDS,
             smtp_seconds: defaults::SMTP_SILENCE_SECONDS,
+        }
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self {
+            seconds: defaults::STOP_SECONDS,
         }
     }
 }

@@ -6,16 +6,22 @@
 //!          what would be right, and nothing was begun) ────┘         or the tree gave up
 //! ```
 //!
+//! While it serves, SIGHUP and operators have the configuration read again (`reload.rs`), and the
+//! service manager hears how it is (`manager.rs`).
+//!
 //! [`Parts`] is all that the tree is given: what it does with them stands in [`tree`](crate::tree).
 
 mod banner;
 mod error;
 mod folder;
 mod furnish;
+mod manager;
 mod parts;
 mod plan;
+mod reload;
 mod run;
 mod signals;
+mod stop;
 
 pub use error::StartError;
 pub use parts::Parts;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use store::port::{Accounts, Leases, MailStore, Spool};
+use supervision::Live;
 use world::{
     Clock, Random,
     dns::Dns,
@@ -11,7 +12,7 @@ use world::{
 };
 
 use crate::{
-    admin::{Recorder, TreeView},
+    admin::{Recorder, Reloads, TreeView},
     config::Config,
     doors::Bound,
 };
@@ -26,7 +27,7 @@ pub struct Parts {
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What the operator has set.
-    pub config: Arc<Config>,
+    pub config: Live<Config>,
     /// Who is asked for names.
     pub dns: Arc<dyn Dns>,
     /// The way out of this machine.
@@ -39,8 +40,10 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// The numbers of this process, for the HTTP door.
     pub recorder: Recorder,
+    /// Where an operator asks that the configuration be read again.
+    pub reloads: Reloads,
     /// TLS as a server; none if there is no certificate.
-    pub server_tls: Option<ServerTls>,
+    pub server_tls: Live<Option<ServerTls>>,
     /// The doors' sockets, bound.
     pub sockets: Arc<Vec<Bound>>,
     /// Messages that we have taken responsibility for.

@@ -1,5 +1,7 @@
 //! What is to be started.
 
+use std::path::PathBuf;
+
 use mail::Address;
 
 use crate::config::Config;
@@ -8,6 +10,8 @@ use crate::config::Config;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(super) config: Config,
+    /// Where the configuration was read; none for a demo.
+    pub(super) file: Option<PathBuf>,
     pub(super) demo: Option<Demo>,
 }
 
@@ -27,6 +31,7 @@ impl Plan {
     pub fn demo(config: Config, accounts: u32, yields_ports: bool) -> Self {
         Self {
             config,
+            file: None,
             demo: Some(Demo {
                 accounts,
                 yields_ports,
@@ -34,10 +39,14 @@ impl Plan {
         }
     }
 
-    /// The daemon.
+    /// The daemon, with the configuration that was read from `file`.
     #[must_use]
-    pub fn serve(config: Config) -> Self {
-        Self { config, demo: None }
+    pub fn serve(config: Config, file: PathBuf) -> Self {
+        Self {
+            config,
+            file: Some(file),
+            demo: None,
+        }
     }
 }
 

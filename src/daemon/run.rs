@@ -3,10 +3,13 @@
 use std::{
     io::{self, Write},
     sync::Arc,
+    time::Duration,
 };
 
+use actors::contract::RouterMsg;
 use store::{DiskStore, StoreError};
-use supervision::{ExitCause, blocking};
+use supervision::{ExitCause, Live, blocking};
+use tokio::{sync::mpsc, time::MissedTickBehavior};
 use world::{
     Clock, Random, SystemClock, SystemRandom,
     dns::Hickory,
@@ -14,11 +17,19 @@ use world::{
     tls::{Certificates, ClientTls, ServerTls},
 };
 
-use super::{Parts, Plan, StartError, banner::banner, folder, furnish, signals::Signals};
+use super::{
+    Parts, Plan, StartError,
+    banner::banner,
+    folder, furnish,
+    manager::Manager,
+    reload::Reloader,
+    signals::{Signal, Signals},
+    stop::{self, Deadline},
+};
 use crate::{
-    admin::{Recorder, TreeView},
-    config::{Config, LogFormat},
-    doors::{self, Bound},
+    admin::{Recorder, Reload, Reloads, TreeView},
+    config::{Change, Config, LogFormat},
+    doors::{self, Bound, Inherited},
     tree::{self, House},
 };
 
@@ -32,63 +43,162 @@ pub fn run(plan: Plan) -> Result<(), StartError> {
     set_up_logging(&plan)?;
     supervision::install_panic_hook();
     raise_file_limit();
+    let inherited = Inherited::from_environment();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;
-    runtime.block_on(live(plan))
-}
-
-async fn live(plan: Plan) -> Result<(), StartError> {
-    // Before anything else, so that a stop is never missed.
-    let mut signals = Signals::listen().map_err(StartError::Runtime)?;
-    let (parts, store) = tokio::select! {
-        parts = parts(&plan) => parts?,
-        signal = signals.next() => return stopped_early(signal),
-    };
-    let lived = serve(&plan, parts, &mut signals).await;
-    close_store(store).await;
+    let lived = runtime.block_on(live(plan, inherited));
+    // What is still at work does not hold up the end: what had to be kept is kept.
+    runtime.shutdown_background();
     lived
 }
 
-/// The tree, from its start to its end.
-async fn serve(plan: &Plan, parts: Parts, signals: &mut Signals) -> Result<(), StartError> {
-    let house = tokio::select! {
-        house = tree::start(parts.clone()) => house.map_err(StartError::Tree)?,
-        signal = signals.next() => return stopped_early(signal),
+async fn live(plan: Plan, inherited: Inherited) -> Result<(), StartError> {
+    // Before anything else, so that a stop is never missed.
+    let mut signals = Signals::listen().map_err(StartError::Runtime)?;
+    let (parts, store, asked) = tokio::select! {
+        parts = parts(&plan, &inherited) => parts?,
+        signal = signals.stop() => return stopped_early(signal),
     };
-    parts.view.show(house.root.clone());
-    announce(plan, &parts.sockets);
-    let ended = tokio::select! {
-        cause = house.root.ended() => Some(cause),
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping");
-            None
+    let mut serving = Serving {
+        asked,
+        manager: Manager::from_environment(),
+        reloader: Reloader {
+            file: plan.file.clone(),
+            inherited,
+        },
+        signals,
+    };
+    match serving.serve(&plan, parts).await {
+        Ok(Some(deadline)) => stop::close_store(store, deadline).await,
+        Ok(None) => {} // a second signal: what was acknowledged is safe
+        Err(error) => {
+            stop::close_store(store, deadline(&plan.config)).await;
+            return Err(error);
         }
-    };
-    match ended {
-        Some(cause) => Err(StartError::Tree(cause)),
-        None => stop(&house, signals).await,
+    }
+    Ok(())
+}
+
+fn deadline(config: &Config) -> Deadline {
+    Deadline::within(Duration::from_secs(config.stop.seconds))
+}
+
+/// Who speaks to the house while it serves.
+struct Serving {
+    asked: mpsc::Receiver<Reload>,
+    manager: Manager,
+    reloader: Reloader,
+    signals: Signals,
+}
+
+impl Serving {
+    /// The tree, from its start to its end; until when the store has to be closed. `None` if there
+    /// is no time for that.
+    async fn serve(&mut self, plan: &Plan, parts: Parts) -> Result<Option<Deadline>, StartError> {
+        let mut house = tokio::select! {
+            house = tree::start(parts.clone()) => house.map_err(StartError::Tree)?,
+            signal = self.signals.stop() => {
+                return stopped_early(signal).map(|()| Some(deadline(&plan.config)));
+            }
+        };
+        parts.view.show(house.root.clone());
+        announce(plan, &parts.sockets);
+        self.manager.ready(up(&house));
+        let mut pulse = tokio::time::interval(self.manager.pulse().unwrap_or(LOOK).min(LOOK));
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                cause = house.root.ended() => return Err(StartError::Tree(cause)),
+                signal = self.signals.next() => match signal {
+                    Signal::Reload => {
+                        // Who sent it hears of the outcome in the log only.
+                        let _ = self.reload(&mut house, &parts, "SIGHUP").await;
+                    }
+                    Signal::Stop(signal) => {
+                        tracing::info!(signal, "stopping");
+                        return self.stop(&house, &parts).await;
+                    }
+                },
+                Some(asker) = self.asked.recv() => {
+                    let outcome = self.reload(&mut house, &parts, "operator").await;
+                    let _ = asker.send(outcome); // whoever asked may have left
+                }
+                _ = pulse.tick() => self.look(&mut house, &parts).await,
+            }
+        }
+    }
+
+    /// The doors close first, the store last. A second signal ends the wait: nothing that was
+    /// answered 250 needs it.
+    async fn stop(&mut self, house: &House, parts: &Parts) -> Result<Option<Deadline>, StartError> {
+        self.manager.stopping();
+        let deadline = deadline(&parts.config.get());
+        let cause = tokio::select! {
+            cause = stop::stop(house, parts, deadline) => cause,
+            signal = self.signals.stop() => {
+                tracing::warn!(signal, "stopping at once");
+                return Ok(None);
+            }
+        };
+        match cause {
+            Some(ExitCause::Normal | ExitCause::Drained) => tracing::info!("stopped"),
+            Some(cause) => return Err(StartError::Tree(cause)),
+            None => tracing::warn!("stopped before everything was at rest: the time is over"),
+        }
+        Ok(Some(deadline))
+    }
+
+    async fn reload(
+        &mut self,
+        house: &mut House,
+        parts: &Parts,
+        by: &str,
+    ) -> Result<Vec<Change>, String> {
+        self.manager.reloading();
+        let outcome = self.reloader.reload(house, parts).await;
+        match &outcome {
+            Ok(changes) => {
+                for change in changes {
+                    tracing::info!(%change, "the configuration changes");
+                }
+                tracing::info!(
+                    by,
+                    changes = changes.len(),
+                    "the configuration was read again"
+                );
+            }
+            Err(why) => tracing::error!(by, %why, "{by} changes nothing: the configuration stays"),
+        }
+        self.manager.ready(up(house));
+        outcome
+    }
+
+    /// Tells the service manager that the house lives, while it does.
+    async fn look(&mut self, house: &mut House, parts: &Parts) {
+        house.doors.look(&house.root).await;
+        if self.manager.pulse().is_none() {
+            return;
+        }
+        match alive(house, parts).await {
+            Ok(()) => self.manager.alive(),
+            Err(why) => self.manager.status(format_args!("not ready: {why}")),
+        }
     }
 }
 
-/// The doors close first, the store last. A second signal ends the wait: nothing that was
-/// answered 250 needs it.
-async fn stop(house: &House, signals: &mut Signals) -> Result<(), StartError> {
-    let cause = tokio::select! {
-        cause = house.stop(GOODBYE) => cause,
-        signal = signals.next() => {
-            tracing::warn!(signal, "stopping at once");
-            return Ok(());
-        }
-    };
-    match cause {
-        ExitCause::Normal | ExitCause::Drained => {
-            tracing::info!("stopped");
-            Ok(())
-        }
-        cause => Err(StartError::Tree(cause)),
-    }
+/// Whether everything is up, and who moves the mail answers.
+async fn alive(house: &House, parts: &Parts) -> Result<(), String> {
+    parts.view.ready()?;
+    let answer = house.seats.router.call(RouterMsg::Inspect, LOOK).await;
+    answer
+        .map(|_| ())
+        .map_err(|error| format!("the router does not answer: {error}"))
+}
+
+fn up(house: &House) -> String {
+    format!("up, {} doors for mail are open", house.doors.count())
 }
 
 fn stopped_early(signal: &str) -> Result<(), StartError> {
@@ -98,7 +208,10 @@ fn stopped_early(signal: &str) -> Result<(), StartError> {
 
 /// What the tree is made of. The store comes last of what may be refused for good, and is closed
 /// again if anything fails after it.
-async fn parts(plan: &Plan) -> Result<(Parts, Arc<DiskStore>), StartError> {
+async fn parts(
+    plan: &Plan,
+    inherited: &Inherited,
+) -> Result<(Parts, Arc<DiskStore>, mpsc::Receiver<Reload>), StartError> {
     let config = &plan.config;
     folder::prepare(&config.data)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -107,15 +220,16 @@ async fn parts(plan: &Plan) -> Result<(Parts, Arc<DiskStore>), StartError> {
         recorder: Recorder::install(&tree::metrics())?,
         sockets: Arc::new(match plan.demo {
             Some(demo) if demo.yields_ports => doors::bind_free(config)?,
-            _ => doors::bind_all(config)?,
+            _ => doors::bind_all(config, inherited)?,
         }),
         clock: clock.clone(),
     };
     let store = Arc::new(open_store(config, &clock).await?);
-    match furnished(plan, ground, &store).await {
-        Ok(parts) => Ok((parts, store)),
+    let (reloads, asked) = Reloads::new();
+    match furnished(plan, ground, &store, reloads).await {
+        Ok(parts) => Ok((parts, store, asked)),
         Err(error) => {
-            close_store(store).await;
+            stop::close_store(store, deadline(config)).await;
             Err(error)
         }
     }
@@ -133,6 +247,7 @@ async fn furnished(
     plan: &Plan,
     ground: Ground,
     store: &Arc<DiskStore>,
+    reloads: Reloads,
 ) -> Result<Parts, StartError> {
     let config = &plan.config;
     let store = Arc::clone(store);
@@ -149,14 +264,15 @@ async fn furnished(
         accounts: store.clone(),
         client_tls: ClientTls::new(&[])?,
         clock: ground.clock,
-        config: Arc::new(config.clone()),
+        config: Live::new(config.clone()),
         dial: Arc::new(Internet),
         dns: ground.dns,
         leases: store.clone(),
         mail: store.clone(),
         random,
         recorder: ground.recorder,
-        server_tls: server_tls(config)?,
+        reloads,
+        server_tls: Live::new(server_tls(config)?),
         sockets: ground.sockets,
         spool: store,
         view: TreeView::default(),
@@ -187,15 +303,6 @@ fn report(opened: &store::Opened) {
     );
 }
 
-/// What cannot be put in order now, the next start puts in order.
-async fn close_store(store: Arc<DiskStore>) {
-    match blocking(move || store.close()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the store was not closed in order"),
-        Err(cause) => tracing::warn!(%cause, "the store was not closed in order"),
-    }
-}
-
 fn trouble(config: &Config, source: StoreError) -> StartError {
     StartError::Store {
         folder: config.data.clone(),
@@ -203,7 +310,8 @@ fn trouble(config: &Config, source: StoreError) -> StartError {
     }
 }
 
-fn server_tls(config: &Config) -> Result<Option<ServerTls>, StartError> {
+/// What clients are shown; none without a certificate.
+pub(super) fn server_tls(config: &Config) -> Result<Option<ServerTls>, StartError> {
     let certificates = match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => {
             Certificates::read(&[(certificate.clone(), key.clone())])?
@@ -254,5 +362,5 @@ fn announce(plan: &Plan, sockets: &[Bound]) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// How long clients have to hear that the house is closing.
-const GOODBYE: std::time::Duration = std::time::Duration::from_secs(5);
+/// How often the house is looked at, at least.
+const LOOK: Duration = Duration::from_secs(1);

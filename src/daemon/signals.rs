@@ -2,13 +2,22 @@
 
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal as Source, SignalKind, signal};
 
-/// Waits for an operator to say stop.
+/// Waits for what an operator says.
 pub(super) struct Signals {
-    hangup: Signal,
-    interrupt: Signal,
-    terminate: Signal,
+    hangup: Source,
+    interrupt: Source,
+    terminate: Source,
+}
+
+/// What an operator says by a signal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Signal {
+    /// Read the configuration again.
+    Reload,
+    /// Stop; the signal's name.
+    Stop(&'static str),
 }
 
 impl Signals {
@@ -21,14 +30,21 @@ impl Signals {
         })
     }
 
-    /// The next one that ends the house, by name.
-    pub(super) async fn next(&mut self) -> &'static str {
+    /// The next one.
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.hangup.recv() => Signal::Reload,
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+        }
+    }
+
+    /// The next one that ends the house, by name; whatever else is said has its time later.
+    pub(super) async fn stop(&mut self) -> &'static str {
         loop {
-            tokio::select! {
-                // A terminal that is closed takes no mail system with it.
-                _ = self.hangup.recv() => tracing::info!("SIGHUP changes nothing"),
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.terminate.recv() => return "SIGTERM",
+            match self.next().await {
+                Signal::Reload => tracing::info!("SIGHUP changes nothing now"),
+                Signal::Stop(name) => return name,
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The doors' sockets, bound before anything is started.
 
-use std::{net::TcpListener, sync::Arc};
+use std::net::{SocketAddr, TcpListener};
 
+use supervision::Live;
 use world::listen::{DoorError, bind};
 
 use crate::config::{self, Config, Protocol};
@@ -10,10 +11,63 @@ use crate::config::{self, Config, Protocol};
 #[derive(Clone, Debug)]
 pub struct Bound {
     pub(crate) listener: config::Listener,
-    pub(crate) socket: Arc<TcpListener>,
+    /// None once the door is closed.
+    pub(crate) socket: Live<Option<TcpListener>>,
+}
+
+/// Sockets that somebody else has bound for us: systemd, by socket activation.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited(Vec<TcpListener>);
+
+impl Inherited {
+    /// Those that the process was started with. To be asked once, before there are threads.
+    pub(crate) fn from_environment() -> Self {
+        let mut given = listenfd::ListenFd::from_env();
+        let sockets = (0..given.len()).filter_map(|number| match given.take_tcp_listener(number) {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::warn!(number, %error, "a socket that was handed over is of no use");
+                None
+            }
+        });
+        Self(sockets.collect())
+    }
+
+    /// The socket that is bound to `address`, as a descriptor of its own: the door may be closed,
+    /// and opened again.
+    fn find(&self, address: SocketAddr) -> Option<TcpListener> {
+        let is_there = |socket: &&TcpListener| socket.local_addr().is_ok_and(|at| at == address);
+        self.0.iter().find(is_there)?.try_clone().ok()
+    }
+
+    /// Names what no listener is for: connections to it would wait for ever.
+    pub(crate) fn warn_of_strangers(&self, config: &Config) {
+        for at in self.0.iter().filter_map(|socket| socket.local_addr().ok()) {
+            if config
+                .listener
+                .iter()
+                .all(|listener| listener.address != at)
+            {
+                tracing::warn!(address = %at, "a socket was handed over that no [[listener]] names");
+            }
+        }
+    }
 }
 
 impl Bound {
+    /// Binds the socket of a listener, or takes the one that was handed over for its address.
+    pub(crate) fn new(
+        listener: config::Listener,
+        inherited: &Inherited,
+    ) -> Result<Self, DoorError> {
+        let socket = match inherited.find(listener.address) {
+            Some(socket) => socket,
+            None => bind(listener.address, BACKLOG)?,
+        };
+        let socket = Live::new(Some(socket));
+        Ok(Self { listener, socket })
+    }
+
     /// What the door is called in the tree: `smtp 127.0.0.1:2025`.
     pub(crate) fn name(&self) -> String {
         let config::Listener { address, protocol } = self.listener;
@@ -26,16 +80,12 @@ impl Bound {
 ///
 /// # Errors
 /// [`DoorError`], with the address and what would be right.
-pub(crate) fn bind_all(config: &Config) -> Result<Vec<Bound>, DoorError> {
+pub(crate) fn bind_all(config: &Config, inherited: &Inherited) -> Result<Vec<Bound>, DoorError> {
+    inherited.warn_of_strangers(config);
     let listeners = config.listener.iter();
-    let bound = listeners.map(|listener| {
-        let socket = Arc::new(bind(listener.address, BACKLOG)?);
-        Ok(Bound {
-            listener: *listener,
-            socket,
-        })
-    });
-    bound.collect()
+    listeners
+        .map(|listener| Bound::new(*listener, inherited))
+        .collect()
 }
 
 /// Binds the listeners of a demo whose ports nobody has chosen: it does without those that are
@@ -47,11 +97,8 @@ pub(crate) fn bind_free(config: &Config) -> Result<Vec<Bound>, DoorError> {
     let is_needed = |protocol| matches!(protocol, Protocol::Imap | Protocol::Smtp);
     let mut bound = Vec::new();
     for listener in &config.listener {
-        match bind(listener.address, BACKLOG) {
-            Ok(socket) => bound.push(Bound {
-                listener: *listener,
-                socket: Arc::new(socket),
-            }),
+        match Bound::new(*listener, &Inherited::default()) {
+            Ok(door) => bound.push(door),
             Err(error @ DoorError::InUse { .. }) if !is_needed(listener.protocol) => {
                 tracing::warn!(protocol = listener.protocol.name(), %error, "this door stays closed");
             }
@@ -66,7 +113,7 @@ const BACKLOG: u16 = 4096;
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
+    use std::net::Ipv4Addr;
 
     use super::*;
 
@@ -93,7 +140,10 @@ mod tests {
             open.iter().map(|b| b.listener.protocol).collect::<Vec<_>>(),
             [Protocol::Smtp, Protocol::Imap]
         );
-        assert!(matches!(bind_all(&wanted), Err(DoorError::InUse { .. })));
+        assert!(matches!(
+            bind_all(&wanted, &Inherited::default()),
+            Err(DoorError::InUse { .. })
+        ));
         let needed = config(&[(Protocol::Smtp, taken), (Protocol::Imap, free)]);
         assert!(matches!(bind_free(&needed), Err(DoorError::InUse { .. })));
     }

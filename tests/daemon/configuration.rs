@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use tempfile::TempDir;
-use testkit::{Daemon, Door, Finished, ImapClient, PortBase, Recipe, SmtpClient, Wire, finish};
+use testkit::{Door, Finished, ImapClient, PortBase, SmtpClient, Wire, finish};
 
-use crate::common::{binary, letter};
+use crate::{
+    common::{binary, letter},
+    served::Served,
+};
 
 #[test]
 fn the_example_of_the_documents_is_understood_and_printed_with_its_sources() {
@@ -78,7 +80,7 @@ fn a_certificate_that_is_not_there_is_named_with_the_reason() {
 
 #[test]
 fn the_real_daemon_lets_nobody_log_in_without_tls_unless_it_is_told_to() {
-    let house = House::open("");
+    let house = Served::open("");
     let mut imap = ImapClient::connect(house.daemon.address(Door::Imap));
     let capabilities = imap.command("CAPABILITY").ok().find("CAPABILITY").unwrap();
     assert!(capabilities.contains("LOGINDISABLED"), "{capabilities}");
@@ -103,7 +105,7 @@ fn the_real_daemon_lets_nobody_log_in_without_tls_unless_it_is_told_to() {
 #[test]
 fn a_client_that_says_nothing_is_told_and_sent_away_and_the_others_are_served() {
     let more = "[limits.silence]\nimap_seconds = 1\npop3_seconds = 1\nsmtp_seconds = 1\n";
-    let house = House::open(more);
+    let house = Served::open(more);
     let mut silent: Vec<(Door, Wire)> = [Door::Smtp, Door::Imap, Door::Pop3]
         .map(|door| (door, Wire::connect(house.daemon.address(door)).unwrap()))
         .into();
@@ -136,7 +138,7 @@ fn a_client_that_says_nothing_is_told_and_sent_away_and_the_others_are_served() 
 #[test]
 fn a_network_that_takes_too_many_connections_is_told_and_the_rest_stay() {
     let more = "[limits.connections]\nconnections_per_network_max = 5\n";
-    let house = House::open(more);
+    let house = Served::open(more);
     let mut five: Vec<SmtpClient> = (0..5)
         .map(|_| SmtpClient::connect(house.daemon.address(Door::Smtp)))
         .collect();
@@ -158,41 +160,4 @@ fn check(file: &Path) -> Finished {
         Command::new(binary()).args(["check", "--config"]).arg(file),
         b"",
     )
-}
-
-/// `heronry serve` on ports of its own, with one account.
-struct House {
-    daemon: Daemon,
-    _base: PortBase,
-    _folder: TempDir,
-}
-
-impl House {
-    fn open(more: &str) -> Self {
-        let (base, folder) = (PortBase::take(), tempfile::tempdir().unwrap());
-        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let data: PathBuf = folder.path().join("data");
-        let mut config = format!(
-            "hostname = \"mx.example.test\"\ndata = {data:?}\ndomains = [\"example.test\"]\n\
-             [tls]\nself_signed = true\n{more}\n"
-        );
-        for door in Door::ALL {
-            let protocol = format!("{door:?}").to_ascii_lowercase();
-            let address = door.at(ip, base.get());
-            let listener = format!("protocol = \"{protocol}\"\naddress = \"{address}\"\n");
-            config.push_str(&format!("\n[[listener]]\n{listener}"));
-        }
-        let file = folder.path().join("heronry.toml");
-        fs::write(&file, config).unwrap();
-        let daemon = Recipe::serve(binary(), &file, ip, base.get())
-            .data(&data)
-            .start();
-        let words = ["account", "add", "user0@example.test"];
-        daemon.command(&words, b"secret\n").ok();
-        Self {
-            daemon,
-            _base: base,
-            _folder: folder,
-        }
-    }
 }

@@ -8,6 +8,8 @@ use serde::Serialize;
 /// Everything a listener can be told.
 #[derive(Debug)]
 pub enum ListenerMsg {
+    /// From the house, when it closes: let nobody in any more.
+    Close,
     /// From its own door: as many guests are inside as the soft limit says.
     Crowded,
     /// From an operator: how are you?

@@ -11,7 +11,8 @@ pub enum SessionMsg {
     Begin,
     /// From a mailbox: that mailbox has changed up to that MODSEQ.
     Changed(MailboxId, ModSeq),
-    /// From the tree: the house is closing; say goodbye at the next good moment.
+    /// From the house: it is closing; say goodbye, unless a transaction is under way. It is said
+    /// again and again until the client has left.
     Closing,
     /// From the connection: something happened on the socket.
     Connection(Event),

@@ -32,7 +32,7 @@ use smtp::{
     client::{Client, Report, Settled, Stage, Step, Tls},
 };
 use store::port::Spool;
-use supervision::{Family, Seat};
+use supervision::{Family, Gate, Pass, Seat};
 use world::{
     Random,
     outbound::{Dial, Outbound, OutboundError},
@@ -58,6 +58,9 @@ pub struct DeliveryArgs {
     pub config: Config,
     /// The way out of this machine.
     pub dial: Arc<dyn Dial>,
+    /// Who is on the way to another system is inside. While the house closes, nobody is let in, and
+    /// whoever is inside takes on nothing more.
+    pub gate: Gate,
     /// The name by which we introduce ourselves, and by which we know ourselves among a domain's
     /// hosts.
     pub hostname: Domain,
@@ -100,6 +103,7 @@ struct Line {
     outbound: Outbound,
     received: BytesMut,
     stop: Stop,
+    _pass: Pass,
 }
 
 /// What the delivery does after a step.
@@ -234,6 +238,10 @@ impl DeliveryState {
         match dialed {
             Ok(outbound) => {
                 CONNECTIONS.count(&["connected"]);
+                let Some(pass) = self.args.gate.enter() else {
+                    self.reached = true; // the house closes: nobody is to blame
+                    return Next::End;
+                };
                 let mut config =
                     smtp::client::Config::new(self.args.hostname.clone(), Dialogue::Smtp);
                 if stop.in_the_clear {
@@ -247,6 +255,7 @@ impl DeliveryState {
                     outbound,
                     received: BytesMut::new(),
                     stop,
+                    _pass: pass,
                 };
                 self.talk(line).await
             }
@@ -300,6 +309,9 @@ impl DeliveryState {
             return line.client.quit();
         }
         while self.cargo.is_none() {
+            if self.args.gate.limits().1 == 0 {
+                return line.client.quit();
+            }
             let Some((id, recipients)) = self.more().await else {
                 return line.client.quit();
             };

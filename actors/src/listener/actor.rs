@@ -5,7 +5,7 @@
 //! restarted, connections wait in the kernel.
 //!
 //! # Hears
-//! [`ListenerMsg`]: `Crowded` from its own door, `Look` from the clock.
+//! [`ListenerMsg`]: `Crowded` from its own door, `Look` from the clock, `Close` from the house.
 //!
 //! # Says
 //! Nothing to actors: it gives each socket to the function that begins a session.
@@ -20,12 +20,17 @@
 //! # Metrics
 //! `heronry_listener_connections_total`, `heronry_listener_crowded_total`.
 
-use std::{fmt, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use mail::Network;
 use policy::shape::Limits;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use supervision::{Alarm, Gate, KeyedGate, KeyedPass, Pass, alarm};
+use supervision::{Alarm, Gate, KeyedGate, KeyedPass, Live, Pass, alarm};
 use world::{
     connection::Socket,
     listen::{Accepting, Door},
@@ -41,18 +46,20 @@ pub struct Listener;
 /// What a listener needs to live. Everything it may touch is named here.
 #[derive(Clone)]
 pub struct ListenerArgs {
+    /// Where it listens.
+    pub address: SocketAddr,
     /// Begins a session; the guest's place is free again when it is dropped.
     pub begin: Arc<dyn Fn(Socket, Guest) + Send + Sync>,
     /// How many may be inside, over all clients.
     pub gate: Gate,
     /// How wide a network is, whose clients are counted together.
-    pub limits: Limits,
+    pub limits: Live<Limits>,
     /// How many may be inside, per network.
     pub per_network: KeyedGate<Network>,
     /// The protocol, for the label of the metrics.
     pub protocol: &'static str,
-    /// The bound socket.
-    pub socket: Arc<TcpListener>,
+    /// The bound socket; none once the door is closed.
+    pub socket: Live<Option<TcpListener>>,
     /// Says no in the words of the protocol, and closes.
     pub turn_away: Arc<dyn Fn(Socket) + Send + Sync>,
 }
@@ -66,7 +73,8 @@ pub struct Guest {
 /// What a listener has in memory.
 pub struct ListenerState {
     args: ListenerArgs,
-    accepting: Accepting,
+    /// None once the door is closed.
+    accepting: Option<Accepting>,
     /// Rings while connections wait in the kernel.
     waiting: Option<Alarm>,
 }
@@ -81,14 +89,10 @@ impl Actor for Listener {
         myself: ActorRef<ListenerMsg>,
         args: ListenerArgs,
     ) -> Result<ListenerState, ActorProcessingErr> {
-        let door = Door::take_over(args.socket.try_clone()?)?;
-        let doorman = args.clone();
-        let accepting = door.accepting(move |socket| {
-            doorman.receive(socket);
-            if doorman.gate.is_crowded() {
-                let _ = myself.cast(ListenerMsg::Crowded); // the next incarnation sees for itself
-            }
-        });
+        let accepting = match &*args.socket.get() {
+            Some(socket) => Some(accept(socket, args.clone(), myself)?),
+            None => None,
+        };
         Ok(ListenerState {
             args,
             accepting,
@@ -103,10 +107,16 @@ impl Actor for Listener {
         state: &mut ListenerState,
     ) -> Result<(), ActorProcessingErr> {
         match msg {
+            ListenerMsg::Close => {
+                state.waiting = None;
+                state.accepting = None;
+            }
             ListenerMsg::Crowded if state.waiting.is_some() => {}
             ListenerMsg::Crowded => {
                 CROWDED.count(&[state.args.protocol]);
-                state.accepting.pause();
+                if let Some(accepting) = &state.accepting {
+                    accepting.pause();
+                }
                 state.waiting = Some(alarm(LOOK_PAUSE, &myself, ListenerMsg::Look));
             }
             ListenerMsg::Inspect(reply) => {
@@ -117,11 +127,27 @@ impl Actor for Listener {
             }
             ListenerMsg::Look => {
                 state.waiting = None;
-                state.accepting.resume();
+                if let Some(accepting) = &state.accepting {
+                    accepting.resume();
+                }
             }
         }
         Ok(())
     }
+}
+
+fn accept(
+    socket: &TcpListener,
+    doorman: ListenerArgs,
+    myself: ActorRef<ListenerMsg>,
+) -> io::Result<Accepting> {
+    let door = Door::take_over(socket.try_clone()?)?;
+    Ok(door.accepting(move |socket| {
+        doorman.receive(socket);
+        if doorman.gate.is_crowded() {
+            let _ = myself.cast(ListenerMsg::Crowded); // the next incarnation sees for itself
+        }
+    }))
 }
 
 impl ListenerArgs {
@@ -130,7 +156,7 @@ impl ListenerArgs {
             ACCEPTED.count(&[self.protocol, "full"]);
             return (self.turn_away)(socket);
         };
-        let network = self.limits.network(socket.peer().ip());
+        let network = self.limits.get().network(socket.peer().ip());
         let Some(network) = self.per_network.enter(network) else {
             ACCEPTED.count(&[self.protocol, "network_full"]);
             return (self.turn_away)(socket);
@@ -150,7 +176,7 @@ impl ListenerState {
     fn report(&self) -> ListenerReport {
         let (soft, hard) = self.args.gate.limits();
         ListenerReport {
-            address: self.accepting.local(),
+            address: self.args.address,
             connections: self.args.gate.count(),
             soft,
             hard,

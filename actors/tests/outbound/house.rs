@@ -17,7 +17,7 @@ use store::{
     MemoryStore,
     port::{Leases, NewMail, Shard, Spool, State},
 };
-use supervision::{Family, FamilySpec, Root, Seat, Strategy, Supervisor, actor};
+use supervision::{Family, FamilySpec, Gate, Root, Seat, Strategy, Supervisor, actor};
 use tokio::sync::mpsc::UnboundedReceiver;
 use world::{Random, SeededRandom, Switchboard, VirtualClock, dns::TableDns, tls::ClientTls};
 
@@ -67,6 +67,7 @@ impl House {
         let args = DeliveryArgs {
             config: delivery::Config::default(),
             dial: Arc::new(network.clone()),
+            gate: Gate::new(usize::MAX, usize::MAX),
             hostname: "mx.house.test".parse().unwrap(),
             queues: queues.clone(),
             random,

@@ -1,9 +1,10 @@
 //! The daemon as a child process, on ports and in a folder of its own.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -27,6 +28,7 @@ pub struct Recipe {
     ip: IpAddr,
     base: Base,
     before: Vec<OsString>,
+    input: Option<Arc<TcpListener>>,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl Recipe {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             base,
             before: Vec::new(),
+            input: None,
         }
     }
 
@@ -95,6 +98,13 @@ impl Recipe {
     /// Starts the daemon through another program: `prlimit --nofile=64`.
     pub fn through(mut self, program: &[&str]) -> Self {
         self.before = program.iter().map(OsString::from).collect();
+        self
+    }
+
+    /// Hands the daemon this socket as its standard input: [`Recipe::through`] makes of it what the
+    /// test needs.
+    pub fn input(mut self, socket: TcpListener) -> Self {
+        self.input = Some(Arc::new(socket));
         self
     }
 
@@ -135,7 +145,11 @@ impl Recipe {
     /// # Panics
     /// When it does neither in time.
     pub fn try_start(self) -> Result<Daemon, Ended> {
-        let mut guard = Guard::start(&mut self.command());
+        let input = self.input.as_ref().map_or_else(Stdio::null, |socket| {
+            let socket = socket.try_clone().expect("a socket can be shared");
+            Stdio::from(OwnedFd::from(socket))
+        });
+        let mut guard = Guard::start_with(&mut self.command(), input);
         let health = self.address(Door::Http);
         let ready = until_some("the daemon is ready", LONG, || {
             if let Some(status) = guard.ended() {

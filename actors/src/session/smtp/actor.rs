@@ -101,6 +101,8 @@ pub struct SmtpSessionState {
     /// Who is meant by the recipients that the machine has accepted.
     meant: Meant,
     incoming: Option<Incoming>,
+    /// Whether the house closes: no other transaction begins.
+    closing: bool,
 }
 
 impl Actor for SmtpSession {
@@ -121,6 +123,7 @@ impl Actor for SmtpSession {
             identity: None,
             meant: Meant::default(),
             incoming: None,
+            closing: false,
         };
         match state.connection.take_over() {
             Some(kept) => {
@@ -148,14 +151,11 @@ impl Actor for SmtpSession {
             SessionMsg::Begin => state.catch_up(),
             SessionMsg::Changed(..) => return Ok(()), // an SMTP session watches nothing
             // A transaction under way may end; the house asks again until then.
-            SessionMsg::Closing if state.is_in_transaction() => return Ok(()),
-            SessionMsg::Closing => {
-                state.server.close(Reply::new(
-                    421,
-                    Enhanced(4, 3, 2),
-                    "closing, come back soon",
-                ));
+            SessionMsg::Closing if state.is_in_transaction() => {
+                state.closing = true;
+                return Ok(());
             }
+            SessionMsg::Closing => state.server.close(closing()),
             SessionMsg::Connection(Event::Octets) => {
                 let octets = state.connection.hear();
                 if octets.is_empty() {
@@ -259,6 +259,7 @@ impl SmtpSessionState {
                 Ok(()) => self.server.yes(),
                 Err(reply) => self.server.verdict(reply),
             },
+            Question::Mail(_) if self.closing => self.server.close(closing()),
             Question::Mail(mail) => {
                 self.meant = Meant::default();
                 let client = self.connection.peer().ip();
@@ -471,6 +472,10 @@ impl SmtpSessionState {
         tracing::warn!(connection = self.connection.id(), %error, "cannot store a message");
         error.reply()
     }
+}
+
+fn closing() -> Reply {
+    Reply::new(421, Enhanced(4, 3, 2), "closing, come back soon")
 }
 
 fn no_room() -> Reply {

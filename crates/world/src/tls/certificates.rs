@@ -68,6 +68,13 @@ impl Certificates {
         Ok(())
     }
 
+    /// Shows what `other` shows, in every handshake from now on.
+    pub fn take_over(&self, other: &Self) {
+        let pairs = other.0.0.read().unwrap_or_else(PoisonError::into_inner);
+        let pairs = pairs.clone();
+        *self.0.0.write().unwrap_or_else(PoisonError::into_inner) = pairs;
+    }
+
     pub(super) fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
         Arc::clone(&self.0) as Arc<dyn ResolvesServerCert>
     }
@@ -238,6 +245,8 @@ mod tests {
         Certificates::self_signed(b.path(), &names(&["mx.b.test"])).unwrap();
         shelf.replace(&[pair_in(b.path())]).unwrap();
         assert_ne!(shown(&clone, None), before);
+        clone.take_over(&Certificates::read(&[pair_in(a.path())]).unwrap());
+        assert_eq!(shown(&shelf, None), before);
     }
 
     #[test]

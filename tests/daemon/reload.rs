@@ -1,0 +1,158 @@
+//! Another configuration while the daemon runs: it is taken over, or refused with a word, and
+//! nobody is sent away for it.
+
+use std::{fs, path::Path, process::Command};
+
+use testkit::{Door, ImapClient, SHORT, Signal, SmtpClient, finish, needs};
+
+use crate::{
+    common::{binary, demo, letter},
+    served::Served,
+};
+
+#[test]
+fn new_limits_are_for_who_comes_and_nobody_is_sent_away() {
+    let mut house = Served::open("");
+    let mut before = house.daemon.smtp();
+    house.write(
+        "trusted = [\"127.0.0.0/8\"]\nlogin_without_tls = [\"127.0.0.0/8\"]\n\
+         domains = [\"second.test\"]\n[limits]\nmessage_octets_max = 4000\n\
+         [limits.silence]\nimap_seconds = 1\n",
+        &Door::ALL,
+    );
+    let said = house.reload().ok();
+    for key in [
+        "domains: ",
+        "limits.message_octets_max: 70000000 -> 4000",
+        "limits.silence.imap_seconds: 1800 -> 1",
+        "trusted: ",
+    ] {
+        assert!(said.contains(key), "{said}");
+    }
+    let mut smtp = SmtpClient::connect(house.daemon.address(Door::Smtp));
+    assert!(smtp.ehlo().lines.contains(&"SIZE 4000".to_owned()));
+    smtp.command("MAIL FROM:<a@b.test>").expect(250);
+    smtp.command("RCPT TO:<anybody@elsewhere.test>").expect(250);
+    let domains = house.daemon.command(&["domain", "list"], b"").ok();
+    assert!(domains.contains("second.test") && domains.contains("example.test"));
+    let mut imap = ImapClient::connect(house.daemon.address(Door::Imap));
+    imap.command("LOGIN user0@example.test secret").ok();
+    assert!(String::from_utf8_lossy(&imap.wire().until_closed().unwrap()).contains("* BYE"));
+    before
+        .send("a@b.test", &["user0@example.test"], &letter("still here"))
+        .expect(250);
+    house.daemon.output().line_with("\"act\":\"reload\"", SHORT);
+}
+
+#[test]
+fn a_bad_file_is_refused_with_its_reason_and_the_old_one_stays() {
+    let mut house = Served::open("");
+    let mut before = house.daemon.smtp();
+    house.write("[limits]\nrecipients_max = \"many\"\n", &Door::ALL);
+    let run = house.reload();
+    assert_eq!(run.status.code(), Some(2), "{}", run.text);
+    assert!(run.text.contains("heronry.toml:5:"), "{}", run.text);
+    house.daemon.process().signal(Signal::HUP);
+    house
+        .daemon
+        .output()
+        .line_with("SIGHUP changes nothing", SHORT);
+    house.write("[limits]\nrecipients_max = 3\n", &Door::ALL);
+    fs::write(
+        &house.file,
+        fs::read_to_string(&house.file).unwrap() + "oops",
+    )
+    .unwrap();
+    assert!(!house.reload().status.success());
+    before
+        .send("a@b.test", &["user0@example.test"], &letter("served"))
+        .expect(250);
+    house.write("", &Door::ALL);
+    assert!(house.reload().ok().contains("0 changes in force"));
+}
+
+#[test]
+fn what_needs_a_restart_is_named_and_nothing_else_is_changed_either() {
+    let house = Served::open("");
+    house.write(
+        "trusted = [\"127.0.0.0/8\"]\n[store]\nreserve_octets = 1000\n",
+        &Door::ALL,
+    );
+    let diff = house.diff().ok();
+    assert!(diff.contains("trusted: "), "{diff}");
+    let stuck = diff.lines().find(|line| line.starts_with("store."));
+    assert!(stuck.unwrap().ends_with("(needs a restart)"), "{diff}");
+    let run = house.reload();
+    assert_eq!(run.status.code(), Some(2), "{}", run.text);
+    assert!(run.text.contains("store.reserve_octets"), "{}", run.text);
+    assert!(!run.text.contains("trusted"), "{}", run.text);
+    let mut smtp = house.daemon.smtp();
+    smtp.command("MAIL FROM:<a@b.test>").expect(250);
+    smtp.command("RCPT TO:<anybody@elsewhere.test>").expect(550);
+}
+
+#[test]
+fn a_new_certificate_is_shown_in_new_handshakes_and_old_ones_go_on() {
+    if !needs("openssl") {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let tls = format!(
+        "[tls]\ncertificate = \"{0}/cert.pem\"\nkey = \"{0}/key.pem\"\n",
+        place.path().display()
+    );
+    make_certificate(place.path(), "first.test");
+    let house = Served::open(&tls);
+    let mut before = SmtpClient::connect_tls(house.daemon.address(Door::Submissions));
+    before.ehlo();
+    let mut later = house.daemon.smtp();
+    let shown = || {
+        let address = house.daemon.address(Door::Imaps).to_string();
+        let mut client = Command::new("openssl");
+        client.args(["s_client", "-brief", "-connect", &address]);
+        finish(&mut client, b"").text
+    };
+    assert!(shown().contains("first.test"));
+    make_certificate(place.path(), "second.test");
+    assert!(shown().contains("first.test"));
+    house.reload().ok();
+    assert!(shown().contains("second.test"));
+    before.command("NOOP").expect(250);
+    later.starttls();
+    // Half a pair changes nothing.
+    fs::write(place.path().join("key.pem"), "no key").unwrap();
+    let run = house.reload();
+    assert!(run.text.contains("key.pem"), "{}", run.text);
+    assert!(shown().contains("second.test"));
+}
+
+#[test]
+fn without_a_daemon_a_difference_cannot_be_told() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("heronry.toml");
+    let listener = "[[listener]]\nprotocol = \"smtp\"\naddress = \"127.0.0.1:25\"\n";
+    fs::write(&file, format!("data = \"data\"\n{listener}")).unwrap();
+    let mut check = Command::new(binary());
+    let run = finish(check.args(["check", "--diff", "--config"]).arg(&file), b"");
+    assert_eq!(run.status.code(), Some(3), "{}", run.text);
+    assert!(run.text.contains("no daemon runs"), "{}", run.text);
+}
+
+#[test]
+fn a_demo_has_no_configuration_to_read_again() {
+    let daemon = demo().start();
+    let run = daemon.command(&["reload"], b"");
+    assert_eq!(run.status.code(), Some(2), "{}", run.text);
+    assert!(run.text.contains("without a configuration"), "{}", run.text);
+}
+
+fn make_certificate(folder: &Path, name: &str) {
+    let mut make = Command::new("openssl");
+    make.args(["req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]);
+    make.args(["-pkeyopt", "ec_paramgen_curve:prime256v1"]);
+    make.args(["-subj", &format!("/CN={name}")]);
+    make.args(["-addext", &format!("subjectAltName=DNS:{name}")]);
+    make.arg("-keyout").arg(folder.join("key.pem"));
+    make.arg("-out").arg(folder.join("cert.pem"));
+    finish(&mut make, b"").ok();
+}
