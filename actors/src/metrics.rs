@@ -2,7 +2,7 @@
 
 use telemetry::Metric;
 
-use crate::{bounce, delivery, listener, login, mailbox, queue, resolver, router, session};
+use crate::{bounce, delivery, listener, login, mailbox, poison, queue, resolver, router, session};
 
 /// Every metric of the actors.
 #[must_use]
@@ -13,6 +13,7 @@ pub fn all() -> Vec<Metric> {
         listener::METRICS,
         login::METRICS,
         mailbox::METRICS,
+        poison::METRICS,
         queue::METRICS,
         resolver::METRICS,
         router::METRICS,

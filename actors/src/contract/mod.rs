@@ -9,6 +9,7 @@ mod delivery;
 mod listener;
 mod login;
 mod mailbox;
+mod poison;
 mod queue;
 mod resolver;
 mod router;
@@ -21,6 +22,10 @@ pub use login::{Checked, HashMsg, Identity, LoginMsg, LoginReport, LoginRequest,
 pub use mailbox::{
     AppendRequest, CopyRequest, ExpungeRequest, FlagRequest, Flagged, Landed, MailboxFailure,
     MailboxMsg, MailboxReport, Watcher,
+};
+pub use poison::{
+    CommandId, CommandIdError, CommandMark, CrashNote, CrashTeller, Crashed, PoisonFailure,
+    PoisonKey, PoisonMsg, PoisonReport, RefusedCommand, Subject,
 };
 pub use queue::{QueueMsg, QueueReport};
 pub use resolver::*;
