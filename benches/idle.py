@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Memory of a connection that waits: silent SMTP clients, and IMAP clients in IDLE.
+
+    benches/idle.py --binary target/release/heronry [--connections 10000] [--accounts 1000]
+                    [--kinds smtp,smtp-tls,imap,imap-tls] [--folder DIR] [--hold SECONDS]
+
+Each kind has a daemon of its own. Its memory (PSS of /proc/PID/smaps_rollup) is read when a few
+clients have come and gone, when all are there and silent, and when all have left. Prints a
+Markdown table. The clients are threads with blocking sockets, from many loopback addresses.
+"""
+
+import argparse
+import pathlib
+import socket
+import ssl
+import tempfile
+import threading
+import time
+
+from rig import Daemon, commit, more_descriptors
+
+CLIENTS_PER_ADDRESS = 500
+THREADS = 4
+
+
+class Client:
+    """One connection, with lines."""
+
+    def __init__(self, port, number):
+        self.rest = b""
+        self.socket = socket.socket()
+        self.socket.settimeout(60)
+        self.socket.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+        address = number // CLIENTS_PER_ADDRESS
+        self.socket.bind((f"127.1.{address // 250}.{address % 250 + 1}", 0))
+        self.socket.connect(("127.0.0.1", port))
+
+    def secure(self, context):
+        self.socket = context.wrap_socket(self.socket, server_hostname="mx.bench.test")
+
+    def line(self):
+        while b"\n" not in self.rest:
+            piece = self.socket.recv(4096)
+            if not piece:
+                raise RuntimeError(f"closed after {self.rest!r}")
+            self.rest += piece
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line
+
+    def until(self, start):
+        """Reads lines until one begins with `start`."""
+        while True:
+            line = self.line()
+            if line.startswith(start):
+                return line
+            if line[:1] in b"45" or b" NO " in line or b" BAD " in line:
+                raise RuntimeError(f"expected {start!r}, got {line!r}")
+
+    def say(self, line, answer):
+        self.socket.sendall(line.encode() + b"\r\n")
+        return self.until(answer)
+
+    def close(self):
+        self.socket.close()
+
+
+def begin(kind, daemon, context, number, accounts):
+    """A client of this kind, brought to where it waits."""
+    implicit = kind == "imap-tls"
+    port = daemon.ports["imaps" if implicit else kind.split("-")[0]]
+    client = Client(port, number)
+    if implicit:
+        client.secure(context)
+    if kind.startswith("smtp"):
+        client.until(b"220 ")
+        client.say("EHLO client.test", b"250 ")
+        if kind == "smtp-tls":
+            client.say("STARTTLS", b"220 ")
+            client.secure(context)
+            client.say("EHLO client.test", b"250 ")
+    else:
+        client.until(b"* OK")
+        client.say(f"a LOGIN u{number % accounts}@bench.test pw", b"a OK")
+        client.say("b SELECT INBOX", b"b OK")
+        client.say("c IDLE", b"+ ")
+    return client
+
+
+def crowd(kind, daemon, context, number, accounts):
+    """All clients, brought to where they wait, by a few threads."""
+    clients, troubles = [None] * number, []
+
+    def some(thread):
+        try:
+            for client in range(thread, number, THREADS):
+                clients[client] = begin(kind, daemon, context, client, accounts)
+        except Exception as trouble:  # told below
+            troubles.append(trouble)
+
+    threads = [threading.Thread(target=some, args=(thread,)) for thread in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if troubles:
+        raise troubles[0]
+    return clients
+
+
+def measure(kind, options, context, folder):
+    daemon = Daemon(options.binary, folder, options.port_base)
+    try:
+        daemon.start()
+        daemon.import_accounts(0, options.accounts)
+        for client in crowd(kind, daemon, context, 50, options.accounts):
+            client.close()
+        before, cpu = daemon.settled(), daemon.cpu()
+        began = time.monotonic()
+        clients = crowd(kind, daemon, context, options.connections, options.accounts)
+        took, came = time.monotonic() - began, daemon.cpu() - cpu
+        during, cpu, began = daemon.settled(), daemon.cpu(), time.monotonic()
+        time.sleep(options.hold)
+        share = (daemon.cpu() - cpu) / (time.monotonic() - began)
+        during = daemon.memory() if options.hold > 10 else during
+        for client in clients:
+            client.close()
+        after = daemon.settled()
+        each = (during["pss"] - before["pss"]) / options.connections
+        print(
+            f"| {kind} | {options.connections:,} | {before['pss'] / 1024:.1f} "
+            f"| {during['pss'] / 1024:.1f} | **{each:.1f}** | {after['pss'] / 1024:.1f} "
+            f"| {options.connections / took:,.0f} | {came / options.connections * 1e3:.2f} "
+            f"| {share * 100:.1f} % |",
+            flush=True,
+        )
+    finally:
+        daemon.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--binary", default="target/release/heronry")
+    parser.add_argument("--connections", type=int, default=10_000)
+    parser.add_argument("--accounts", type=int, default=1_000)
+    parser.add_argument("--kinds", default="smtp,smtp-tls,imap,imap-tls")
+    parser.add_argument("--folder")
+    parser.add_argument("--hold", type=float, default=8)
+    parser.add_argument("--port-base", type=int, default=24_000)
+    options = parser.parse_args()
+    more_descriptors()
+    threading.stack_size(512 * 1024)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    print(f"{time.strftime('%Y-%m-%d')}, commit {commit()}, {options.accounts:,} accounts\n")
+    print("| kind | connections | MiB before | MiB with all | KiB per connection | MiB when all have left"
+          " | connections per s | server CPU ms per connection | CPU while silent |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        for kind in options.kinds.split(","):
+            measure(kind, options, context, pathlib.Path(options.folder or temporary) / kind)
+
+
+main()
