@@ -13,16 +13,20 @@
 //! The rules are OTP's: children start in order, each after the one before it is up; they stop in
 //! the reverse order, each once the one after it is gone. Failures within a group that is being
 //! stopped belong to the round that stops it. A failed start is a failure. Until all children have
-//! been up once, a failed start is final. It does not know what a child is, nor what time it is.
+//! been up once, a failed start is final. A child may be added behind the others and taken away
+//! again; an added one that never comes up is taken away, and nobody else notices. It does not
+//! know what a child is, nor what time it is.
 
 use std::{collections::VecDeque, time::Duration};
 
+use self::slot::{Life, Slot};
 pub(crate) use self::words::{Command, Event, Finish, Rule};
 use crate::{
     chance::Chance,
     spec::{AutoShutdown, Intensity, Restart, Shutdown, Strategy},
 };
 
+mod slot;
 mod words;
 
 #[cfg(test)]
@@ -47,39 +51,6 @@ pub(crate) struct Core {
     /// The last incarnation and the last alarm that were given out.
     last_number: u64,
     chance: Chance,
-}
-
-#[derive(Debug)]
-struct Slot {
-    rule: Rule,
-    life: Life,
-    started: bool,
-    up_since: Option<Duration>,
-    failures_in_a_row: u32,
-}
-
-/// Where a child is in its life.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Life {
-    /// It has ended and is not wanted; for a temporary child that is for good.
-    Done,
-    /// It is wanted, after a pause of its own.
-    Pausing {
-        alarm: u64,
-    },
-    Starting {
-        incarnation: u64,
-    },
-    Stopping {
-        incarnation: u64,
-        alarm: Option<u64>,
-        killed: bool,
-    },
-    Up {
-        incarnation: u64,
-    },
-    /// It is wanted, as soon as its turn comes.
-    Wanted,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -111,18 +82,11 @@ impl Core {
         rules: impl IntoIterator<Item = Rule>,
         seed: u64,
     ) -> Self {
-        let slot = |rule| Slot {
-            rule,
-            life: Life::Wanted,
-            started: false,
-            up_since: None,
-            failures_in_a_row: 0,
-        };
         Self {
             strategy,
             intensity,
             auto_shutdown,
-            slots: rules.into_iter().map(slot).collect(),
+            slots: rules.into_iter().map(Slot::new).collect(),
             phase: Phase::New,
             has_been_up: false,
             failures: VecDeque::new(),
@@ -149,8 +113,45 @@ impl Core {
                     self.gone(child, abnormal, now, commands);
                 }
             }
+            Event::Remove { child } => self.remove(child, commands),
             Event::Stop => self.end(Finish::Stopped, now, commands),
             Event::Up { child, incarnation } => self.up(child, incarnation, now, commands),
+        }
+    }
+
+    /// Adds a child behind all others and starts it, at once or in its turn; its place. None if
+    /// the supervisor is ending.
+    pub(crate) fn add(&mut self, rule: Rule, commands: &mut Vec<Command>) -> Option<usize> {
+        if matches!(self.phase, Phase::Ending(_) | Phase::Over) {
+            return None;
+        }
+        let child = self.slots.len();
+        self.slots.push(Slot {
+            is_joining: true,
+            ..Slot::new(rule)
+        });
+        if self.phase == Phase::Up {
+            self.start(child, commands);
+        }
+        Some(child)
+    }
+
+    /// Stops a child and takes it away for good. Who is ending takes everybody away anyhow.
+    fn remove(&mut self, child: usize, commands: &mut Vec<Command>) {
+        if matches!(self.phase, Phase::Ending(_) | Phase::Over) {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(child).filter(|slot| !slot.is_leaving) else {
+            return;
+        };
+        slot.leave();
+        match slot.life {
+            Life::Stopping { .. } => {} // its end is waited for already
+            Life::Starting { .. } | Life::Up { .. } => self.stop(child, commands),
+            Life::Done | Life::Pausing { .. } | Life::Wanted => {
+                slot.life = Life::Done;
+                commands.push(Command::Forget { child });
+            }
         }
     }
 
@@ -169,6 +170,7 @@ impl Core {
             return;
         }
         slot.life = Life::Up { incarnation };
+        slot.is_joining = false;
         slot.up_since = Some(now);
         if self.phase == Phase::Starting {
             self.start_next(commands);
@@ -179,6 +181,14 @@ impl Core {
         let slot = &mut self.slots[child];
         let was = slot.life;
         let temporary = slot.rule.restart == Restart::Temporary;
+        if slot.is_joining && (temporary || matches!(was, Life::Starting { .. })) {
+            slot.leave();
+        }
+        let is_leaving = slot.is_leaving;
+        if is_leaving {
+            commands.push(Command::Forget { child });
+        }
+        let temporary = temporary || is_leaving;
         match self.phase {
             Phase::Ending(_) => {
                 slot.life = Life::Done;
@@ -190,7 +200,7 @@ impl Core {
                 self.stop_next(from, now, commands);
             }
             _ => match was {
-                Life::Starting { .. } if !self.has_been_up => {
+                Life::Starting { .. } if !self.has_been_up && !is_leaving => {
                     slot.life = Life::Done;
                     self.end(Finish::StartFailed { child }, now, commands);
                 }
@@ -443,26 +453,6 @@ impl Core {
     fn number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
-    }
-}
-
-impl Life {
-    /// The incarnation that is there, if there is one.
-    fn incarnation(self) -> Option<u64> {
-        match self {
-            Self::Starting { incarnation }
-            | Self::Stopping { incarnation, .. }
-            | Self::Up { incarnation } => Some(incarnation),
-            Self::Done | Self::Pausing { .. } | Self::Wanted => None,
-        }
-    }
-
-    fn alarm(self) -> Option<u64> {
-        match self {
-            Self::Pausing { alarm } => Some(alarm),
-            Self::Stopping { alarm, .. } => alarm,
-            _ => None,
-        }
     }
 }
 

@@ -136,6 +136,6 @@ pub use self::{
     seat::{Seat, Vacant},
     spec::{AutoShutdown, Backoff, ChildSpec, Heartbeat, Intensity, Restart, Shutdown, Strategy},
     start::{Start, actor},
-    supervisor::{Root, Supervisor},
+    supervisor::{NotStarted, Root, Supervisor},
     tree::{Kind, Status, Tree},
 };

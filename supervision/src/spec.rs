@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{name::Name, start::Start, supervisor::Supervisor};
+use crate::{core::Rule, name::Name, start::Start, supervisor::Supervisor};
 
 /// One child of a supervisor.
 #[derive(Clone, Debug)]
@@ -72,6 +72,16 @@ impl ChildSpec {
     pub fn significant(mut self) -> Self {
         self.significant = true;
         self
+    }
+
+    /// What a supervisor's decisions depend on.
+    pub(crate) fn rule(&self) -> Rule {
+        Rule {
+            restart: self.restart,
+            shutdown: self.shutdown,
+            backoff: self.backoff,
+            significant: self.significant,
+        }
     }
 
     fn new(name: impl Into<Name>, restart: Restart, start: Start) -> Self {

@@ -54,11 +54,11 @@ impl Start {
 
     /// A supervisor as a child.
     pub(crate) fn supervisor(supervisor: Supervisor) -> Self {
-        let supervisor = Arc::new(supervisor);
+        let (supervisor, roster) = (Arc::new(supervisor.clone()), supervisor.roster());
         Self::new(move |berth| {
             let (path, node) = (berth.path.clone(), Arc::clone(&berth.node));
             let presence = Arc::clone(&berth.presence);
-            let (actor, args) = supervisor.incarnate(path, node, &presence);
+            let (actor, args) = supervisor.incarnate(&roster, path, node, &presence);
             let actor = berth.launch(actor, args, None, false)?;
             Ok(Child {
                 cell: actor.get_cell(),

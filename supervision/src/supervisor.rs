@@ -1,11 +1,14 @@
 //! A supervisor as data, and how a whole tree is started.
 
 pub(crate) mod actor;
+mod place;
 mod root;
+mod roster;
 
 use std::sync::Arc;
 
-pub use root::Root;
+pub(crate) use roster::Roster;
+pub use {root::Root, roster::NotStarted};
 
 use crate::{
     cause::ExitCause,
@@ -89,9 +92,15 @@ impl Supervisor {
         Root::start(self).await
     }
 
+    /// Its children as they are listed.
+    pub(crate) fn roster(&self) -> Roster {
+        Roster::new(&self.children)
+    }
+
     /// What a new incarnation of it is made of.
     pub(crate) fn incarnate(
         &self,
+        roster: &Roster,
         path: Name,
         node: Arc<Node>,
         presence: &Arc<Presence>,
@@ -100,7 +109,7 @@ impl Supervisor {
             strategy: self.strategy,
             intensity: self.intensity,
             auto_shutdown: self.auto_shutdown,
-            specs: Arc::clone(&self.children),
+            roster: roster.clone(),
             path,
             node,
             presence: Arc::clone(presence),

@@ -5,10 +5,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
+use ractor::ActorRef;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{cause::ExitCause, name::Name};
+use crate::{cause::ExitCause, name::Name, supervisor::actor::SupervisorMsg};
 
 /// One place of the supervision tree and everything below it, as it was when it was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -199,6 +200,8 @@ struct Facts {
     up_since: Option<Instant>,
     last_cause: Option<String>,
     children: Vec<Arc<Node>>,
+    /// Of a supervisor: its last incarnation.
+    supervisor: Option<ActorRef<SupervisorMsg>>,
 }
 
 impl Node {
@@ -211,6 +214,7 @@ impl Node {
             up_since: None,
             last_cause: None,
             children: Vec::new(),
+            supervisor: None,
         };
         Arc::new(Self {
             name,
@@ -223,11 +227,35 @@ impl Node {
         &self.name
     }
 
-    /// A new incarnation of a supervisor stands here, with these places below.
+    /// A supervisor stands here, with these places below.
     pub(crate) fn supervises(&self, children: Vec<Arc<Self>>) {
         let mut facts = self.facts();
         facts.kind = Kind::Supervisor;
         facts.children = children;
+    }
+
+    /// This is the incarnation of the supervisor that stands here.
+    pub(crate) fn led_by(&self, supervisor: &ActorRef<SupervisorMsg>) {
+        self.facts().supervisor = Some(supervisor.clone());
+    }
+
+    /// Whom to tell, if a supervisor stands here. A family's supervisors are its own affair.
+    pub(crate) fn supervisor(&self) -> Option<ActorRef<SupervisorMsg>> {
+        match self.members.get() {
+            Some(_) => None,
+            None => self.facts().supervisor.clone(),
+        }
+    }
+
+    /// The place at `path`, which begins with the name of this one.
+    pub(crate) fn find(self: &Arc<Self>, path: &str) -> Option<Arc<Self>> {
+        let below = path.strip_prefix(&*self.name)?;
+        if below.is_empty() {
+            return Some(Arc::clone(self));
+        }
+        let below = below.strip_prefix('/')?;
+        let children = self.facts().children.clone();
+        children.iter().find_map(|child| child.find(below))
     }
 
     /// A family stands here; `members` counts who is alive.

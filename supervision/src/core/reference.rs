@@ -70,6 +70,40 @@ impl<F: FnMut(usize) -> bool> Otp<F> {
         }
     }
 
+    /// `start_child`: behind the others; a child that does not start is none.
+    pub(super) fn add(&mut self, restart: Restart, significant: bool) {
+        if self.is_over() {
+            return;
+        }
+        let child = self.children.len();
+        self.children.push(Pid {
+            restart,
+            significant,
+            alive: false,
+            deleted: false,
+        });
+        if !self.start_child(child) {
+            self.delete(child);
+        }
+    }
+
+    /// `terminate_child`, then `delete_child`.
+    pub(super) fn remove(&mut self, child: usize) {
+        if self.is_over() || self.children[child].deleted {
+            return;
+        }
+        if self.children[child].alive {
+            self.children[child].alive = false;
+            self.trace.push(Trace::Stopped(child));
+        }
+        self.delete(child);
+    }
+
+    fn delete(&mut self, child: usize) {
+        self.children[child].deleted = true;
+        self.children[child].significant = false;
+    }
+
     pub(super) fn shut_down(&mut self, why: Why) {
         if !self.is_over() {
             self.terminate(0);

@@ -4,30 +4,43 @@ use std::collections::BTreeSet;
 
 use proptest::{
     collection::vec,
-    prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest},
+    prelude::{Just, ProptestConfig, any, prop_assert, prop_assert_eq, prop_oneof, proptest},
+    strategy::Strategy as _,
 };
 
 use super::{
     reference::{Otp, Pid, Trace, Why},
-    world::{Plan, Seen, World, plans},
+    world::{Plan, Seen, World, plans, restarts},
     *,
 };
 use crate::spec::Backoff;
 
+/// What happens to a supervisor from outside, some seconds after what happened before.
+type Happens = (u64, What, usize, bool);
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Added(Restart),
+    Exits,
+    Removed,
+}
+
+fn whats() -> impl proptest::strategy::Strategy<Value = What> {
+    prop_oneof![
+        1 => restarts().prop_map(What::Added),
+        1 => Just(What::Removed),
+        4 => Just(What::Exits),
+    ]
+}
+
 /// Plays the core in a world where everything takes no time; what can be seen of it.
-fn play_at_once(
-    plan: &Plan,
-    works: impl Fn(usize) -> bool,
-    exits: &[(u64, usize, bool)],
-) -> Vec<Trace> {
+fn play_at_once(plan: &Plan, works: impl Fn(usize) -> bool, happens: &[Happens]) -> Vec<Trace> {
     let (mut core, mut trace) = (plan.core(), Vec::new());
     let (mut present, mut starts) = (vec![0; plan.rules.len()], 0);
-    let mut settle = |core: &mut Core, now, event, present: &mut Vec<u64>| {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let mut commands = Vec::new();
-            core.step(now, event, &mut commands);
-            for command in commands {
+    let mut settle = |core: &mut Core, now, first: Vec<Command>, present: &mut Vec<u64>| {
+        let (mut events, mut commands) = (VecDeque::new(), first);
+        loop {
+            for command in std::mem::take(&mut commands) {
                 match command {
                     Command::Finish(finish) => trace.push(Trace::Ended(match finish {
                         Finish::Auto => Why::Auto,
@@ -60,40 +73,67 @@ fn play_at_once(
                             }
                         });
                     }
-                    Command::Abandon { .. } | Command::Up | Command::Wake { .. } => {}
+                    Command::Abandon { .. }
+                    | Command::Forget { .. }
+                    | Command::Up
+                    | Command::Wake { .. } => {}
                 }
+            }
+            match events.pop_front() {
+                Some(event) => core.step(now, event, &mut commands),
+                None => return,
             }
         }
     };
     let mut now = Duration::ZERO;
-    settle(&mut core, now, Event::Begin, &mut present);
-    for &(seconds, child, abnormal) in exits {
+    let step = |core: &mut Core, now, event| {
+        let mut commands = Vec::new();
+        core.step(now, event, &mut commands);
+        commands
+    };
+    let first = step(&mut core, now, Event::Begin);
+    settle(&mut core, now, first, &mut present);
+    for &(seconds, what, child, abnormal) in happens {
         now += Duration::from_secs(seconds);
-        let Some(child) = child.checked_rem(plan.rules.len()) else {
-            break;
+        let child = child.checked_rem(present.len());
+        let commands = match (what, child) {
+            (What::Added(restart), _) => {
+                let mut commands = Vec::new();
+                let rule = Rule {
+                    restart,
+                    significant: abnormal && restart != Restart::Permanent,
+                    ..all(plan.strategy, restart, 1, 9).rules[0]
+                };
+                if core.add(rule, &mut commands).is_some() {
+                    present.push(0);
+                }
+                commands
+            }
+            (What::Exits, Some(child)) => match std::mem::take(&mut present[child]) {
+                0 => Vec::new(),
+                incarnation => {
+                    let gone = Event::Gone {
+                        child,
+                        incarnation,
+                        abnormal,
+                    };
+                    step(&mut core, now, gone)
+                }
+            },
+            (What::Removed, Some(child)) => step(&mut core, now, Event::Remove { child }),
+            (What::Exits | What::Removed, None) => Vec::new(),
         };
-        let incarnation = std::mem::take(&mut present[child]);
-        if incarnation > 0 {
-            settle(
-                &mut core,
-                now,
-                Event::Gone {
-                    child,
-                    incarnation,
-                    abnormal,
-                },
-                &mut present,
-            );
-        }
+        settle(&mut core, now, commands, &mut present);
     }
-    settle(&mut core, now, Event::Stop, &mut present);
+    let last = step(&mut core, now, Event::Stop);
+    settle(&mut core, now, last, &mut present);
     trace
 }
 
 fn play_reference(
     plan: &Plan,
     works: impl FnMut(usize) -> bool,
-    exits: &[(u64, usize, bool)],
+    happens: &[Happens],
 ) -> Vec<Trace> {
     let pid = |rule: &Rule| Pid {
         restart: rule.restart,
@@ -113,12 +153,16 @@ fn play_reference(
     };
     let mut now = Duration::ZERO;
     otp.init();
-    for &(seconds, child, abnormal) in exits {
+    for &(seconds, what, child, abnormal) in happens {
         now += Duration::from_secs(seconds);
-        let Some(child) = child.checked_rem(plan.rules.len()) else {
-            break;
-        };
-        otp.exit(child, abnormal, now);
+        match (what, child.checked_rem(otp.children.len())) {
+            (What::Added(restart), _) => {
+                otp.add(restart, abnormal && restart != Restart::Permanent);
+            }
+            (What::Exits, Some(child)) => otp.exit(child, abnormal, now),
+            (What::Removed, Some(child)) => otp.remove(child),
+            (What::Exits | What::Removed, None) => {}
+        }
     }
     otp.shut_down(Why::Asked);
     otp.trace
@@ -130,14 +174,14 @@ proptest! {
     #[test]
     fn where_nothing_takes_time_the_core_does_what_otp_does(
         plan in plans(false),
-        exits in vec((0_u64..7, any::<usize>(), any::<bool>()), 0..25),
+        happens in vec((0_u64..7, whats(), any::<usize>(), any::<bool>()), 0..25),
         failing in vec(1_usize..60, 0..8),
     ) {
         let failing: BTreeSet<_> = failing.into_iter().collect();
         let works = |start| !failing.contains(&start);
         prop_assert_eq!(
-            play_at_once(&plan, works, &exits),
-            play_reference(&plan, works, &exits)
+            play_at_once(&plan, works, &happens),
+            play_reference(&plan, works, &happens)
         );
     }
 
@@ -157,7 +201,37 @@ proptest! {
         plan in plans(true), tape in vec(any::<u16>(), 0..120),
     ) {
         let world = World::play(&plan, &tape);
-        prop_assert!(world.starts().all(|(_, child)| child < plan.rules.len()));
+        let mut count = plan.rules.len();
+        for (_, seen) in &world.seen {
+            match *seen {
+                Seen::Added(child) => {
+                    prop_assert_eq!(child, count);
+                    count += 1;
+                }
+                Seen::Did(Command::Start { child, .. }) => prop_assert!(child < count),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_taken_away_is_not_there_and_never_comes_back(
+        plan in plans(true), tape in vec(any::<u16>(), 0..120),
+    ) {
+        let mut forgotten = BTreeSet::new();
+        for (seen, there) in World::play(&plan, &tape).moments() {
+            prop_assert!(there.iter().all(|there| !forgotten.contains(&there.0)));
+            match seen {
+                Seen::Did(Command::Forget { child }) => {
+                    prop_assert!(there.iter().all(|there| there.0 != child));
+                    prop_assert!(forgotten.insert(child), "{} was forgotten twice", child);
+                }
+                Seen::Did(Command::Start { child, .. }) => {
+                    prop_assert!(!forgotten.contains(&child));
+                }
+                _ => {}
+            }
+        }
     }
 
     #[test]

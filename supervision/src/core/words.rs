@@ -26,6 +26,8 @@ pub(crate) enum Event {
         incarnation: u64,
         abnormal: bool,
     },
+    /// Stop this child and take it away for good.
+    Remove { child: usize },
     /// Stop everything.
     Stop,
     /// An incarnation is up.
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Abandon { child: usize, incarnation: u64 },
     /// End with this.
     Finish(Finish),
+    /// It is gone for good: let go of its spec.
+    Forget { child: usize },
     /// Drop its handler.
     Kill { child: usize, incarnation: u64 },
     /// Start a new incarnation.

@@ -77,6 +77,7 @@ pub(super) fn plans(backoffs: bool) -> impl Arbitrary<Value = Plan> {
 /// What an observer of the core has seen.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Seen {
+    Added(usize),
     Did(Command),
     Heard(Event),
 }
@@ -127,7 +128,7 @@ impl World {
     }
 
     pub(super) fn turn(&mut self, turn: u16) {
-        let (what, which) = (turn % 8, usize::from(turn / 8));
+        let (what, which) = (turn % 10, usize::from(turn / 10));
         let picked = self.there.get(which % self.there.len().max(1)).copied();
         self.now += Duration::from_millis(u64::from(turn) % 3_000);
         match (what, picked) {
@@ -152,7 +153,7 @@ impl World {
                         .there
                         .iter()
                         .all(|there| there.1 != incarnation || there.2),
-                    Event::Alarm(_) | Event::Begin => true,
+                    Event::Alarm(_) | Event::Begin | Event::Remove { .. } => true,
                     Event::Stop => false,
                 };
                 if is_stale {
@@ -163,8 +164,23 @@ impl World {
                     assert_eq!(before, format!("{:?}", self.core), "a stale {late:?}");
                 }
             }
+            (8, _) => self.add(Rule {
+                restart: RESTARTS[which % RESTARTS.len()],
+                shutdown: Shutdown::Stop(Duration::from_secs(5)),
+                backoff: None,
+                significant: false,
+            }),
+            (9, Some((child, ..))) => self.tell(Event::Remove { child }),
             _ => {}
         }
+    }
+
+    pub(super) fn add(&mut self, rule: Rule) {
+        let mut commands = Vec::new();
+        if let Some(child) = self.core.add(rule, &mut commands) {
+            self.seen.push((self.now, Seen::Added(child)));
+        }
+        self.carry_out(commands);
     }
 
     pub(super) fn go(&mut self, child: usize, incarnation: u64, abnormal: bool) {
@@ -190,6 +206,10 @@ impl World {
         self.seen.push((self.now, Seen::Heard(event)));
         let mut commands = Vec::new();
         self.core.step(self.now, event, &mut commands);
+        self.carry_out(commands);
+    }
+
+    fn carry_out(&mut self, commands: Vec<Command>) {
         for command in commands {
             self.seen.push((self.now, Seen::Did(command)));
             assert_eq!(self.finish, None, "nothing is done after the end");
@@ -208,7 +228,7 @@ impl World {
                 } => {
                     self.there.push((child, incarnation, false, false));
                 }
-                Command::Up => {}
+                Command::Forget { .. } | Command::Up => {}
                 Command::Wake { alarm, after } => self.alarms.push((self.now + after, alarm)),
             }
         }
@@ -243,6 +263,8 @@ impl World {
         moments
     }
 }
+
+const RESTARTS: [Restart; 3] = [Restart::Permanent, Restart::Temporary, Restart::Transient];
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -21,25 +21,29 @@
 //! All in [`METRICS`](crate::METRICS).
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Weak},
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::time::Instant;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::{sync::oneshot, time::Instant};
 
+use super::{
+    place::{ChildHost, Live, Place},
+    roster::{NotStarted, Roster},
+};
 use crate::{
     alarm::{Alarm, alarm},
     cause::ExitCause,
-    core::{Command, Core, Event, Finish, Rule},
+    core::{Command, Core, Event, Finish},
     crash::{is_crash, let_go, log_crash},
     metrics as count,
     name::Name,
-    presence::{Host, Presence},
+    presence::Presence,
     pulse::Pulse,
     spec::{AutoShutdown, ChildSpec, Intensity, Shutdown, Strategy},
-    start::{Berth, Child},
+    start::Berth,
     tree::Node,
 };
 
@@ -47,6 +51,8 @@ use crate::{
 pub(crate) enum SupervisorMsg {
     /// From an alarm that the core asked for.
     Alarm(u64),
+    /// From the root's handle: a new child, behind the others.
+    Add(Box<ChildSpec>, oneshot::Sender<Result<(), NotStarted>>),
     /// From its own clock: feel the pulse of the children.
     Feel,
     /// From a child's presence: nothing of that incarnation is left.
@@ -55,6 +61,8 @@ pub(crate) enum SupervisorMsg {
         incarnation: u64,
         cause: ExitCause,
     },
+    /// From the root's handle: stop this child and forget it; tells whether there is one.
+    Remove(Name, oneshot::Sender<bool>),
     /// From above: stop everything in order.
     Stop,
     /// From a child's presence: that incarnation is up.
@@ -69,7 +77,7 @@ pub(crate) struct SupervisorArgs {
     pub(crate) strategy: Strategy,
     pub(crate) intensity: Intensity,
     pub(crate) auto_shutdown: AutoShutdown,
-    pub(crate) specs: Arc<Vec<ChildSpec>>,
+    pub(crate) roster: Roster,
     pub(crate) path: Name,
     pub(crate) node: Arc<Node>,
     pub(crate) presence: Arc<Presence>,
@@ -78,8 +86,10 @@ pub(crate) struct SupervisorArgs {
 pub(crate) struct SupervisorState {
     core: Core,
     myself: ActorRef<SupervisorMsg>,
-    specs: Arc<Vec<ChildSpec>>,
-    places: Vec<Place>,
+    /// Who is restarted with it, should it fall itself.
+    roster: Roster,
+    /// By the numbers that the core gives out; in their order they were listed or added.
+    places: BTreeMap<usize, Place>,
     alarms: HashMap<u64, Alarm>,
     /// The next feeling of pulses, if any child has one.
     feeling: Option<Alarm>,
@@ -87,24 +97,6 @@ pub(crate) struct SupervisorState {
     path: Name,
     node: Arc<Node>,
     presence: Arc<Presence>,
-}
-
-/// What the shell knows of one child.
-struct Place {
-    node: Arc<Node>,
-    path: Name,
-    live: Option<Live>,
-    last_cause: ExitCause,
-}
-
-/// An incarnation that is there.
-struct Live {
-    incarnation: u64,
-    child: Option<Child>,
-    presence: Weak<Presence>,
-    pulse: Option<Arc<Pulse>>,
-    asked_to_stop: Option<Instant>,
-    timed_out: bool,
 }
 
 impl Actor for SupervisorActor {
@@ -136,6 +128,7 @@ impl Actor for SupervisorActor {
         state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
+            SupervisorMsg::Add(spec, told) => state.add(*spec, told),
             SupervisorMsg::Alarm(alarm) => state.alarm(alarm),
             SupervisorMsg::Feel => state.feel(),
             SupervisorMsg::Gone {
@@ -143,6 +136,7 @@ impl Actor for SupervisorActor {
                 incarnation,
                 cause,
             } => state.gone(child, incarnation, cause),
+            SupervisorMsg::Remove(name, told) => state.remove(&name, told),
             SupervisorMsg::Stop => {
                 state.node.stopping();
                 state.decide(Event::Stop)
@@ -169,44 +163,102 @@ impl SupervisorState {
             strategy,
             intensity,
             auto_shutdown,
-            specs,
+            roster,
             path,
             node,
             presence,
         } = args;
-        let rules = specs.iter().map(|spec| Rule {
-            restart: spec.restart,
-            shutdown: spec.shutdown,
-            backoff: spec.backoff,
-            significant: spec.significant,
-        });
+        let specs = roster.get();
         let seed = myself.get_id().pid();
+        let rules = specs.iter().map(ChildSpec::rule);
         let core = Core::new(strategy, intensity, auto_shutdown, rules, seed);
-        let place = |spec: &ChildSpec| Place {
-            node: Node::new(spec.name.clone()),
-            path: path.join(&spec.name),
-            live: None,
-            last_cause: ExitCause::Normal,
-        };
-        let places: Vec<_> = specs.iter().map(place).collect();
-        node.supervises(places.iter().map(|place| Arc::clone(&place.node)).collect());
-        Self {
+        let places = specs.into_iter().map(|spec| Place::new(spec, &path));
+        let state = Self {
             core,
             myself,
-            specs,
-            places,
+            roster,
+            places: places.enumerate().collect(),
             alarms: HashMap::new(),
             feeling: None,
             epoch: Instant::now(),
             path,
             node,
             presence,
+        };
+        state.show();
+        state.node.led_by(&state.myself);
+        state
+    }
+
+    /// Shows who stands below.
+    fn show(&self) {
+        let below = self.places.values().map(|place| Arc::clone(&place.node));
+        self.node.supervises(below.collect());
+    }
+
+    fn add(
+        &mut self,
+        spec: ChildSpec,
+        told: oneshot::Sender<Result<(), NotStarted>>,
+    ) -> Result<(), ActorProcessingErr> {
+        if self
+            .places
+            .values()
+            .any(|place| place.spec.name == spec.name)
+        {
+            let _ = told.send(Err(NotStarted::Exists(spec.name))); // who asked may have left
+            return Ok(());
+        }
+        let mut commands = Vec::new();
+        let Some(child) = self.core.add(spec.rule(), &mut commands) else {
+            let _ = told.send(Err(NotStarted::Ending));
+            return Ok(());
+        };
+        let mut place = Place::new(spec, &self.path);
+        place.joining = Some(told);
+        self.places.insert(child, place);
+        self.show();
+        self.feel_later();
+        self.carry_out_all(commands)
+    }
+
+    fn remove(
+        &mut self,
+        name: &Name,
+        told: oneshot::Sender<bool>,
+    ) -> Result<(), ActorProcessingErr> {
+        let named = |(_, place): &(&usize, &mut Place)| place.spec.name == *name;
+        let Some((&child, place)) = self.places.iter_mut().find(named) else {
+            let _ = told.send(false); // who asked may have left
+            return Ok(());
+        };
+        place.leaving.push(told);
+        self.roster.remove(name);
+        self.decide(Event::Remove { child })
+    }
+
+    /// Nothing of it is left, and nothing of it comes back.
+    fn forget(&mut self, child: usize) {
+        let Some(mut place) = self.places.remove(&child) else {
+            return;
+        };
+        self.roster.remove(&place.spec.name);
+        self.show();
+        if let Some(told) = place.joining.take() {
+            let _ = told.send(Err(NotStarted::Failed(place.last_cause)));
+        }
+        for told in place.leaving {
+            let _ = told.send(true);
         }
     }
 
     fn decide(&mut self, event: Event) -> Result<(), ActorProcessingErr> {
         let mut commands = Vec::new();
         self.core.step(self.epoch.elapsed(), event, &mut commands);
+        self.carry_out_all(commands)
+    }
+
+    fn carry_out_all(&mut self, commands: Vec<Command>) -> Result<(), ActorProcessingErr> {
         for command in commands {
             self.carry_out(command)?;
         }
@@ -217,7 +269,12 @@ impl SupervisorState {
         match command {
             Command::Abandon { child, .. } => self.abandon(child),
             Command::Finish(finish) => return self.finish(finish),
-            Command::Kill { child, .. } => self.kill(child),
+            Command::Forget { child } => self.forget(child),
+            Command::Kill { child, .. } => {
+                if let Some(place) = self.places.get_mut(&child) {
+                    place.kill();
+                }
+            }
             Command::Start {
                 child,
                 incarnation,
@@ -225,7 +282,11 @@ impl SupervisorState {
             } => {
                 self.start(child, incarnation, restart);
             }
-            Command::Stop { child, .. } => self.stop(child),
+            Command::Stop { child, .. } => {
+                if let Some(place) = self.places.get_mut(&child) {
+                    place.stop();
+                }
+            }
             Command::Up => self.presence.up(&self.myself.get_cell()),
             Command::Wake {
                 alarm: number,
@@ -239,7 +300,10 @@ impl SupervisorState {
     }
 
     fn start(&mut self, child: usize, incarnation: u64, restart: bool) {
-        let (spec, place) = (&self.specs[child], &mut self.places[child]);
+        let Some(place) = self.places.get_mut(&child) else {
+            return;
+        };
+        let spec = &place.spec;
         if restart {
             count::restarted(&spec.name, &place.last_cause);
         }
@@ -278,43 +342,10 @@ impl SupervisorState {
         self.count_children();
     }
 
-    fn stop(&mut self, child: usize) {
-        let (spec, place) = (&self.specs[child], &mut self.places[child]);
-        let Some(live) = &mut place.live else { return };
-        live.asked_to_stop = Some(Instant::now());
-        place.node.stopping();
-        let Some(child) = &live.child else { return };
-        let presence = live.presence.upgrade();
-        let has_begun = presence.is_some_and(|presence| presence.has_begun());
-        match (&child.frame, spec.shutdown) {
-            (Some(frame), _) => frame.shut_down(),
-            // A drain before it is linked would make its start fail: it has nothing to drain yet.
-            (None, Shutdown::Drain(_)) if has_begun => {
-                let _ = child.cell.drain(); // who has ended needs no telling
-            }
-            (None, _) => child.cell.stop(None),
-        }
-    }
-
-    fn kill(&mut self, child: usize) {
-        let place = &mut self.places[child];
-        let Some(live) = &mut place.live else { return };
-        match live.asked_to_stop {
-            Some(_) => {
-                live.timed_out = true;
-                count::shutdown_timed_out(&self.specs[child].name);
-                tracing::warn!(child = %place.path, "did not stop in time and is killed");
-            }
-            None => live.asked_to_stop = Some(Instant::now()),
-        }
-        place.node.stopping();
-        if let Some(child) = &live.child {
-            child.cell.kill();
-        }
-    }
-
     fn abandon(&mut self, child: usize) {
-        let place = &mut self.places[child];
+        let Some(place) = self.places.get_mut(&child) else {
+            return;
+        };
         let Some(live) = place.live.take() else {
             return;
         };
@@ -339,23 +370,31 @@ impl SupervisorState {
             }
             Finish::StartFailed { child } => child,
         };
-        let cause = Box::new(self.places[child].last_cause.clone());
+        let Some(place) = self.places.get(&child) else {
+            return Ok(()); // the core never gives up on somebody who is gone for good
+        };
         let cause = ExitCause::Escalated {
-            child: self.specs[child].name.clone(),
-            cause,
+            child: place.spec.name.clone(),
+            cause: Box::new(place.last_cause.clone()),
         };
         tracing::error!(supervisor = %self.path, %cause, "gives up");
         Err(cause.into())
     }
 
     fn up(&mut self, child: usize, incarnation: u64) -> Result<(), ActorProcessingErr> {
-        let place = &self.places[child];
+        let Some(place) = self.places.get_mut(&child) else {
+            return Ok(()); // of a time that has passed
+        };
         let is_news = place
             .live
             .as_ref()
             .is_some_and(|live| live.incarnation == incarnation && live.asked_to_stop.is_none());
         if is_news {
             place.node.up();
+            if let Some(told) = place.joining.take() {
+                self.roster.add(&place.spec);
+                let _ = told.send(Ok(())); // who asked may have left
+            }
         }
         self.decide(Event::Up { child, incarnation })
     }
@@ -366,7 +405,10 @@ impl SupervisorState {
         incarnation: u64,
         mut cause: ExitCause,
     ) -> Result<(), ActorProcessingErr> {
-        let (spec, place) = (&self.specs[child], &mut self.places[child]);
+        let Some(place) = self.places.get_mut(&child) else {
+            return Ok(()); // gone for good already
+        };
+        let spec = &place.spec;
         let Some(live) = place.live.take_if(|live| live.incarnation == incarnation) else {
             return Ok(()); // counted out already
         };
@@ -398,7 +440,8 @@ impl SupervisorState {
 
     /// Looks for handlers that do not return.
     fn feel(&mut self) -> Result<(), ActorProcessingErr> {
-        for (spec, place) in self.specs.iter().zip(&self.places) {
+        for place in self.places.values() {
+            let spec = &place.spec;
             let (Some(heartbeat), Some(live)) = (spec.heartbeat, &place.live) else {
                 continue;
             };
@@ -422,7 +465,10 @@ impl SupervisorState {
     }
 
     fn feel_later(&mut self) {
-        let limits = self.specs.iter().filter_map(|spec| spec.heartbeat);
+        let limits = self
+            .places
+            .values()
+            .filter_map(|place| place.spec.heartbeat);
         let after = limits.map(|heartbeat| heartbeat.limit / 2).min();
         let after = after.map(|after| after.max(FEEL_EACH_MIN));
         self.feeling = after.map(|after| alarm(after, &self.myself, SupervisorMsg::Feel));
@@ -431,37 +477,10 @@ impl SupervisorState {
     fn count_children(&self) {
         let there = self
             .places
-            .iter()
+            .values()
             .filter(|place| place.live.is_some())
             .count();
         count::children(&self.path).set(there as f64);
-    }
-}
-
-struct ChildHost {
-    supervisor: ActorRef<SupervisorMsg>,
-    child: usize,
-    incarnation: u64,
-    name: Name,
-}
-
-impl Host for ChildHost {
-    fn up(&self, _: &ActorCell, took: Duration) {
-        count::started(&self.name, took);
-        let (child, incarnation) = (self.child, self.incarnation);
-        // A supervisor that has ended has killed us already.
-        let _ = self
-            .supervisor
-            .cast(SupervisorMsg::Up { child, incarnation });
-    }
-
-    fn gone(self: Box<Self>, cause: ExitCause) {
-        let (child, incarnation) = (self.child, self.incarnation);
-        let _ = self.supervisor.cast(SupervisorMsg::Gone {
-            child,
-            incarnation,
-            cause,
-        });
     }
 }
 

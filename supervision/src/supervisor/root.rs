@@ -3,14 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use ractor::{ActorCell, ActorRef};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     cause::ExitCause,
     panic_hook::install_panic_hook,
     presence::{Host, Presence},
+    spec::{ChildSpec, Restart},
     start::launch,
-    supervisor::{Supervisor, actor::SupervisorMsg},
+    supervisor::{NotStarted, Supervisor, actor::SupervisorMsg},
     tree::{Node, Tree},
 };
 
@@ -34,7 +35,8 @@ impl Root {
             node: Arc::clone(&node),
         };
         let presence = Arc::new(Presence::new(Box::new(host), None));
-        let (actor, args) = supervisor.incarnate(name, Arc::clone(&node), &presence);
+        let (actor, args) =
+            supervisor.incarnate(&supervisor.roster(), name, Arc::clone(&node), &presence);
         let actor = launch(None, presence, actor, args, None, false)?;
         let settled = stage
             .wait_for(|stage| !matches!(stage, Stage::Starting))
@@ -72,6 +74,42 @@ impl Root {
     pub async fn stop(&self) -> ExitCause {
         let _ = self.actor.cast(SupervisorMsg::Stop); // who has ended needs no telling
         self.ended().await
+    }
+
+    /// Starts a child of the supervisor at `path` (as `house/doors`), behind the children that are
+    /// there, and returns when it is up. It stays a child until [`Root::stop_child`], also when
+    /// the supervisor itself is started again.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStarted`] says why; nothing of the child is left then.
+    pub async fn start_child(&self, path: &str, spec: ChildSpec) -> Result<(), NotStarted> {
+        if spec.significant && spec.restart == Restart::Permanent {
+            return Err(NotStarted::Significant(spec.name));
+        }
+        let missing = || NotStarted::Missing(path.to_owned());
+        let node = self.node.find(path).ok_or_else(missing)?;
+        let supervisor = node.supervisor().ok_or_else(missing)?;
+        let (told, outcome) = oneshot::channel();
+        let added = supervisor.cast(SupervisorMsg::Add(Box::new(spec), told));
+        added.map_err(|_| NotStarted::Ending)?;
+        outcome.await.unwrap_or(Err(NotStarted::Ending))
+    }
+
+    /// Stops the child at `path` (as `house/doors/smtp`) as its spec says, and forgets it; returns
+    /// when nothing of it is left. False: there is no such child.
+    pub async fn stop_child(&self, path: &str) -> bool {
+        let Some((above, name)) = path.rsplit_once('/') else {
+            return false; // the root is nobody's child
+        };
+        let above = self.node.find(above).and_then(|node| node.supervisor());
+        let Some(supervisor) = above else {
+            return false;
+        };
+        let (told, outcome) = oneshot::channel();
+        let asked = supervisor.cast(SupervisorMsg::Remove(name.into(), told));
+        // A supervisor that ends takes the child with it.
+        asked.is_ok() && outcome.await.unwrap_or(true)
     }
 
     /// A picture of the tree: who is alive, since when, how often restarted, why.
