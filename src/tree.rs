@@ -2,6 +2,12 @@
 //!
 //! Order is meaning: who is listed first is started first and stopped last. The doors are last,
 //! so that nothing is accepted that nobody can route.
+//!
+//! ```text
+//! heronry (rest_for_one)
+//! ├─ trunk (one_for_one)   resolver, hashers, login, bounce, mailboxes, deliveries, queues, router
+//! └─ doors (one_for_one)   operators, listeners and their sessions, health and metrics
+//! ```
 
 use std::{sync::Arc, time::Duration};
 
@@ -71,34 +77,46 @@ pub fn metrics() -> Vec<Metric> {
 pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     let seats = Arc::new(Seats::new(&parts));
     let doors = Doors::new(&parts, &seats);
-    let mut house = Supervisor::new("heronry", Strategy::RestForOne)
-        .intensity(Intensity {
-            restarts_max: 10,
-            window: Duration::from_secs(60),
-        })
-        .child(resolver(&parts, &seats));
-    for (worker, seat) in seats.hashers.iter().enumerate() {
-        house = house.child(hasher(worker, seat, &seats));
-    }
-    let mut entrance =
-        Supervisor::new("doors", Strategy::OneForOne).child(operators(&parts, &seats));
-    for child in doors.children() {
-        entrance = entrance.child(child);
-    }
-    for bound in doors::http(&parts) {
-        entrance = entrance.child(http(&parts, bound));
-    }
-    let root = house
-        .child(login(&parts, &seats))
-        .child(bounce(&parts, &seats))
-        .child(seats.mailboxes.child())
-        .child(seats.deliveries.child())
-        .child(seats.queues.child())
-        .child(router(&parts, &seats))
-        .child(ChildSpec::supervisor(entrance))
+    let root = Supervisor::new("heronry", Strategy::RestForOne)
+        .intensity(BORNE)
+        // What everybody depends on comes first: it takes the trunk and the doors with it.
+        .child(ChildSpec::supervisor(trunk(&parts, &seats)))
+        .child(ChildSpec::supervisor(entrance(&parts, &seats, &doors)))
         .start()
         .await?;
     Ok(House { root, doors, seats })
+}
+
+/// Whoever carries the mail. They reach each other by their seats and lose nothing but hints, so
+/// each falls alone, and no client hears of it.
+fn trunk(parts: &Parts, seats: &Seats) -> Supervisor {
+    let mut trunk = Supervisor::new("trunk", Strategy::OneForOne)
+        .intensity(BORNE)
+        .child(resolver(parts, seats));
+    for (worker, seat) in seats.hashers.iter().enumerate() {
+        trunk = trunk.child(hasher(worker, seat, seats));
+    }
+    trunk
+        .child(login(parts, seats))
+        .child(bounce(parts, seats))
+        .child(seats.mailboxes.child())
+        .child(seats.deliveries.child())
+        .child(seats.queues.child())
+        .child(router(parts, seats))
+}
+
+/// Where clients, operators and machines that watch come in; each door falls alone.
+fn entrance(parts: &Parts, seats: &Seats, doors: &Doors) -> Supervisor {
+    let mut entrance = Supervisor::new("doors", Strategy::OneForOne)
+        .intensity(BORNE)
+        .child(operators(parts, seats));
+    for child in doors.children() {
+        entrance = entrance.child(child);
+    }
+    for bound in doors::http(parts) {
+        entrance = entrance.child(http(parts, bound));
+    }
+    entrance
 }
 
 impl Seats {
@@ -302,6 +320,13 @@ fn service(name: impl Into<supervision::Name>, args: ServiceArgs) -> ChildSpec {
     let seat: Seat<ServiceMsg> = Seat::new(name.clone());
     ChildSpec::permanent(name, actor(|| Service, move || args.clone(), &seat))
 }
+
+/// Single crashes are nothing that others should hear of; what crashes a hundred times in five
+/// seconds will not be helped by being started once more.
+const BORNE: Intensity = Intensity {
+    restarts_max: 100,
+    window: Duration::from_secs(5),
+};
 
 /// How long a mailbox or a queue without anything to do stays in memory.
 const IDLE: Duration = Duration::from_secs(60);
