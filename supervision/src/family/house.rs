@@ -59,6 +59,18 @@ pub(super) struct Rooms<K, M> {
     pub(super) slots: HashMap<K, Slot<M>>,
 }
 
+impl<K: Key, M> Rooms<K, M> {
+    /// Forgets a member. The room of a crowd that has left is given back: a map never does so.
+    pub(super) fn forget(&mut self, key: &K) -> Option<Slot<M>> {
+        let forgotten = self.slots.remove(key);
+        let capacity = self.slots.capacity();
+        if capacity > SPARE && self.slots.len() < capacity / 8 {
+            self.slots.shrink_to(capacity / 4);
+        }
+        forgotten
+    }
+}
+
 impl<K: Key, M: Message> House<K, M> {
     pub(super) fn new(spec: FamilySpec<K, M>) -> Self {
         let floor = |_| Floor {
@@ -311,5 +323,29 @@ impl<K: Key, M: Message> Host for MemberHost<K, M> {
     }
 }
 
+/// Room for so many members is kept on each floor, however few there are.
+const SPARE: usize = 256;
+
 /// Why members fail to start whose [`Vacancy`](super::Vacancy) nobody has filled.
 const NOT_FILLED: &str = "nobody has said how the members of this family are made";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_crowd_that_has_left_is_given_back() {
+        let mut rooms: Rooms<u32, ()> = Rooms {
+            is_open: true,
+            slots: HashMap::new(),
+        };
+        for key in 0..10_000 {
+            rooms.slots.insert(key, Slot::new(Vec::new(), 0));
+        }
+        for key in 0..10_000 {
+            assert!(rooms.forget(&key).is_some());
+        }
+        assert!(rooms.forget(&0).is_none());
+        assert!(rooms.slots.capacity() <= 2 * SPARE);
+    }
+}

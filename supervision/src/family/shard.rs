@@ -284,7 +284,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         let forgotten = if stays {
             None
         } else {
-            rooms.slots.remove(&key)
+            rooms.forget(&key)
         };
         let is_empty = rooms.slots.is_empty();
         drop(rooms);
@@ -427,7 +427,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         let mut rooms = self.house.floors[self.place].write();
         let over = |slot: &Slot<M>| matches!(slot.life, Life::Down { until, .. } if until <= Instant::now());
         if rooms.slots.get(key).is_some_and(over) {
-            rooms.slots.remove(key);
+            rooms.forget(key);
         }
     }
 
