@@ -14,13 +14,16 @@ use std::{sync::Arc, time::Duration};
 use actors::{
     bounce::{Bounce, BounceArgs},
     contract::{
-        BounceMsg, DeliveryMsg, HashMsg, LoginMsg, MailboxMsg, QueueMsg, ResolverMsg, RouterMsg,
+        BounceMsg, DeliveryMsg, HashMsg, LoginMsg, MailboxMsg, PoisonMsg, QueueMsg, ResolverMsg,
+        RouterMsg,
     },
     delivery::{Delivery, DeliveryArgs},
     facts::AccountFacts,
     login::{Hasher, HasherArgs, Login, LoginArgs},
     mailbox::{Mailbox, MailboxArgs},
+    poison::{Poison, PoisonArgs},
     queue::{Queue, QueueArgs},
+    refused::RefusedCommands,
     resolver::{Resolver, ResolverArgs},
     router::{Router, RouterArgs},
 };
@@ -30,6 +33,7 @@ use supervision::{
     Supervisor, Vacancy, actor,
 };
 use telemetry::Metric;
+use world::Random;
 
 use crate::{
     admin::{self, Desk, Service, ServiceArgs, ServiceMsg},
@@ -54,7 +58,10 @@ pub(crate) struct Seats {
     pub(crate) hashers: Vec<Seat<HashMsg>>,
     pub(crate) login: Seat<LoginMsg>,
     pub(crate) mailboxes: Family<AccountId, MailboxMsg>,
+    pub(crate) poison: Seat<PoisonMsg>,
     pub(crate) queues: Family<Domain, QueueMsg>,
+    /// What sessions look into before they run a command.
+    pub(crate) refused: RefusedCommands,
     pub(crate) resolver: Seat<ResolverMsg>,
     pub(crate) router: Seat<RouterMsg>,
 }
@@ -99,6 +106,7 @@ fn trunk(parts: &Parts, seats: &Seats) -> Supervisor {
     trunk
         .child(login(parts, seats))
         .child(bounce(parts, seats))
+        .child(poison(parts, seats))
         .child(seats.mailboxes.child())
         .child(seats.deliveries.child())
         .child(seats.queues.child())
@@ -142,7 +150,9 @@ impl Seats {
                 .collect(),
             login: Seat::new("login"),
             mailboxes,
+            poison: Seat::new("poison"),
             queues,
+            refused: RefusedCommands::new(key(&*parts.random)),
             resolver,
             router: Seat::new("router"),
         }
@@ -197,6 +207,20 @@ fn bounce(parts: &Parts, seats: &Seats) -> ChildSpec {
     ChildSpec::permanent(
         "bounce",
         actor(|| Bounce, move || args.clone(), &seats.bounce),
+    )
+}
+
+fn poison(parts: &Parts, seats: &Seats) -> ChildSpec {
+    let args = PoisonArgs {
+        book: seats.refused.clone(),
+        clock: parts.clock.clone(),
+        leases: parts.leases.clone(),
+        router: seats.router.clone(),
+        spool: parts.spool.clone(),
+    };
+    ChildSpec::permanent(
+        "poison",
+        actor(|| Poison, move || args.clone(), &seats.poison),
     )
 }
 
@@ -295,6 +319,7 @@ fn operators(parts: &Parts, seats: &Seats) -> ChildSpec {
         leases: parts.leases.clone(),
         mail: parts.mail.clone(),
         mailboxes: seats.mailboxes.clone(),
+        poison: seats.poison.clone(),
         queues: seats.queues.clone(),
         reloads: parts.reloads.clone(),
         spool: parts.spool.clone(),
@@ -313,6 +338,13 @@ fn http(parts: &Parts, bound: &Bound) -> ChildSpec {
         parts.view.clone(),
     );
     service(bound.name(), http)
+}
+
+/// Octets that nobody can guess.
+fn key(random: &dyn Random) -> [u8; 32] {
+    let mut key = [0; 32];
+    random.fill(&mut key);
+    key
 }
 
 fn service(name: impl Into<supervision::Name>, args: ServiceArgs) -> ChildSpec {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actors::contract::{MailboxMsg, QueueMsg};
+use actors::contract::{MailboxMsg, PoisonMsg, QueueMsg};
 use mail::{AccountId, Domain, Time};
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use store::{
     StoreError,
     port::{Accounts, Fence, Leases, MailStore, Shard, Spool},
 };
-use supervision::{Family, Live};
+use supervision::{Family, Live, Seat};
 use world::Clock;
 
 use super::{
@@ -34,6 +34,8 @@ pub struct Parts {
     pub mail: Arc<dyn MailStore>,
     /// The writers of accounts' mail: told to go when their account goes.
     pub mailboxes: Family<AccountId, MailboxMsg>,
+    /// Who sets aside what brings actors down.
+    pub poison: Seat<PoisonMsg>,
     /// The queues of remote domains: asked why they wait, told to try now.
     pub queues: Family<Domain, QueueMsg>,
     /// Who reads the configuration again.
@@ -83,6 +85,10 @@ impl Desk {
             Request::DomainRemove { domain } => done(self.remove_domain(domain).await?),
             Request::DomainShow { domain } => done(self.show_domain(domain)?),
             Request::Hello => done(self.about()),
+            Request::PoisonDrop { id } => done(self.drop_poison(id.0).await?),
+            Request::PoisonList { after } => done(self.poison(after.map(|id| id.0)).await?),
+            Request::PoisonRetry { id } => done(self.retry_poison(id.0).await?),
+            Request::PoisonShow { id } => done(self.show_poison(id.0).await?),
             Request::QueueFlush { domain, id } => done(self.flush(domain, id).await?),
             Request::QueueList { domain, after } => {
                 done(self.waiting(domain.as_ref(), after.map(|id| id.0)).await?)

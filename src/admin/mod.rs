@@ -7,6 +7,7 @@ mod accounts;
 mod desk;
 mod http;
 mod metrics;
+mod poison;
 pub mod protocol;
 mod queue;
 mod reloads;

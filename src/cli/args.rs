@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{account, alias, check, demo, domain, queue, serve, store, tree};
+use super::{account, alias, check, demo, domain, poison, queue, serve, store, tree};
 
 /// A mail system made of actors.
 #[derive(Debug, Parser)]
@@ -66,6 +66,13 @@ pub(super) enum Command {
         reach: Reach,
         #[command(subcommand)]
         command: queue::Queue,
+    },
+    /// Messages and commands that have brought actors down twice, and are set aside or refused.
+    Poison {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: poison::Poison,
     },
     /// The supervision tree of the running daemon.
     Tree {

@@ -15,6 +15,7 @@ mod exit;
 mod import;
 mod output;
 mod password;
+mod poison;
 mod queue;
 mod reload;
 mod run;

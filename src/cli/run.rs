@@ -34,6 +34,9 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         }
         Command::Alias { reach, command } => command.run(&mut Client::of(&reach)?, &reach.output()),
         Command::Queue { reach, command } => command.run(&mut Client::of(&reach)?, &reach.output()),
+        Command::Poison { reach, command } => {
+            command.run(&mut Client::of(&reach)?, &reach.output())
+        }
         Command::Tree { reach, tree } => tree.run(&mut Client::of(&reach)?, &reach.output()),
         Command::Store { reach, command } => command.run(reach.store()?, &reach.output()),
     }

@@ -132,7 +132,8 @@ impl Suspects {
         }
         seen.crashes = seen.crashes.saturating_add(1);
         let report = format!(
-            "{subject}\ncrash {} at {now} in {path}\n{report}\n\nbefore: {before}\n",
+            "{path}: {}\n\ncrash {} with {subject} in hand, at {now}\nbefore: {before}\n",
+            report.trim_end(),
             seen.crashes
         );
         Some(match subject {
@@ -217,8 +218,8 @@ mod tests {
         );
         let (id, report) = set_aside(suspects.crashed(crash(message(1), "error"), Time(2_000)));
         assert_eq!(id, 1);
-        assert!(report.contains("crash 2 at 1970-01-01T00:00:02.000Z in heronry/trunk/router"));
-        assert!(report.contains("panic at core.rs:1: odd\nstack"));
+        assert!(report.starts_with("heronry/trunk/router: panic at core.rs:1: odd\nstack\n"));
+        assert!(report.contains("crash 2 with message"));
         assert!(report.contains("before: 1970-01-01T00:00:01.000Z heronry/trunk/router: panic"));
         // It could not be set aside: the next crash says it again.
         set_aside(suspects.crashed(crash(message(1), "stuck"), Time(3_000)));
