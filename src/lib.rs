@@ -9,4 +9,5 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 mod doors;
+mod storekeeper;
 pub mod tree;

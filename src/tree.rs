@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! heronry (rest_for_one)
+//! ├─ store                 waits for the end of the store and opens it anew
 //! ├─ trunk (one_for_one)   resolver, hashers, login, bounce, mailboxes, deliveries, queues, router
 //! └─ doors (one_for_one)   operators, listeners and their sessions, health and metrics
 //! ```
@@ -29,8 +30,8 @@ use actors::{
 };
 use mail::{AccountId, Domain};
 use supervision::{
-    ChildSpec, ExitCause, Family, FamilySpec, Gate, Intensity, Root, Seat, Shutdown, Strategy,
-    Supervisor, Vacancy, actor,
+    Backoff, ChildSpec, ExitCause, Family, FamilySpec, Gate, Intensity, Root, Seat, Shutdown,
+    Strategy, Supervisor, Vacancy, actor,
 };
 use telemetry::Metric;
 use world::Random;
@@ -39,6 +40,7 @@ use crate::{
     admin::{self, Desk, Service, ServiceArgs, ServiceMsg},
     daemon::Parts,
     doors::{self, Bound, Doors},
+    storekeeper::Storekeeper,
 };
 
 /// The house, up.
@@ -87,6 +89,7 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     let root = Supervisor::new("heronry", Strategy::RestForOne)
         .intensity(BORNE)
         // What everybody depends on comes first: it takes the trunk and the doors with it.
+        .child(storekeeper(&parts))
         .child(ChildSpec::supervisor(trunk(&parts, &seats)))
         .child(ChildSpec::supervisor(entrance(&parts, &seats, &doors)))
         .start()
@@ -157,6 +160,19 @@ impl Seats {
             router: Seat::new("router"),
         }
     }
+}
+
+/// First of all: the right to write comes from the store that is open, so everybody starts again
+/// after it.
+fn storekeeper(parts: &Parts) -> ChildSpec {
+    let (disk, seat) = (parts.disk.clone(), Seat::new("store"));
+    let start = actor(|| Storekeeper, move || disk.clone(), &seat);
+    // A disk that is full stays so for a while.
+    ChildSpec::permanent("store", start).with_backoff(Backoff {
+        base: Duration::from_millis(500),
+        cap: Duration::from_secs(30),
+        ..Backoff::default()
+    })
 }
 
 fn resolver(parts: &Parts, seats: &Seats) -> ChildSpec {

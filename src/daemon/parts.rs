@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use store::port::{Accounts, Leases, MailStore, Spool};
+use store::{
+    DiskStore,
+    port::{Accounts, Leases, MailStore, Spool},
+};
 use supervision::Live;
 use world::{
     Clock, Random,
@@ -32,6 +35,8 @@ pub struct Parts {
     pub dns: Arc<dyn Dns>,
     /// The way out of this machine.
     pub dial: Arc<dyn Dial>,
+    /// The store itself, for whoever opens it anew. The ports here are its handles.
+    pub disk: Arc<DiskStore>,
     /// Who owns which shard.
     pub leases: Arc<dyn Leases>,
     /// Mailboxes and their messages.

@@ -266,6 +266,7 @@ async fn furnished(
         clock: ground.clock,
         config: Live::new(config.clone()),
         dial: Arc::new(Internet),
+        disk: store.clone(),
         dns: ground.dns,
         leases: store.clone(),
         mail: store.clone(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use testkit::{Daemon, LONG, finish, root_or_again, until};
+use testkit::{Daemon, Door, LONG, finish, http_get, root_or_again, until};
 
 use crate::common::{demo, inbox, letter, user};
 
@@ -37,6 +37,56 @@ fn a_full_disk_is_told_to_the_peer_and_service_returns_by_itself() {
     let daemon = daemon.kill9().start();
     inbox(&daemon, "user0", acknowledged);
 }
+
+#[test]
+fn a_directory_that_a_full_disk_has_broken_is_made_anew_when_there_is_room() {
+    if !root_or_again() {
+        return;
+    }
+    let Some(disk) = SmallDisk::mount("512m") else {
+        testkit::say_left_out("no file system may be mounted here");
+        return;
+    };
+    let daemon = demo().data(&disk.path().join("data")).start();
+    daemon.accept(&[&user(0)], &letter("before"));
+    inbox(&daemon, "user0", 1);
+    let mut imap = daemon.imap("user1");
+    imap.append("INBOX", "", &letter("one of many")).ok();
+    imap.command("SELECT INBOX").ok();
+    for _ in 0..MANY.ilog2() {
+        imap.command("COPY 1:* INBOX").ok();
+    }
+    let ballast = disk.fill();
+    // The journal has room in its segment; what the directory writes has none.
+    let flags = ["+FLAGS", "-FLAGS"].into_iter().cycle();
+    let refused = flags.take(1000).any(|flags| {
+        let store = format!("STORE 1:* {flags}.SILENT (\\Seen)");
+        !imap.try_command(store).is_ok_and(|answer| answer.is_ok())
+    });
+    assert!(refused, "the directory needs no room");
+    fs::remove_file(ballast).unwrap();
+    let http = daemon.address(Door::Http);
+    let told = |path| http_get(http, path).unwrap_or_default();
+    until("the store is opened anew", LONG, || {
+        let (_, metrics) = told("/metrics");
+        metrics
+            .lines()
+            .any(|line| line.starts_with(RESTARTS) && line.contains("\"store\""))
+            && told("/health/ready").0 == 200
+    });
+    daemon.accept(&[&user(0)], &letter("after"));
+    inbox(&daemon, "user0", 2);
+    inbox(&daemon, "user1", MANY);
+    let daemon = daemon.kill9().start();
+    inbox(&daemon, "user0", 2);
+    inbox(&daemon, "user1", MANY);
+}
+
+/// How the frame counts that the store's place in the tree was taken anew.
+const RESTARTS: &str = "heronry_supervision_restarts_total{";
+
+/// Messages whose rows together are more than sled keeps in memory.
+const MANY: u32 = 4096;
 
 /// Sends until the daemon says that there is no room, and returns how many it took.
 fn send_until_refused(daemon: &Daemon) -> u32 {
