@@ -39,7 +39,7 @@ use world::Random;
 use crate::{
     admin::{self, Desk, Service, ServiceArgs, ServiceMsg},
     daemon::Parts,
-    doors::{self, Bound, Doors},
+    doors::{Bound, Doors},
     storekeeper::Storekeeper,
 };
 
@@ -121,11 +121,8 @@ fn entrance(parts: &Parts, seats: &Seats, doors: &Doors) -> Supervisor {
     let mut entrance = Supervisor::new("doors", Strategy::OneForOne)
         .intensity(BORNE)
         .child(operators(parts, seats));
-    for child in doors.children() {
+    for child in doors.children(parts) {
         entrance = entrance.child(child);
-    }
-    for bound in doors::http(parts) {
-        entrance = entrance.child(http(parts, bound));
     }
     entrance
 }
@@ -347,7 +344,8 @@ fn operators(parts: &Parts, seats: &Seats) -> ChildSpec {
     )
 }
 
-fn http(parts: &Parts, bound: &Bound) -> ChildSpec {
+/// Health and metrics at that socket.
+pub(crate) fn http(parts: &Parts, bound: &Bound) -> ChildSpec {
     let http = admin::http(
         bound.socket.clone(),
         parts.recorder.clone(),
@@ -375,6 +373,9 @@ const BORNE: Intensity = Intensity {
     restarts_max: 100,
     window: Duration::from_secs(5),
 };
+
+/// Where doors are opened and closed while the house stands.
+pub(crate) const DOORS: &str = "heronry/doors";
 
 /// How long a mailbox or a queue without anything to do stays in memory.
 const IDLE: Duration = Duration::from_secs(60);

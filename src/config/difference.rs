@@ -93,10 +93,11 @@ fn may_change(key: &str) -> bool {
 }
 
 /// Keys that may change while the daemon runs.
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     "domains",
     "limits.message_octets_max",
     "limits.recipients_max",
+    "listener",
     "login_without_tls",
     "trusted",
 ];
@@ -161,8 +162,8 @@ mod tests {
         assert_eq!(
             said(&now, &format!("{base}{pop3}{smtp}")),
             [
-                "listener: - imap 127.0.0.1:143  (needs a restart)",
-                "listener: + pop3 127.0.0.1:110  (needs a restart)"
+                "listener: - imap 127.0.0.1:143",
+                "listener: + pop3 127.0.0.1:110"
             ]
         );
         let route = |to| format!("{base}[[route]]\ndomain = \"d.test\"\nto = \"127.0.0.1:{to}\"\n");

@@ -68,6 +68,22 @@ impl Bound {
         Ok(Self { listener, socket })
     }
 
+    /// The same socket, for another protocol; none if the door is closed.
+    pub(crate) fn speaking(&self, listener: config::Listener) -> Option<Self> {
+        let socket = Live::new(Some(self.share()?));
+        Some(Self { listener, socket })
+    }
+
+    /// Is open again, with the socket of `other`.
+    pub(crate) fn reopen(&self, other: &Self) {
+        self.socket.set(other.share());
+    }
+
+    fn share(&self) -> Option<TcpListener> {
+        let socket = self.socket.get();
+        socket.as_ref().as_ref()?.try_clone().ok()
+    }
+
     /// What the door is called in the tree: `smtp 127.0.0.1:2025`.
     pub(crate) fn name(&self) -> String {
         let config::Listener { address, protocol } = self.listener;

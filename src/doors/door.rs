@@ -117,6 +117,11 @@ impl Door {
         Some(door)
     }
 
+    /// Its socket, and what is spoken there.
+    pub(crate) const fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
     /// The sessions, as a child of the tree.
     pub(crate) fn sessions(&self) -> ChildSpec {
         self.sessions.child()

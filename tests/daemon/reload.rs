@@ -1,9 +1,14 @@
 //! Another configuration while the daemon runs: it is taken over, or refused with a word, and
 //! nobody is sent away for it.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+};
 
-use testkit::{Door, ImapClient, SHORT, Signal, SmtpClient, finish, needs};
+use testkit::{Door, ImapClient, SHORT, Signal, SmtpClient, Wire, finish, needs, until};
 
 use crate::{
     common::{binary, demo, letter},
@@ -92,6 +97,88 @@ fn what_needs_a_restart_is_named_and_nothing_else_is_changed_either() {
 }
 
 #[test]
+fn listeners_come_and_go_and_their_guests_stay() {
+    let few = [Door::Smtp, Door::Imap, Door::Http];
+    let mut house = Served::started("", &few, |recipe, _| recipe);
+    let mut guest = house.daemon.smtp();
+    let mut stays = ImapClient::connect(house.daemon.address(Door::Imap));
+    let other = [Door::Imap, Door::Lmtp, Door::Pop3, Door::Http];
+    house.write("", &other);
+    let diff = house.diff().ok();
+    for change in [
+        "listener: - smtp ",
+        "listener: + lmtp ",
+        "listener: + pop3 ",
+    ] {
+        assert!(diff.contains(change), "{diff}");
+    }
+    assert!(!diff.contains("imap"), "{diff}");
+    assert!(house.reload().ok().contains("3 changes in force"));
+    let pop3 = house.daemon.address(Door::Pop3);
+    assert!(
+        Wire::connect(pop3)
+            .unwrap()
+            .line()
+            .unwrap()
+            .starts_with(b"+OK")
+    );
+    until_refused(house.daemon.address(Door::Smtp));
+    // Who came in by a door that is closed now is served to the end.
+    guest
+        .send("a@b.test", &["user0@example.test"], &letter("inside"))
+        .expect(250);
+    stays.command("NOOP").ok();
+    // The same door comes back, and another one goes.
+    house.write("", &few);
+    house.reload().ok();
+    SmtpClient::connect(house.daemon.address(Door::Smtp)).ehlo();
+    until_refused(pop3);
+    guest.command("NOOP").expect(250);
+    until("the door without guests is gone", SHORT, || {
+        !house.daemon.command(&["tree"], b"").ok().contains("pop3")
+    });
+    house.daemon.process().signal(Signal::TERM);
+    assert!(house.daemon.process().wait(SHORT).success());
+}
+
+#[test]
+fn another_protocol_at_the_same_address_takes_the_socket_over() {
+    let few = [Door::Smtp, Door::Http];
+    let house = Served::started("", &few, |recipe, _| recipe);
+    let mut guest = house.daemon.smtp();
+    let address = house.daemon.address(Door::Smtp).to_string();
+    let text = fs::read_to_string(&house.file).unwrap();
+    let listener = format!("protocol = \"smtp\"\naddress = \"{address}\"");
+    assert!(text.contains(&listener), "{text}");
+    fs::write(
+        &house.file,
+        text.replace(&listener, &listener.replace("smtp", "pop3")),
+    )
+    .unwrap();
+    house.reload().ok();
+    until("POP3 is spoken there", SHORT, || {
+        let mut wire = Wire::connect(&address).unwrap();
+        wire.line().is_ok_and(|line| line.starts_with(b"+OK"))
+    });
+    guest.command("NOOP").expect(250);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_and_nothing_is_changed() {
+    let few = [Door::Smtp, Door::Http];
+    let house = Served::started("", &few, |recipe, _| recipe);
+    let taken = house.daemon.address(Door::Imap);
+    let _other = TcpListener::bind(taken).unwrap();
+    house.write("", &[Door::Lmtp, Door::Imap, Door::Http]);
+    let run = house.reload();
+    assert!(!run.status.success());
+    let named = format!("cannot listen on {taken}");
+    assert!(run.text.contains(&named), "{}", run.text);
+    assert!(TcpStream::connect(house.daemon.address(Door::Lmtp)).is_err());
+    house.daemon.smtp();
+}
+
+#[test]
 fn a_new_certificate_is_shown_in_new_handshakes_and_old_ones_go_on() {
     if !needs("openssl") {
         return;
@@ -144,6 +231,12 @@ fn a_demo_has_no_configuration_to_read_again() {
     let run = daemon.command(&["reload"], b"");
     assert_eq!(run.status.code(), Some(2), "{}", run.text);
     assert!(run.text.contains("without a configuration"), "{}", run.text);
+}
+
+fn until_refused(address: SocketAddr) {
+    until(format!("{address} is closed"), SHORT, || {
+        TcpStream::connect(address).is_err()
+    });
 }
 
 fn make_certificate(folder: &Path, name: &str) {
