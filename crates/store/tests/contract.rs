@@ -87,6 +87,7 @@ contract! {
         changes_since_a_modseq_are_the_new_the_flagged_and_the_expunged
         changes_of_a_large_mailbox_are_found_by_halving
         what_was_forgotten_of_a_mailbox_is_said
+        a_change_of_scattered_messages_is_forgotten_rather_than_written_at_length
         inbox_is_always_there_in_whatever_case
         inbox_cannot_go_and_its_messages_move_when_it_is_renamed
         mailboxes_above_are_created

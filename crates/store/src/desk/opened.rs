@@ -55,6 +55,11 @@ impl<K: Keeper> Store<K> {
             ..
         } = *target;
         let change = Change::new(expunged, ascending);
+        if change.ranges() > CHANGE_RANGES_MAX {
+            // Whoever was away for this looks at everything again: that is less than the row.
+            target.counters.log_from = target.counters.log_from.max(modseq);
+            return Ok(());
+        }
         let key = keys::change(account, mailbox, modseq);
         batch.put_fresh(Class::Mail, &key, &record::write_change(&change));
         target.counters.log_rows += 1;
@@ -322,6 +327,9 @@ impl Box {
 
 /// A message's keywords are 64 bits (`port::MessageRow`).
 const KEYWORDS_MAX: usize = 64;
+
+/// Stretches of UIDs in a row of the change log: 32 KiB.
+const CHANGE_RANGES_MAX: usize = 4096;
 
 /// Changes of a mailbox that are remembered: a client that was away for longer looks at
 /// everything again (RFC 7162 §3.2.5.2).

@@ -217,6 +217,11 @@ impl Change {
         Self { expunged, uids }
     }
 
+    /// How many stretches of UIDs it has.
+    pub(crate) const fn ranges(&self) -> usize {
+        self.uids.len()
+    }
+
     pub(crate) fn uids(&self) -> impl Iterator<Item = Uid> + '_ {
         self.uids
             .iter()

@@ -203,6 +203,31 @@ pub(crate) async fn what_was_forgotten_of_a_mailbox_is_said(bench: impl Future<O
     assert_eq!(changes.changed, bench.rows(inbox));
 }
 
+pub(crate) async fn a_change_of_scattered_messages_is_forgotten_rather_than_written_at_length(
+    bench: impl Future<Output = Bench>,
+) {
+    let bench = bench.await;
+    let inbox = bench.inbox().id;
+    bench.append(inbox, b"x").await;
+    for doubled in 0..14 {
+        let uids = (1..=1 << doubled).map(uid).collect();
+        let copied = bench
+            .store
+            .copy(bench.fence(), bench.ann, inbox, uids, inbox, false);
+        copied.await.unwrap();
+    }
+    let start = bench.inbox().highest_modseq;
+    seen(&bench, (1..=1000).map(|n| uid(2 * n)).collect()).await;
+    let changes = bench.store.changes(bench.ann, inbox, start).unwrap();
+    assert_eq!(changes.unwrap().changed.len(), 1000);
+    seen(&bench, (1001..=8000).map(|n| uid(2 * n)).collect()).await;
+    assert_eq!(bench.store.changes(bench.ann, inbox, start).unwrap(), None);
+    let latest = bench.inbox().highest_modseq;
+    seen(&bench, vec![uid(1)]).await;
+    let changes = bench.store.changes(bench.ann, inbox, latest).unwrap();
+    assert_eq!(changes.unwrap().changed.len(), 1);
+}
+
 pub(crate) async fn inbox_is_always_there_in_whatever_case(bench: impl Future<Output = Bench>) {
     let bench = bench.await;
     assert_eq!(names(&bench), ["INBOX"]);
