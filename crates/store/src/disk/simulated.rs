@@ -34,6 +34,8 @@ struct State {
     folders: BTreeSet<String>,
     random: u64,
     faults: Faults,
+    /// For names that begin so there is no room.
+    refused: Option<&'static str>,
     free: u64,
     boots: u32,
     locked: bool,
@@ -63,6 +65,7 @@ impl SimulatedDisk {
             folders: BTreeSet::new(),
             random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             faults: Faults::default(),
+            refused: None,
             free: 1 << 40,
             boots: 0,
             locked: false,
@@ -80,6 +83,11 @@ impl SimulatedDisk {
 
     pub(crate) fn set_free(&self, octets: u64) {
         self.lock_state().free = octets;
+    }
+
+    /// From now on there is no room for files whose names begin so.
+    pub(crate) fn refuse(&self, begin: &'static str) {
+        self.lock_state().refused = Some(begin);
     }
 
     /// Cuts the power after so many more operations that change something.
@@ -230,7 +238,8 @@ impl Disk for SimulatedDisk {
         let mut state = self.lock_state();
         state.step()?;
         let faults = state.faults;
-        if octets > state.free {
+        let refused = state.refused.is_some_and(|begin| name.starts_with(begin));
+        if refused || octets > state.free {
             return Err(io::ErrorKind::StorageFull.into());
         }
         if state.chance(faults.create) {

@@ -13,7 +13,7 @@ pub struct Opened {
     /// Frames of the journal that were applied again.
     pub replayed_frames: u64,
     /// Octets at the journal's end that a crash had left unfinished; nobody was ever told that
-    /// they were safe. They are kept in the folder `aside`.
+    /// they were safe. The beginning of them is kept in the folder `aside`, if there is room.
     pub torn_octets: u64,
     /// Damage that was found, each with its place. What is damaged is left where it is.
     pub damage: Vec<String>,

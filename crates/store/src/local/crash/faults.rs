@@ -6,7 +6,7 @@ use mail::{MessageId, Time};
 use super::house::{House, Waiting};
 use crate::{
     StoreError,
-    disk::Faults,
+    disk::{Disk, Faults},
     port::{MailStore, MessageRow, NewMailbox, Settle, Spool, UidRange},
 };
 
@@ -211,6 +211,44 @@ fn a_torn_tail_is_cut_and_kept_aside() {
         house.assert_whole(seed);
     }
     assert!(torn > 20, "{torn} of 40 were torn");
+}
+
+#[test]
+fn for_a_torn_tail_that_cannot_be_kept_no_start_fails() {
+    let mut torn = 0;
+    for seed in 0..40 {
+        let mut house = House::new(seed);
+        let first = accept(&house, 0);
+        house.disk.light_fuse(1);
+        let waiting = house.accept(&Bytes::from(vec![b'x'; 20_000]));
+        house.turn();
+        assert!(waiting.end().unwrap().is_err());
+        house.disk.refuse("aside/");
+        house.cut_power().unwrap();
+        torn += u64::from(house.store.opened().torn_octets > 0);
+        assert_eq!(house.disk.list("aside").unwrap(), [""; 0]);
+        assert_eq!(house.store.open(None, 9).unwrap()[0], first);
+        house.assert_whole(seed);
+    }
+    assert!(torn > 20, "{torn} of 40 were torn");
+}
+
+#[test]
+fn only_the_latest_torn_tails_are_kept() {
+    let mut house = House::new(7);
+    let mut torn = 0;
+    for _ in 0..60 {
+        accept(&house, 0);
+        house.disk.light_fuse(1);
+        let waiting = house.accept(&Bytes::from(vec![b'x'; 20_000]));
+        house.turn();
+        assert!(waiting.end().unwrap().is_err());
+        house.cut_power().unwrap();
+        torn += u64::from(house.store.opened().torn_octets > 0);
+    }
+    let kept = house.disk.list("aside").unwrap();
+    assert!(torn > 20, "{torn} of 60 were torn");
+    assert_eq!(kept.len(), 8, "{kept:?}");
 }
 
 #[test]

@@ -291,7 +291,7 @@ impl Schedule {
             }
         }
         let ended = match self.house.disk.below(5) {
-            0 if !self.faulty => self.house.kill(),
+            0 => self.house.kill(),
             1 => {
                 let _ = self.house.store.close();
                 self.house.disk.kill_process();

@@ -11,7 +11,8 @@ use super::{ASIDE, End, Opening, ROWS, Segment};
 use crate::{
     StoreError, batch,
     directory::{Engine, Partitions, Row},
-    journal::{FRAMES_FROM, Found, Span, disk_error, scan},
+    disk::File,
+    journal::{FRAMES_FROM, Found, Scan, Span, disk_error, scan},
     local::marks::Clean,
 };
 
@@ -102,7 +103,6 @@ impl Opening {
             Frame {
                 at: u64,
                 lsn: u64,
-                ops: Bytes,
                 until: u64,
                 whole: bool,
             },
@@ -113,16 +113,12 @@ impl Opening {
         scan(&self.file(segment)?, segment.plan(true), |found| {
             items.push(match found {
                 Found::Frame {
-                    at,
-                    head,
-                    ops,
-                    whole,
+                    at, head, whole, ..
                 } => {
                     synced = synced.max(head.synced);
                     Item::Frame {
                         at,
                         lsn: head.lsn,
-                        ops,
                         until: at + head.octets(),
                         whole,
                     }
@@ -133,6 +129,7 @@ impl Opening {
         })?;
         let first = segment.head.map_or(1, |head| head.first_lsn);
         let (mut lsn, mut until) = (first - 1, FRAMES_FROM);
+        let mut unsure = None;
         for item in items {
             match item {
                 Item::Frame {
@@ -143,7 +140,6 @@ impl Opening {
                 Item::Frame {
                     at,
                     lsn: found,
-                    ops,
                     until: next,
                     whole,
                 } => {
@@ -155,7 +151,9 @@ impl Opening {
                         };
                         self.damaged_span(segment, &span);
                     }
-                    replay.frame(found, &ops)?;
+                    if found > synced {
+                        unsure.get_or_insert(at);
+                    }
                     (lsn, until) = (found, next);
                 }
                 // It was acknowledged, because a later frame knew it to be durable.
@@ -168,36 +166,109 @@ impl Opening {
             }
         }
         end.lsn = end.lsn.max(lsn);
-        self.set_aside(segment, until)?;
+        self.settle_tail(segment, unsure.unwrap_or(until), until)?;
+        // Only now what they say: the operations of a whole segment need not be in memory at once.
+        let plan = Scan {
+            until: Some(until),
+            ..segment.plan(false)
+        };
+        scan(&self.file(segment)?, plan, |found| {
+            if let Found::Frame { head, ops, .. } = found {
+                replay.frame(head.lsn, &ops)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(until)
     }
 
-    /// Ends a segment at `until`; what was behind is kept elsewhere.
-    fn set_aside(&mut self, segment: &Segment, until: u64) -> Result<(), StoreError> {
+    /// Ends a segment at `until`, and makes what is kept of it durable; from `unsure` on nobody
+    /// has said that it is.
+    fn settle_tail(
+        &mut self,
+        segment: &Segment,
+        unsure: u64,
+        until: u64,
+    ) -> Result<(), StoreError> {
         let failed = |error: io::Error| disk_error("end a torn segment", &error);
         let journal = self.file(segment)?;
-        let length = journal.length().map_err(failed)?;
-        let mut torn = vec![0; usize::try_from(length.saturating_sub(until)).unwrap_or(0)];
-        let read = journal.read_at(&mut torn, until).map_err(failed)?;
-        torn.truncate(read);
-        let used = torn
-            .iter()
-            .rposition(|&octet| octet != 0)
-            .map_or(0, |at| at + 1);
-        if used > 0 {
-            self.report.torn_octets = used as u64;
-            let name = format!("{ASIDE}/{:010}-{until}", segment.number);
-            let file = self.disk.create(&name, 0).map_err(failed)?;
-            file.write_at(&mut [IoSlice::new(&torn[..used])], 0)
-                .and_then(|()| file.sync())
-                .and_then(|()| self.disk.sync_folder(ASIDE))
-                .map_err(failed)?;
-        }
         // What a killed process had written and not synced is there now, and must not be lost
-        // with the power later, after somebody has seen it.
-        journal.sync().map_err(failed)?;
+        // with the power later, after somebody has seen it. A sync alone does not do: after one
+        // that failed the system takes for written what is only in its memory.
+        in_pieces(&*journal, unsure, until, |at, octets| {
+            journal.write_at(&mut [IoSlice::new(octets)], at)
+        })
+        .and_then(|()| journal.sync())
+        .map_err(failed)?;
+        let length = journal.length().map_err(failed)?;
+        let mut used = until;
+        in_pieces(&*journal, until, length, |at, octets| {
+            if let Some(last) = octets.iter().rposition(|&octet| octet != 0) {
+                used = at + last as u64 + 1;
+            }
+            Ok(())
+        })
+        .map_err(failed)?;
+        if used > until {
+            self.report.torn_octets = used - until;
+            // It was never anybody's: for want of room it is not kept, and the start goes on.
+            if let Err(error) = self.set_aside(segment, &*journal, until, used) {
+                tracing::warn!(%error, "the torn end of the journal is not kept");
+            }
+        }
         journal.cut(until).map_err(failed)
     }
+
+    /// Keeps the beginning of what stands behind the end, for whoever wants to look into it, and
+    /// little of what was kept before.
+    fn set_aside(
+        &self,
+        segment: &Segment,
+        journal: &dyn File,
+        from: u64,
+        until: u64,
+    ) -> io::Result<()> {
+        let disk = &*self.disk;
+        let mut kept = disk.list(ASIDE)?;
+        kept.sort_unstable();
+        for old in kept.iter().rev().skip(ASIDE_FILES_MAX - 1) {
+            disk.remove(&format!("{ASIDE}/{old}"))?;
+        }
+        let name = format!("{ASIDE}/{:010}-{from}", segment.number);
+        let file = disk.create(&name, 0)?;
+        let until = until.min(from + ASIDE_OCTETS_MAX);
+        let kept = in_pieces(journal, from, until, |at, octets| {
+            file.write_at(&mut [IoSlice::new(octets)], at - from)
+        });
+        let kept = kept
+            .and_then(|()| file.sync())
+            .and_then(|()| disk.sync_folder(ASIDE));
+        if kept.is_err() {
+            disk.remove(&name)?;
+        }
+        kept
+    }
+}
+
+/// Calls `each` for the octets of a file between two places, a piece at a time, with its place.
+fn in_pieces(
+    file: &dyn File,
+    from: u64,
+    until: u64,
+    mut each: impl FnMut(u64, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut at = from;
+    let mut piece = Vec::new();
+    while at < until {
+        let wanted = (until - at).min(PIECE_OCTETS);
+        piece.resize(usize::try_from(wanted).unwrap_or(0), 0);
+        let read = file.read_at(&mut piece, at)?;
+        if read == 0 {
+            break;
+        }
+        each(at, &piece[..read])?;
+        at += read as u64;
+    }
+    Ok(())
 }
 
 /// Operations on their way into the partitions.
@@ -251,3 +322,10 @@ impl Replay<'_> {
         self.flush(lsn)
     }
 }
+
+/// What is read at once.
+const PIECE_OCTETS: u64 = 1024 * 1024;
+
+/// Torn ends that are kept, and how much of each.
+const ASIDE_FILES_MAX: usize = 8;
+const ASIDE_OCTETS_MAX: u64 = 8 * 1024 * 1024;
