@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use store::{DiskStore, StoreError};
-use supervision::blocking;
+use supervision::{Told, blocking};
 
 /// Waits for the end of the store.
 #[derive(Debug)]
@@ -37,6 +37,14 @@ pub(crate) struct Storekeeper;
 pub(crate) enum StorekeeperMsg {
     /// From the store: it has ended.
     Ended,
+}
+
+impl Told for StorekeeperMsg {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Ended => "Ended",
+        }
+    }
 }
 
 impl Actor for Storekeeper {

@@ -34,6 +34,14 @@ pub enum ServiceMsg {
     Ended(String),
 }
 
+impl supervision::Told for ServiceMsg {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Ended(_) => "Ended",
+        }
+    }
+}
+
 /// What it needs to live.
 #[derive(Clone)]
 pub struct ServiceArgs {

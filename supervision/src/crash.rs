@@ -1,8 +1,14 @@
 //! What is said of a crash, and what becomes of what it leaves behind.
 
-use std::fmt;
+use std::sync::Arc;
 
-use crate::{cause::ExitCause, name::Name, panic_hook::caught_now, ration::Ration};
+use crate::{
+    cause::ExitCause,
+    flight::{Last, Recent},
+    name::Name,
+    panic_hook::caught_now,
+    ration::Ration,
+};
 
 /// Drops what belongs to the children: the state of one that was killed between two messages, or
 /// what nobody will hear any more. A panic on that way is theirs, and must not bring us down.
@@ -19,15 +25,66 @@ pub(crate) fn is_crash(cause: &ExitCause, asked: bool) -> bool {
     cause.is_abnormal() && !(asked && is_late)
 }
 
-/// One line per crash, as long as there are not too many of them.
-pub(crate) fn log_crash(who: impl fmt::Display, cause: &ExitCause) {
-    static LINES: Ration = Ration::per_second(CRASH_LINES_PER_SECOND);
-    if !LINES.take() {
-        return;
+/// A crash, as the hook of [`Supervisor::on_crash`](crate::Supervisor::on_crash) is told of it.
+#[derive(Clone, Debug)]
+pub struct Crash {
+    /// Where in the tree: `house/router`, or `house/mailboxes[17]`.
+    pub path: String,
+    /// How it ended: [`ExitCause::kind`], or `stuck` if it was killed because its handler did not
+    /// return in time.
+    pub kind: &'static str,
+    /// What it had in hand, if it said so by [`in_hand`](crate::in_hand).
+    pub in_hand: Option<String>,
+    /// How it ended, with the place and the stack of a panic.
+    pub cause: ExitCause,
+    /// Its last messages, the newest first.
+    pub recent: Vec<Recent>,
+}
+
+/// Told of every crash. It must not wait.
+pub(crate) type CrashHook = Arc<dyn Fn(&Crash) + Send + Sync>;
+
+impl Crash {
+    pub(crate) fn new(path: String, cause: &ExitCause, last: Option<Box<Last>>) -> Self {
+        let last = last.map(|last| *last).unwrap_or_default();
+        Self {
+            path,
+            kind: match cause {
+                ExitCause::Killed if last.is_stuck => "stuck",
+                cause => cause.kind(),
+            },
+            in_hand: last.in_hand,
+            cause: cause.clone(),
+            recent: last.recent,
+        }
     }
-    match cause.panic().and_then(|report| report.backtrace.as_ref()) {
-        Some(backtrace) => tracing::error!(child = %who, %cause, %backtrace, "crashed"),
-        None => tracing::error!(child = %who, %cause, "crashed"),
+
+    /// Tells the hook, and the log as long as there are not too many crashes.
+    pub(crate) fn tell(&self, hook: Option<&CrashHook>) {
+        self.log();
+        let told = hook.map(|hook| caught_now(|| hook(self)));
+        if let Some(Err(report)) = told {
+            tracing::error!(%report, "the crash hook panicked");
+        }
+    }
+
+    fn log(&self) {
+        static LINES: Ration = Ration::per_second(CRASH_LINES_PER_SECOND);
+        if !LINES.take() {
+            return;
+        }
+        let Self {
+            path, kind, cause, ..
+        } = self;
+        let in_hand = self.in_hand.as_deref();
+        let recent: Vec<_> = self.recent.iter().map(|message| message.kind).collect();
+        let panic = cause.panic();
+        match panic.and_then(|report| report.backtrace.as_ref()) {
+            Some(backtrace) => {
+                tracing::error!(child = %path, kind, in_hand, ?recent, %cause, %backtrace, "crashed");
+            }
+            None => tracing::error!(child = %path, kind, in_hand, ?recent, %cause, "crashed"),
+        }
     }
 }
 

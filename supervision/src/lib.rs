@@ -19,6 +19,9 @@
 //!     Total(RpcReplyPort<u64>),
 //! }
 //!
+//! // What a message says of itself when somebody looks; the defaults will do.
+//! impl supervision::Told for Sum {}
+//!
 //! impl Actor for Adder {
 //!     type Msg = Sum;
 //!     type State = u64;
@@ -103,19 +106,21 @@ mod core;
 mod crash;
 mod credits;
 mod family;
+mod flight;
 mod gate;
 mod live;
 mod metrics;
 mod name;
 mod nest;
 mod panic_hook;
+mod place;
 mod presence;
-mod pulse;
 mod ration;
 mod seat;
 mod spec;
 mod start;
 mod supervisor;
+mod told;
 mod tree;
 
 pub use self::{
@@ -124,18 +129,22 @@ pub use self::{
     budget::{Budget, Permit},
     call::CallError,
     cause::{ExitCause, PanicReport},
+    crash::Crash,
     credits::{Credit, Credits},
     family::{
         Birth, Context, Family, FamilySpec, Idle, Key, Member, Reason, Refused, Revive, Vacancy,
     },
+    flight::{Harm, Recent, in_hand},
     gate::{Gate, KeyedGate, KeyedPass, Pass},
     live::Live,
     metrics::{METRICS, MetricKind, MetricRow},
     name::Name,
     panic_hook::install_panic_hook,
+    place::{Past, Place, Sight},
     seat::{Seat, Vacant},
     spec::{AutoShutdown, Backoff, ChildSpec, Heartbeat, Intensity, Restart, Shutdown, Strategy},
     start::{Start, actor},
     supervisor::{NotStarted, Root, Supervisor},
+    told::{Inquiry, Told},
     tree::{Kind, Status, Tree},
 };

@@ -52,6 +52,12 @@ pub const METRICS: &[MetricRow] = &[
         help: "Members of families that failed more often than they may, and were given up.",
     },
     MetricRow {
+        name: HANDLE_SECONDS,
+        kind: MetricKind::Histogram,
+        labels: &["kind"],
+        help: "Time that actors take for a message; one message in eight is measured.",
+    },
+    MetricRow {
         name: RESTARTS,
         kind: MetricKind::Counter,
         labels: &["kind", "cause"],
@@ -95,6 +101,10 @@ pub(crate) fn given_up(kind: &Name) {
     metrics::counter!(GIVEN_UP, "kind" => kind.label()).increment(1);
 }
 
+pub(crate) fn handle_seconds(kind: &Name) -> metrics::Histogram {
+    metrics::histogram!(HANDLE_SECONDS, "kind" => kind.label())
+}
+
 pub(crate) fn restarted(kind: &Name, cause: &ExitCause) {
     metrics::counter!(RESTARTS, "kind" => kind.label(), "cause" => cause.kind()).increment(1);
 }
@@ -118,6 +128,7 @@ pub(crate) fn stuck(kind: &Name) {
 const CHILDREN: &str = "heronry_supervision_children";
 const ESCALATIONS: &str = "heronry_supervision_escalations_total";
 const GIVEN_UP: &str = "heronry_supervision_given_up_total";
+const HANDLE_SECONDS: &str = "heronry_supervision_handle_seconds";
 const RESTARTS: &str = "heronry_supervision_restarts_total";
 const SHUTDOWN_TIMEOUTS: &str = "heronry_supervision_shutdown_timeouts_total";
 const START_SECONDS: &str = "heronry_supervision_start_seconds";

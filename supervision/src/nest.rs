@@ -7,9 +7,11 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::{
     cause::{ExitCause, PanicReport},
+    flight::HANDLER,
     panic_hook::{caught, caught_now},
     presence::Presence,
     seat::Seat,
+    told::Told,
 };
 
 /// An actor inside the frame.
@@ -34,7 +36,7 @@ pub(crate) struct Held<S> {
 
 /// Runs one handler of the actor on its state, inside the wrapping.
 macro_rules! within {
-    ($nest:ident, $held:ident, |$state:ident| $call:expr) => {{
+    ($nest:ident, $held:ident, $beat:expr, |$state:ident| $call:expr) => {{
         let mut guard = Guard {
             held: $held,
             keep: false,
@@ -42,10 +44,11 @@ macro_rules! within {
         let Some($state) = guard.held.state.as_mut() else {
             return Err($nest.ends(ExitCause::Killed)); // ractor calls nothing after an end
         };
-        let _beat = $nest.presence.pulse().map(|pulse| pulse.beat());
+        let _beat = $beat;
         // Boxed: ractor keeps room for this future in every actor for as long as it lives, and for
         // each layer around it again. An idle session would take 30 KiB more than it does.
-        match flat(caught(async { Box::pin($call).await }).await) {
+        let here = Arc::clone(&$nest.presence);
+        match flat(caught(HANDLER.scope(here, async { Box::pin($call).await })).await) {
             Ok(()) => {
                 guard.keep = true;
                 Ok(())
@@ -59,7 +62,7 @@ macro_rules! within {
     }};
 }
 
-impl<A: Actor> Actor for Nest<A> {
+impl<A: Actor<Msg: Told>> Actor for Nest<A> {
     type Msg = A::Msg;
     type State = Held<A::State>;
     type Arguments = A::Arguments;
@@ -90,7 +93,9 @@ impl<A: Actor> Actor for Nest<A> {
             seat.sit(&myself);
         }
         let cell = myself.get_cell();
-        let started = within!(self, held, |state| self.actor.post_start(myself, state));
+        let started = within!(self, held, self.presence.flight().beats(), |state| self
+            .actor
+            .post_start(myself, state));
         if started.is_ok() && self.up_at_start {
             self.presence.up(&cell);
         }
@@ -103,9 +108,13 @@ impl<A: Actor> Actor for Nest<A> {
         message: A::Msg,
         held: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        within!(self, held, |state| self
-            .actor
-            .handle(myself, message, state))
+        let flight = self.presence.flight();
+        within!(self, held, flight.begins(message.kind()), |state| async {
+            flight.suffer().await?;
+            self.actor.handle(myself, message, state).await?;
+            self.presence.handled();
+            Ok(())
+        })
     }
 
     async fn handle_supervisor_evt(
@@ -114,7 +123,7 @@ impl<A: Actor> Actor for Nest<A> {
         event: SupervisionEvent,
         held: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        within!(self, held, |state| self
+        within!(self, held, self.presence.flight().beats(), |state| self
             .actor
             .handle_supervisor_evt(myself, event, state))
     }
@@ -125,7 +134,9 @@ impl<A: Actor> Actor for Nest<A> {
         held: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         self.rise();
-        within!(self, held, |state| self.actor.post_stop(myself, state))?;
+        within!(self, held, self.presence.flight().beats(), |state| self
+            .actor
+            .post_stop(myself, state))?;
         // Sockets and permits go now: the supervision event would carry them along otherwise.
         match caught_now(|| drop(held.state.take())) {
             Ok(()) => {
@@ -203,7 +214,7 @@ mod tests {
     use tokio::{sync::oneshot, time::timeout};
 
     use super::*;
-    use crate::presence::Host;
+    use crate::{flight::Last, name::Name, presence::Host};
 
     struct Idler;
 
@@ -249,7 +260,13 @@ mod tests {
     impl Host for Teller {
         fn up(&self, _: &ActorCell, _: Duration) {}
 
-        fn gone(self: Box<Self>, cause: ExitCause) {
+        fn kind(&self) -> &Name {
+            static NAME: OnceLock<Name> = OnceLock::new();
+
+            NAME.get_or_init(|| "told".into())
+        }
+
+        fn gone(self: Box<Self>, cause: ExitCause, _: Option<Box<Last>>) {
             self.0.send(cause).unwrap();
         }
     }

@@ -17,7 +17,12 @@ use std::{
 use ractor::ActorCell;
 use tokio::time::Instant;
 
-use crate::{cause::ExitCause, pulse::Pulse};
+use crate::{
+    cause::ExitCause,
+    flight::{Flight, Last},
+    metrics as count,
+    name::Name,
+};
 
 /// Held by everything that keeps one incarnation alive.
 pub(crate) struct Presence {
@@ -26,7 +31,7 @@ pub(crate) struct Presence {
     host: Option<Box<dyn Host>>,
     /// The supervisor's own presence: it is not gone before its children are.
     parent: Mutex<Option<Arc<Self>>>,
-    pulse: Option<Arc<Pulse>>,
+    flight: Flight,
     since: Instant,
     /// What has happened to it so far, a bit each.
     past: AtomicU8,
@@ -37,8 +42,11 @@ pub(crate) trait Host: Send + Sync {
     /// It has come up and hears what it is told.
     fn up(&self, cell: &ActorCell, took: Duration);
 
-    /// Nothing of it is left.
-    fn gone(self: Box<Self>, cause: ExitCause);
+    /// What the actor is called in metrics.
+    fn kind(&self) -> &Name;
+
+    /// Nothing of it is left; after a crash, that is the last that is known of it.
+    fn gone(self: Box<Self>, cause: ExitCause, last: Option<Box<Last>>);
 }
 
 impl Presence {
@@ -47,16 +55,10 @@ impl Presence {
             cause: OnceLock::new(),
             host: Some(host),
             parent: Mutex::new(parent),
-            pulse: None,
+            flight: Flight::default(),
             since: Instant::now(),
             past: AtomicU8::new(0),
         }
-    }
-
-    /// The same presence, with a pulse that a supervisor can feel.
-    pub(crate) fn with_pulse(mut self, pulse: Option<Arc<Pulse>>) -> Self {
-        self.pulse = pulse;
-        self
     }
 
     /// Its `pre_start` is through and ractor has linked it; false if it has been counted out and
@@ -83,8 +85,17 @@ impl Presence {
         let _ = self.cause.set(cause);
     }
 
-    pub(crate) fn pulse(&self) -> Option<&Pulse> {
-        self.pulse.as_deref()
+    /// What it does and has done.
+    pub(crate) fn flight(&self) -> &Flight {
+        &self.flight
+    }
+
+    /// The handler of a message has returned, and all is well.
+    pub(crate) fn handled(&self) {
+        self.flight.ends(|| match &self.host {
+            Some(host) => count::handle_seconds(host.kind()),
+            None => metrics::Histogram::noop(), // it is taken at the very end
+        });
     }
 
     /// Cuts it from its supervisor's presence: an incarnation that cannot be killed must not hold
@@ -113,7 +124,8 @@ impl Drop for Presence {
             (None, false) => ExitCause::StartFailed(Box::new(ExitCause::Killed)),
         };
         if let Some(host) = self.host.take() {
-            host.gone(cause);
+            let last = cause.is_abnormal().then(|| Box::new(self.flight.last()));
+            host.gone(cause, last);
         }
     }
 }
@@ -133,7 +145,11 @@ mod tests {
     impl Host for Teller {
         fn up(&self, _: &ActorCell, _: Duration) {}
 
-        fn gone(self: Box<Self>, cause: ExitCause) {
+        fn kind(&self) -> &Name {
+            unreachable!("it hears no messages")
+        }
+
+        fn gone(self: Box<Self>, cause: ExitCause, _: Option<Box<Last>>) {
             self.0.send((self.1, cause)).unwrap();
         }
     }

@@ -2,17 +2,18 @@
 
 use std::{fmt, sync::Arc};
 
-use ractor::{Actor, ActorCell, ActorRef, ActorRuntime, Message};
+use ractor::{Actor, ActorCell, ActorRef, ActorRuntime};
 
 use crate::{
     cause::ExitCause,
     name::Name,
     nest::Nest,
     panic_hook::caught_now,
+    place::{Ask, Occupant, ask},
     presence::{Host, Presence},
-    pulse::Pulse,
     seat::Seat,
     supervisor::{Supervisor, actor::SupervisorMsg},
+    told::Told,
     tree::Node,
 };
 
@@ -25,7 +26,7 @@ pub struct Start(Arc<dyn Fn(Berth) -> Result<Child, ExitCause> + Send + Sync>);
 /// Both closures run for each incarnation, in the supervisor: they build values and wait for
 /// nothing. What takes time belongs into the actor's `pre_start`, which holds nobody up but the
 /// siblings listed after it.
-pub fn actor<A: Actor>(
+pub fn actor<A: Actor<Msg: Told>>(
     make: impl Fn() -> A + Send + Sync + 'static,
     args: impl Fn() -> A::Arguments + Send + Sync + 'static,
     seat: &Seat<A::Msg>,
@@ -35,7 +36,7 @@ pub fn actor<A: Actor>(
 
 impl Start {
     /// See [`actor`].
-    pub fn actor<A: Actor>(
+    pub fn actor<A: Actor<Msg: Told>>(
         make: impl Fn() -> A + Send + Sync + 'static,
         args: impl Fn() -> A::Arguments + Send + Sync + 'static,
         seat: &Seat<A::Msg>,
@@ -48,6 +49,7 @@ impl Start {
             Ok(Child {
                 cell: actor.get_cell(),
                 frame: None,
+                ask: ask::<A::Msg>,
             })
         })
     }
@@ -63,6 +65,7 @@ impl Start {
             Ok(Child {
                 cell: actor.get_cell(),
                 frame: Some(Box::new(actor)),
+                ask: ask::<SupervisorMsg>,
             })
         })
     }
@@ -98,16 +101,38 @@ pub(crate) struct Child {
     pub(crate) cell: ActorCell,
     /// A part of the frame is asked to stop by a message, so that it can do so in order.
     pub(crate) frame: Option<Box<dyn FrameActor>>,
+    pub(crate) ask: Ask,
+}
+
+impl Child {
+    /// The incarnation as the tree knows it.
+    pub(crate) fn occupant(&self, presence: &Arc<Presence>) -> Occupant {
+        Occupant {
+            cell: self.cell.clone(),
+            presence: Arc::downgrade(presence),
+            leads: self.frame.as_ref().and_then(|frame| frame.supervisor()),
+            ask: self.ask,
+        }
+    }
 }
 
 /// A supervisor, or something else of the frame that stops in order.
 pub(crate) trait FrameActor: Send {
     fn shut_down(&self);
+
+    /// Itself, if it is a supervisor.
+    fn supervisor(&self) -> Option<ActorRef<SupervisorMsg>> {
+        None
+    }
 }
 
 impl FrameActor for ActorRef<SupervisorMsg> {
     fn shut_down(&self) {
         let _ = self.cast(SupervisorMsg::Stop); // who has ended needs no telling
+    }
+
+    fn supervisor(&self) -> Option<ActorRef<SupervisorMsg>> {
+        Some(self.clone())
     }
 }
 
@@ -116,11 +141,10 @@ impl Berth {
         supervisor: Option<ActorCell>,
         host: Box<dyn Host>,
         parent: Option<Arc<Presence>>,
-        pulse: Option<Arc<Pulse>>,
         path: Name,
         node: Arc<Node>,
     ) -> Self {
-        let presence = Arc::new(Presence::new(host, parent).with_pulse(pulse));
+        let presence = Arc::new(Presence::new(host, parent));
         Self {
             supervisor,
             presence,
@@ -130,16 +154,13 @@ impl Berth {
     }
 
     /// Starts an actor here without waiting for it.
-    pub(crate) fn launch<A: Actor>(
+    pub(crate) fn launch<A: Actor<Msg: Told>>(
         self,
         actor: A,
         args: A::Arguments,
         seat: Option<Seat<A::Msg>>,
         up_at_start: bool,
-    ) -> Result<ActorRef<A::Msg>, ExitCause>
-    where
-        A::Msg: Message,
-    {
+    ) -> Result<ActorRef<A::Msg>, ExitCause> {
         launch(
             self.supervisor,
             self.presence,
@@ -152,7 +173,7 @@ impl Berth {
 }
 
 /// Starts an actor in its nest, below `supervisor`, without waiting for it.
-pub(crate) fn launch<A: Actor>(
+pub(crate) fn launch<A: Actor<Msg: Told>>(
     supervisor: Option<ActorCell>,
     presence: Arc<Presence>,
     actor: A,

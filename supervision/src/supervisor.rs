@@ -5,13 +5,14 @@ mod place;
 mod root;
 mod roster;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 pub(crate) use roster::Roster;
 pub use {root::Root, roster::NotStarted};
 
 use crate::{
     cause::ExitCause,
+    crash::{Crash, CrashHook},
     name::Name,
     presence::Presence,
     spec::{AutoShutdown, ChildSpec, Intensity, Strategy},
@@ -22,13 +23,14 @@ use crate::{
 ///
 /// The order of children is the order of their start; they stop in the reverse order. A
 /// supervisor may be a child of another: [`ChildSpec::supervisor`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Supervisor {
     name: Name,
     strategy: Strategy,
     intensity: Intensity,
     auto_shutdown: AutoShutdown,
     children: Arc<Vec<ChildSpec>>,
+    hook: Option<CrashHook>,
 }
 
 impl Supervisor {
@@ -40,6 +42,7 @@ impl Supervisor {
             intensity: Intensity::default(),
             auto_shutdown: AutoShutdown::default(),
             children: Arc::default(),
+            hook: None,
         }
     }
 
@@ -77,6 +80,14 @@ impl Supervisor {
         self
     }
 
+    /// Tells `hook` of every crash in the tree of which this is the root; a nested supervisor tells
+    /// the root's. The hook must not wait.
+    #[must_use]
+    pub fn on_crash(mut self, hook: impl Fn(&Crash) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
     /// What it is called.
     pub fn name(&self) -> &Name {
         &self.name
@@ -90,6 +101,10 @@ impl Supervisor {
     /// stopped by then.
     pub async fn start(self) -> Result<Root, ExitCause> {
         Root::start(self).await
+    }
+
+    pub(crate) fn hook(&self) -> Option<CrashHook> {
+        self.hook.clone()
     }
 
     /// Its children as they are listed.
@@ -115,5 +130,15 @@ impl Supervisor {
             presence: Arc::clone(presence),
         };
         (actor::SupervisorActor, args)
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("name", &self.name)
+            .field("strategy", &self.strategy)
+            .field("children", &self.children)
+            .finish_non_exhaustive()
     }
 }

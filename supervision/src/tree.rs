@@ -1,15 +1,12 @@
 //! Who is alive: the supervision tree as data, as text, as JSON and as Graphviz.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-};
+mod node;
 
-use ractor::ActorRef;
+use std::fmt;
+
 use serde::Serialize;
-use tokio::time::Instant;
 
-use crate::{cause::ExitCause, name::Name, supervisor::actor::SupervisorMsg};
+pub(crate) use self::node::Node;
 
 /// One place of the supervision tree and everything below it, as it was when it was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -184,172 +181,22 @@ impl Status {
     }
 }
 
-/// One place of the living tree; outlives the incarnations that stand there.
-pub(crate) struct Node {
-    name: Name,
-    facts: Mutex<Facts>,
-    /// Of a family: counts its members.
-    members: OnceLock<Box<dyn Fn() -> usize + Send + Sync>>,
-}
-
-struct Facts {
-    kind: Kind,
-    status: Status,
-    incarnation: u64,
-    restarts: u64,
-    up_since: Option<Instant>,
-    last_cause: Option<String>,
-    children: Vec<Arc<Node>>,
-    /// Of a supervisor: its last incarnation.
-    supervisor: Option<ActorRef<SupervisorMsg>>,
-}
-
-impl Node {
-    pub(crate) fn new(name: Name) -> Arc<Self> {
-        let facts = Facts {
-            kind: Kind::Actor,
-            status: Status::Down,
-            incarnation: 0,
-            restarts: 0,
-            up_since: None,
-            last_cause: None,
-            children: Vec::new(),
-            supervisor: None,
-        };
-        Arc::new(Self {
-            name,
-            facts: Mutex::new(facts),
-            members: OnceLock::new(),
-        })
-    }
-
-    pub(crate) fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// A supervisor stands here, with these places below.
-    pub(crate) fn supervises(&self, children: Vec<Arc<Self>>) {
-        let mut facts = self.facts();
-        facts.kind = Kind::Supervisor;
-        facts.children = children;
-    }
-
-    /// This is the incarnation of the supervisor that stands here.
-    pub(crate) fn led_by(&self, supervisor: &ActorRef<SupervisorMsg>) {
-        self.facts().supervisor = Some(supervisor.clone());
-    }
-
-    /// Whom to tell, if a supervisor stands here. A family's supervisors are its own affair.
-    pub(crate) fn supervisor(&self) -> Option<ActorRef<SupervisorMsg>> {
-        match self.members.get() {
-            Some(_) => None,
-            None => self.facts().supervisor.clone(),
-        }
-    }
-
-    /// The place at `path`, which begins with the name of this one.
-    pub(crate) fn find(self: &Arc<Self>, path: &str) -> Option<Arc<Self>> {
-        let below = path.strip_prefix(&*self.name)?;
-        if below.is_empty() {
-            return Some(Arc::clone(self));
-        }
-        let below = below.strip_prefix('/')?;
-        let children = self.facts().children.clone();
-        children.iter().find_map(|child| child.find(below))
-    }
-
-    /// A family stands here; `members` counts who is alive.
-    pub(crate) fn houses(&self, members: impl Fn() -> usize + Send + Sync + 'static) {
-        let _ = self.members.set(Box::new(members)); // the same family each time
-    }
-
-    pub(crate) fn starting(&self, restart: bool) {
-        let mut facts = self.facts();
-        facts.status = Status::Starting;
-        facts.incarnation += 1;
-        facts.restarts += u64::from(restart);
-    }
-
-    pub(crate) fn up(&self) {
-        let mut facts = self.facts();
-        facts.status = Status::Up;
-        facts.up_since = Some(Instant::now());
-    }
-
-    pub(crate) fn stopping(&self) {
-        self.facts().status = Status::Stopping;
-    }
-
-    /// Notes whether it is stuck; says whether that is news.
-    pub(crate) fn stuck(&self, stuck: bool) -> bool {
-        let mut facts = self.facts();
-        let (from, to) = match stuck {
-            true => (Status::Up, Status::Stuck),
-            false => (Status::Stuck, Status::Up),
-        };
-        let news = facts.status == from;
-        if news {
-            facts.status = to;
-        }
-        news
-    }
-
-    pub(crate) fn down(&self, cause: &ExitCause) {
-        let mut facts = self.facts();
-        facts.status = Status::Down;
-        facts.up_since = None;
-        facts.last_cause = Some(cause.to_string());
-    }
-
-    /// A picture of this place and everything below.
-    pub(crate) fn tree(&self) -> Tree {
-        let facts = self.facts();
-        let members = self.members.get().map(|members| members());
-        let children: Vec<_> = facts.children.iter().map(|child| child.tree()).collect();
-        Tree {
-            name: self.name.to_string(),
-            kind: if members.is_some() {
-                Kind::Family
-            } else {
-                facts.kind
-            },
-            status: facts.status,
-            incarnation: facts.incarnation,
-            restarts: facts.restarts,
-            alive_seconds: facts
-                .up_since
-                .map_or(0.0, |since| since.elapsed().as_secs_f64()),
-            last_cause: facts.last_cause.clone(),
-            members,
-            // A family's shards are its own affair as long as they are well.
-            children: match members {
-                Some(_) => children
-                    .into_iter()
-                    .filter(|shard| shard.restarts > 0)
-                    .collect(),
-                None => children,
-            },
-        }
-    }
-
-    fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::cause::ExitCause;
 
     #[test]
     fn a_tree_is_drawn_as_text_as_json_and_as_graphviz() {
         let (root, left, right) = (
-            Node::new("house".into()),
-            Node::new("store".into()),
-            Node::new("doors".into()),
+            Node::new("house".into(), None),
+            Node::new("store".into(), None),
+            Node::new("doors".into(), None),
         );
         root.supervises(vec![left, Arc::clone(&right)]);
-        right.supervises(vec![Node::new("smtp".into())]);
+        right.supervises(vec![Node::new("smtp".into(), None)]);
         right.starting(true);
         right.down(&ExitCause::Killed);
         let tree = root.tree();

@@ -57,6 +57,8 @@ struct Book(Arc<Mutex<HashMap<u64, Vec<u64>>>>);
 
 struct Counter;
 
+impl supervision::Told for Count {}
+
 impl Actor for Counter {
     type Msg = Count;
     type State = (Context<u64>, Book);

@@ -14,6 +14,7 @@ mod queue;
 mod resolver;
 mod router;
 mod session;
+mod told;
 
 pub use bounce::{BounceMsg, BounceReport};
 pub use delivery::{Attempt, DeliveryMsg, DeliveryReport};

@@ -23,10 +23,12 @@ use crate::{
     cause::ExitCause,
     name::Name,
     panic_hook::caught_now,
-    spec::{ChildSpec, Intensity, Shutdown, Strategy},
+    place::{Household, Occupant, Past, Standing, ask, written},
+    spec::{ChildSpec, Intensity, Restart, Shutdown, Strategy},
     start::{Start, launch},
     supervisor::Supervisor,
-    tree::Status,
+    told::Told,
+    tree::{Kind, Status},
 };
 
 /// Addresses the members of a family by their keys.
@@ -65,7 +67,10 @@ impl<K: Key, M: Message> Family<K, M> {
     pub fn new<A: Actor<Msg = M>>(
         spec: FamilySpec<K, M>,
         make: impl Fn(&K, Context<K>) -> (A, A::Arguments) + Send + Sync + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        M: Told,
+    {
         let (family, vacancy) = Self::vacant(spec);
         vacancy.fill(make);
         family
@@ -96,8 +101,7 @@ impl<K: Key, M: Message> Family<K, M> {
         let start = Start::supervisor(shards);
         let start = Start::new(move |berth| {
             let members = Weak::clone(&members);
-            let count = move || members.upgrade().map_or(0, |house| house.count());
-            berth.node.houses(count);
+            berth.node.houses(members);
             start.start(berth)
         });
         ChildSpec::permanent(house.spec.name.clone(), start).with_shutdown(Shutdown::Infinity)
@@ -251,7 +255,10 @@ impl<K: Key, M: Message> Vacancy<K, M> {
     pub fn fill<A: Actor<Msg = M>>(
         self,
         make: impl Fn(&K, Context<K>) -> (A, A::Arguments) + Send + Sync + 'static,
-    ) {
+    ) where
+        M: Told,
+    {
+        let _ = self.0.ask.set(ask::<M>);
         let launch = move |context: Context<K>, shard, presence| {
             let made = caught_now(|| {
                 let key = context.key().clone();
@@ -276,6 +283,52 @@ impl<K: Key, M: Message> House<K, M> {
     pub(super) fn weak(self: &Arc<Self>) -> Weak<dyn Passivate<K>> {
         let house: Arc<dyn Passivate<K>> = Arc::clone(self) as _;
         Arc::downgrade(&house)
+    }
+}
+
+impl<K: Key, M: Message> Household for Weak<House<K, M>> {
+    fn count(&self) -> usize {
+        self.upgrade().map_or(0, |house| house.count())
+    }
+
+    fn keys(&self) -> Vec<String> {
+        let Some(house) = self.upgrade() else {
+            return Vec::new();
+        };
+        let keys = Family(house).keys();
+        keys.iter().map(written).collect()
+    }
+
+    fn member(&self, key: &str) -> Option<Standing> {
+        let house = self.upgrade()?;
+        house.floors.iter().find_map(|floor| {
+            let rooms = floor.read();
+            let (_, slot) = rooms.slots.iter().find(|(own, _)| written(own) == key)?;
+            let is_live = matches!(slot.life, Life::Live);
+            let past = slot.past.as_ref();
+            let ask = house.ask.get().copied();
+            Some(Standing {
+                kind: Kind::Actor,
+                status: slot.life.status(),
+                incarnation: slot.incarnation,
+                restarts: u64::from(slot.restarts),
+                alive: match is_live {
+                    true => slot.since.elapsed(),
+                    false => Duration::ZERO,
+                },
+                causes: past
+                    .map(|past| Past::new(&past.last_cause, None))
+                    .into_iter()
+                    .collect(),
+                is_permanent: house.spec.restart == Restart::Permanent,
+                occupant: slot.actor.as_ref().zip(ask).map(|(actor, ask)| Occupant {
+                    cell: actor.get_cell(),
+                    presence: Weak::clone(&slot.presence),
+                    leads: None,
+                    ask,
+                }),
+            })
+        })
     }
 }
 

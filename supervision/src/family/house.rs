@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     cause::ExitCause,
+    flight::Last,
     metrics as count,
+    name::Name,
+    place::Ask,
     presence::{Host, Presence},
     seat::Seat,
 };
@@ -33,6 +36,8 @@ pub(super) struct House<K, M> {
     pub(super) spec: FamilySpec<K, M>,
     /// How incarnations are made; said once, and not always at the beginning.
     pub(super) launch: OnceLock<Launch<K, M>>,
+    /// How they are asked for their reports.
+    pub(super) ask: OnceLock<Ask>,
     pub(super) floors: Box<[Floor<K, M>]>,
     /// How many members there are, on all floors.
     pub(super) count: AtomicUsize,
@@ -86,6 +91,7 @@ impl<K: Key, M: Message> House<K, M> {
         Self {
             spec,
             launch: OnceLock::new(),
+            ask: OnceLock::new(),
             floors,
             count: AtomicUsize::new(0),
             hasher: RandomState::new(),
@@ -317,8 +323,12 @@ impl<K: Key, M: Message> Host for MemberHost<K, M> {
         }
     }
 
-    fn gone(self: Box<Self>, cause: ExitCause) {
-        let gone = ShardMsg::Gone(self.key, self.incarnation, cause);
+    fn kind(&self) -> &Name {
+        &self.house.spec.name
+    }
+
+    fn gone(self: Box<Self>, cause: ExitCause, last: Option<Box<Last>>) {
+        let gone = ShardMsg::Gone(self.key, self.incarnation, cause, last);
         let _ = self.shard.cast(gone); // a shard that has ended has killed us
     }
 }

@@ -42,19 +42,24 @@ use crate::{
     cause::ExitCause,
     chance::Chance,
     core::KILL_GRACE,
-    crash::{let_go, log_crash},
+    crash::{Crash, let_go},
+    flight::Last,
     metrics as count,
     panic_hook::caught_now,
+    place::{ask, written},
     presence::Presence,
     start::{Berth, Child, FrameActor},
+    told::Told,
+    tree::Node,
 };
 
 mod closing;
+mod feel;
 
 /// What a shard can be told.
 pub(super) enum ShardMsg<K> {
     /// From a presence: nothing of that incarnation is left.
-    Gone(K, u64, ExitCause),
+    Gone(K, u64, ExitCause, Option<Box<Last>>),
     /// From the handle: stop this member, and say when it is gone.
     Leave(K, oneshot::Sender<()>),
     /// From a member: it is draining itself.
@@ -71,6 +76,8 @@ pub(super) enum ShardMsg<K> {
 enum Due<K> {
     /// All members must be gone by now.
     Closed,
+    /// Feel whether handlers return.
+    Feel,
     /// A member that is down may be forgotten.
     Forget(K),
     /// A leaving member must be gone by now.
@@ -89,10 +96,21 @@ pub(super) fn start<K: Key, M: Message>(
 ) -> Result<Child, ExitCause> {
     let keeper = house.floors[place].keeper.clone();
     let presence = Arc::clone(&berth.presence);
-    let args = (Arc::clone(house), place, presence);
+    let path = match berth.path.rsplit_once('/') {
+        Some((family, _)) => family.to_owned(), // a shard is the family's own affair
+        None => berth.path.to_string(),
+    };
+    let args = Args {
+        house: Arc::clone(house),
+        place,
+        presence,
+        path,
+        node: Arc::clone(&berth.node),
+    };
     let actor = berth.launch(Shard(std::marker::PhantomData), args, Some(keeper), true)?;
     Ok(Child {
         cell: actor.get_cell(),
+        ask: ask::<ShardMsg<K>>,
         frame: Some(Box::new(Frame {
             house: Arc::clone(house),
             shard: actor,
@@ -118,6 +136,17 @@ impl<K: Key, M: Message> FrameActor for Frame<K, M> {
     }
 }
 
+/// What a shard needs to live.
+struct Args<K, M> {
+    house: Arc<House<K, M>>,
+    place: usize,
+    presence: Arc<Presence>,
+    path: String,
+    node: Arc<Node>,
+}
+
+impl<K: Key> Told for ShardMsg<K> {}
+
 /// The shard's handler; all it knows is in its state.
 struct Shard<K, M>(std::marker::PhantomData<fn() -> (K, M)>);
 
@@ -126,6 +155,9 @@ struct ShardState<K: Key, M: Message> {
     house: Arc<House<K, M>>,
     place: usize,
     presence: Arc<Presence>,
+    /// The family's path.
+    path: String,
+    node: Arc<Node>,
     clock: Clock<Due<K>>,
     children: metrics::Gauge,
     chance: Chance,
@@ -136,13 +168,20 @@ struct ShardState<K: Key, M: Message> {
 impl<K: Key, M: Message> Actor for Shard<K, M> {
     type Msg = ShardMsg<K>;
     type State = ShardState<K, M>;
-    type Arguments = (Arc<House<K, M>>, usize, Arc<Presence>);
+    type Arguments = Args<K, M>;
 
     async fn pre_start(
         &self,
         myself: ActorRef<ShardMsg<K>>,
-        (house, place, presence): Self::Arguments,
+        args: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        let Args {
+            house,
+            place,
+            presence,
+            path,
+            node,
+        } = args;
         let children = count::children(&house.spec.name);
         let chance_seed = myself.get_id().pid();
         Ok(ShardState {
@@ -150,6 +189,8 @@ impl<K: Key, M: Message> Actor for Shard<K, M> {
             house,
             place,
             presence,
+            path,
+            node,
             clock: Clock::new(),
             children,
             chance: Chance(chance_seed),
@@ -173,7 +214,9 @@ impl<K: Key, M: Message> Actor for Shard<K, M> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ShardMsg::Gone(key, incarnation, cause) => state.gone(key, incarnation, cause),
+            ShardMsg::Gone(key, incarnation, cause, last) => {
+                state.gone(key, incarnation, cause, last);
+            }
             ShardMsg::Leave(key, done) => state.leave(key, done),
             ShardMsg::Leaving(key, incarnation) => state.expect_end(key, incarnation),
             ShardMsg::Start(key) => state.start(key),
@@ -210,11 +253,12 @@ impl<K: Key, M: Message> ShardState<K, M> {
         }
         drop(rooms);
         for (key, incarnation) in left {
-            self.gone(key, incarnation, ExitCause::Killed);
+            self.gone(key, incarnation, ExitCause::Killed, None);
         }
         if let Some(eighth) = self.eighth() {
             self.at(from_now(eighth), Due::Sweep);
         }
+        self.feel_later();
     }
 
     /// Starts a member that is wanted and not there.
@@ -263,7 +307,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
     }
 
     /// Nothing of that incarnation is left.
-    fn gone(&mut self, key: K, incarnation: u64, cause: ExitCause) {
+    fn gone(&mut self, key: K, incarnation: u64, cause: ExitCause, last: Option<Box<Last>>) {
         let chance = self.chance.next();
         let spec = &self.house.spec;
         let mut rooms = self.house.floors[self.place].write();
@@ -281,13 +325,13 @@ impl<K: Key, M: Message> ShardState<K, M> {
             Sequel::GivenUp(_) => slot.life.is_down() && !spec.quarantine.is_zero(),
             Sequel::Rest | Sequel::Return { .. } => true,
         };
-        let forgotten = if stays {
-            None
-        } else {
-            rooms.forget(&key)
-        };
+        let forgotten = if stays { None } else { rooms.forget(&key) };
         let is_empty = rooms.slots.is_empty();
         drop(rooms);
+        if cause.is_abnormal() {
+            let path = format!("{}[{}]", self.path, written(&key));
+            Crash::new(path, &cause, last).tell(self.node.hook());
+        }
         let_go(&self.house.spec.name, forgotten); // outside the lock: messages may wait in it
         self.follow(key, incarnation, sequel, &cause);
         for done in done {
@@ -301,9 +345,6 @@ impl<K: Key, M: Message> ShardState<K, M> {
     fn follow(&mut self, key: K, incarnation: u64, sequel: Sequel<M>, cause: &ExitCause) {
         let house = Arc::clone(&self.house);
         let spec = &house.spec;
-        if cause.is_abnormal() {
-            log_crash(format_args!("{}[{key:?}]", spec.name), cause);
-        }
         match sequel {
             Sequel::Absent(waiting) => {
                 let_go(&spec.name, waiting);
@@ -360,7 +401,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         if is_launched {
             self.expect_end(key, incarnation);
         } else {
-            self.gone(key, incarnation, ExitCause::Normal); // nobody is there to be asked
+            self.gone(key, incarnation, ExitCause::Normal, None); // nobody is there to be asked
         }
     }
 
@@ -391,7 +432,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
             }
             Some(presence) => {
                 self.abandon(&key, presence);
-                self.gone(key, incarnation, ExitCause::ShutdownTimeout);
+                self.gone(key, incarnation, ExitCause::ShutdownTimeout, None);
             }
         }
     }
@@ -402,6 +443,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         while let Some(due) = self.clock.due(now) {
             match due {
                 Due::Closed => self.close_by_force(),
+                Due::Feel => self.feel(),
                 Due::Forget(key) => self.forget(&key),
                 Due::Left(key, incarnation) => self.overdue(key, incarnation),
                 Due::Return(key, incarnation) => self.returns(key, incarnation),

@@ -5,7 +5,7 @@ use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 use crate::{
     cause::ExitCause,
     name::Name,
-    spec::{Backoff, Intensity, Restart, Shutdown},
+    spec::{Backoff, Heartbeat, Intensity, Restart, Shutdown},
 };
 
 /// What can be the key of a family's members.
@@ -26,6 +26,8 @@ pub struct FamilySpec<K, M> {
     pub intensity: Intensity,
     /// How long to wait before a restart; none: at once.
     pub backoff: Option<Backoff>,
+    /// When a member whose handler does not return is reported; none: never.
+    pub heartbeat: Option<Heartbeat>,
     /// What brings a member to life.
     pub birth: Birth,
     /// Whether a crashed member is started again at once.
@@ -134,6 +136,13 @@ impl<K, M> FamilySpec<K, M> {
         self
     }
 
+    /// The same, watching for members whose handlers do not return.
+    #[must_use]
+    pub fn with_heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.heartbeat = Some(heartbeat);
+        self
+    }
+
     /// The same, with at most this many members at a time.
     #[must_use]
     pub fn with_members_max(mut self, members_max: usize) -> Self {
@@ -164,6 +173,7 @@ impl<K, M> FamilySpec<K, M> {
             shutdown: Shutdown::Stop(Duration::from_secs(5)),
             intensity: Intensity::default(),
             backoff: None,
+            heartbeat: None,
             birth: Birth::OnMessage,
             revive: Revive::AtOnce,
             idle: Idle::Never,

@@ -37,13 +37,14 @@ use crate::{
     alarm::{Alarm, alarm},
     cause::ExitCause,
     core::{Command, Core, Event, Finish},
-    crash::{is_crash, let_go, log_crash},
+    crash::{Crash, is_crash, let_go},
+    flight::Last,
     metrics as count,
     name::Name,
     presence::Presence,
-    pulse::Pulse,
     spec::{AutoShutdown, ChildSpec, Intensity, Shutdown, Strategy},
     start::Berth,
+    told::Told,
     tree::Node,
 };
 
@@ -60,6 +61,7 @@ pub(crate) enum SupervisorMsg {
         child: usize,
         incarnation: u64,
         cause: ExitCause,
+        last: Option<Box<Last>>,
     },
     /// From the root's handle: stop this child and forget it; tells whether there is one.
     Remove(Name, oneshot::Sender<bool>),
@@ -68,6 +70,8 @@ pub(crate) enum SupervisorMsg {
     /// From a child's presence: that incarnation is up.
     Up { child: usize, incarnation: u64 },
 }
+
+impl Told for SupervisorMsg {}
 
 /// The supervisor's handler; all it knows is in its state.
 pub(crate) struct SupervisorActor;
@@ -135,7 +139,8 @@ impl Actor for SupervisorActor {
                 child,
                 incarnation,
                 cause,
-            } => state.gone(child, incarnation, cause),
+                last,
+            } => state.gone(child, incarnation, cause, last),
             SupervisorMsg::Remove(name, told) => state.remove(&name, told),
             SupervisorMsg::Stop => {
                 state.node.stopping();
@@ -172,7 +177,7 @@ impl SupervisorState {
         let seed = myself.get_id().pid();
         let rules = specs.iter().map(ChildSpec::rule);
         let core = Core::new(strategy, intensity, auto_shutdown, rules, seed);
-        let places = specs.into_iter().map(|spec| Place::new(spec, &path));
+        let places = specs.into_iter().map(|spec| Place::new(spec, &path, &node));
         let state = Self {
             core,
             myself,
@@ -186,7 +191,6 @@ impl SupervisorState {
             presence,
         };
         state.show();
-        state.node.led_by(&state.myself);
         state
     }
 
@@ -214,7 +218,7 @@ impl SupervisorState {
             let _ = told.send(Err(NotStarted::Ending));
             return Ok(());
         };
-        let mut place = Place::new(spec, &self.path);
+        let mut place = Place::new(spec, &self.path, &self.node);
         place.joining = Some(told);
         self.places.insert(child, place);
         self.show();
@@ -314,12 +318,10 @@ impl SupervisorState {
             incarnation,
             name: spec.name.clone(),
         };
-        let pulse = spec.heartbeat.map(|_| Arc::new(Pulse::default()));
         let berth = Berth::new(
             Some(self.myself.get_cell()),
             Box::new(host),
             Some(Arc::clone(&self.presence)),
-            pulse.clone(),
             place.path.clone(),
             Arc::clone(&place.node),
         );
@@ -328,11 +330,13 @@ impl SupervisorState {
         place.live = Some(Live {
             incarnation,
             presence: Arc::downgrade(&presence),
-            pulse,
             asked_to_stop: None,
             timed_out: false,
             child: match started {
-                Ok(child) => Some(child),
+                Ok(child) => {
+                    place.node.seats(child.occupant(&presence));
+                    Some(child)
+                }
                 Err(cause) => {
                     presence.ends(cause); // told as we let go of it
                     None
@@ -404,6 +408,7 @@ impl SupervisorState {
         child: usize,
         incarnation: u64,
         mut cause: ExitCause,
+        last: Option<Box<Last>>,
     ) -> Result<(), ActorProcessingErr> {
         let Some(place) = self.places.get_mut(&child) else {
             return Ok(()); // gone for good already
@@ -420,7 +425,7 @@ impl SupervisorState {
             };
         }
         if is_crash(&cause, live.asked_to_stop.is_some()) {
-            log_crash(&place.path, &cause);
+            Crash::new(place.path.to_string(), &cause, last).tell(self.node.hook());
         }
         place.node.down(&cause);
         let abnormal = cause.is_abnormal();
@@ -446,9 +451,9 @@ impl SupervisorState {
                 continue;
             };
             let busy = live
-                .pulse
-                .as_ref()
-                .and_then(|pulse| pulse.busy())
+                .presence
+                .upgrade()
+                .and_then(|presence| presence.flight().busy())
                 .unwrap_or_default();
             let is_stuck = busy > heartbeat.limit;
             if !place.node.stuck(is_stuck) || !is_stuck {
@@ -457,6 +462,9 @@ impl SupervisorState {
             count::stuck(&spec.name);
             tracing::error!(child = %place.path, ?busy, "does not return from a handler");
             if let (true, Some(child)) = (heartbeat.kill, &live.child) {
+                if let Some(presence) = live.presence.upgrade() {
+                    presence.flight().is_stuck(true);
+                }
                 child.cell.kill();
             }
         }

@@ -11,10 +11,10 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{actor::SupervisorMsg, roster::NotStarted};
 use crate::{
     cause::ExitCause,
+    flight::Last,
     metrics as count,
     name::Name,
     presence::{Host, Presence},
-    pulse::Pulse,
     spec::{ChildSpec, Shutdown},
     start::Child,
     tree::Node,
@@ -38,16 +38,15 @@ pub(super) struct Live {
     pub(super) incarnation: u64,
     pub(super) child: Option<Child>,
     pub(super) presence: Weak<Presence>,
-    pub(super) pulse: Option<Arc<Pulse>>,
     pub(super) asked_to_stop: Option<Instant>,
     pub(super) timed_out: bool,
 }
 
 impl Place {
     /// An empty place below the supervisor at `path`.
-    pub(super) fn new(spec: ChildSpec, path: &Name) -> Self {
+    pub(super) fn new(spec: ChildSpec, path: &Name, above: &Node) -> Self {
         Self {
-            node: Node::new(spec.name.clone()),
+            node: above.below(&spec),
             path: path.join(&spec.name),
             live: None,
             last_cause: ExitCause::Normal,
@@ -109,12 +108,17 @@ impl Host for ChildHost {
             .cast(SupervisorMsg::Up { child, incarnation });
     }
 
-    fn gone(self: Box<Self>, cause: ExitCause) {
+    fn kind(&self) -> &Name {
+        &self.name
+    }
+
+    fn gone(self: Box<Self>, cause: ExitCause, last: Option<Box<Last>>) {
         let (child, incarnation) = (self.child, self.incarnation);
         let _ = self.supervisor.cast(SupervisorMsg::Gone {
             child,
             incarnation,
             cause,
+            last,
         });
     }
 }

@@ -7,7 +7,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     cause::ExitCause,
+    flight::Last,
+    name::Name,
     panic_hook::install_panic_hook,
+    place::{Occupant, Place, ask},
     presence::{Host, Presence},
     spec::{ChildSpec, Restart},
     start::launch,
@@ -26,8 +29,8 @@ pub struct Root {
 impl Root {
     pub(super) async fn start(supervisor: Supervisor) -> Result<Self, ExitCause> {
         install_panic_hook();
-        let name = supervisor.name().clone();
-        let node = Node::new(name.clone());
+        let (name, hook) = (supervisor.name().clone(), supervisor.hook());
+        let node = Node::new(name.clone(), hook);
         node.starting(false);
         let (tell, mut stage) = watch::channel(Stage::Starting);
         let host = RootHost {
@@ -37,7 +40,14 @@ impl Root {
         let presence = Arc::new(Presence::new(Box::new(host), None));
         let (actor, args) =
             supervisor.incarnate(&supervisor.roster(), name, Arc::clone(&node), &presence);
+        let here = Arc::downgrade(&presence);
         let actor = launch(None, presence, actor, args, None, false)?;
+        node.seats(Occupant {
+            cell: actor.get_cell(),
+            presence: here,
+            leads: Some(actor.clone()),
+            ask: ask::<SupervisorMsg>,
+        });
         let settled = stage
             .wait_for(|stage| !matches!(stage, Stage::Starting))
             .await;
@@ -112,6 +122,18 @@ impl Root {
         asked.is_ok() && outcome.await.unwrap_or(true)
     }
 
+    /// The place at `path`: `house/doors/smtp`, or `house/mailboxes[17]` for the member of a family.
+    pub fn place(&self, path: &str) -> Option<Place> {
+        Place::find(&self.node, path)
+    }
+
+    /// The paths of all actors that are neither supervisors nor families, members included.
+    pub fn paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        self.node.paths("", &mut paths);
+        paths
+    }
+
     /// A picture of the tree: who is alive, since when, how often restarted, why.
     pub fn tree(&self) -> Tree {
         self.node.tree()
@@ -142,7 +164,11 @@ impl Host for RootHost {
         self.tell.send_replace(Stage::Up);
     }
 
-    fn gone(self: Box<Self>, cause: ExitCause) {
+    fn kind(&self) -> &Name {
+        self.node.name()
+    }
+
+    fn gone(self: Box<Self>, cause: ExitCause, _: Option<Box<Last>>) {
         self.node.down(&cause);
         self.tell.send_replace(Stage::Gone(cause));
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use supervision::{ChildSpec, Seat, actor};
+use supervision::{ChildSpec, Inquiry, Seat, Told, actor};
 
 /// What happened, in order.
 #[derive(Clone, Default)]
@@ -46,6 +46,24 @@ pub enum Do {
     Panic,
     Stop,
     Who(RpcReplyPort<ractor::ActorId>),
+}
+
+impl Told for Do {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Echo(..) => "Echo",
+            Self::Fail => "Fail",
+            Self::Hang => "Hang",
+            Self::Note(_) => "Note",
+            Self::Panic => "Panic",
+            Self::Stop => "Stop",
+            Self::Who(_) => "Who",
+        }
+    }
+
+    fn inspect() -> Option<Inquiry<Self>> {
+        Some(Inquiry::new(|port| Self::Echo(7, port)))
+    }
 }
 
 /// An error with a type, to be found again.

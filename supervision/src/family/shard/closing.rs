@@ -133,7 +133,7 @@ pub(super) fn farewell<K, M>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, OnceLock};
 
     use ractor::ActorCell;
     use tokio::time;
@@ -141,6 +141,8 @@ mod tests {
     use super::*;
     use crate::{
         family::{house::House, shard::start},
+        flight::Last,
+        name::Name,
         presence::Host,
         start::Berth,
         tree::Node,
@@ -151,7 +153,13 @@ mod tests {
     impl Host for Teller {
         fn up(&self, _: &ActorCell, _: Duration) {}
 
-        fn gone(self: Box<Self>, cause: ExitCause) {
+        fn kind(&self) -> &Name {
+            static NAME: OnceLock<Name> = OnceLock::new();
+
+            NAME.get_or_init(|| "told".into())
+        }
+
+        fn gone(self: Box<Self>, cause: ExitCause, _: Option<Box<Last>>) {
             self.0.send(cause).unwrap();
         }
     }
@@ -160,9 +168,9 @@ mod tests {
     async fn a_shard_that_is_told_to_stop_as_it_starts_stops() {
         let house = Arc::new(House::<u64, ()>::new(FamilySpec::transient("family")));
         let (tell, told) = oneshot::channel();
-        let node = Node::new("shard".into());
+        let node = Node::new("shard".into(), None);
         let host = Box::new(Teller(tell));
-        let berth = Berth::new(None, host, None, None, "shard".into(), node);
+        let berth = Berth::new(None, host, None, "shard".into(), node);
         let shard = start(&house, 0, berth).unwrap();
         assert!(!house.floors[0].keeper.is_occupied());
         shard.frame.as_ref().unwrap().shut_down();

@@ -1,0 +1,260 @@
+//! What an incarnation does and has done: the message in hand, the last ones, and harm to come.
+//!
+//! Written by the actor's wrapping alone, read by whoever looks: the lock is never waited for.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::{cause::ExitCause, presence::Presence};
+
+/// Notes what the handler that is running has in hand, as `message 17`: a crash is reported with
+/// it. It is forgotten when the handler returns. Outside a supervised actor nothing is noted.
+pub fn in_hand(subject: impl fmt::Display) {
+    let _ = HANDLER.try_with(|presence| presence.flight().takes(subject.to_string()));
+}
+
+tokio::task_local! {
+    /// Whose handler is running.
+    pub(crate) static HANDLER: std::sync::Arc<Presence>;
+}
+
+/// One message that an actor has handled.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Recent {
+    /// What kind of message: [`Told::kind`](crate::Told::kind).
+    pub kind: &'static str,
+    /// How long ago it was taken out of the inbox, in seconds.
+    pub ago_seconds: f64,
+    /// How long the handler took, in seconds; none if it is still at it, or crashed.
+    pub took_seconds: Option<f64>,
+}
+
+/// What is done to an actor to see what happens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Harm {
+    /// The handler of the next message returns an error.
+    Error,
+    /// The handler is dropped at once.
+    Kill,
+    /// The handler of the next message panics.
+    Panic,
+    /// The handler of the next message does not return.
+    Stuck,
+}
+
+/// The error of [`Harm::Error`].
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("harmed on purpose")]
+pub(crate) struct Harmed;
+
+/// What is known of an incarnation at its end.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    pub(crate) in_hand: Option<String>,
+    pub(crate) recent: Vec<Recent>,
+    /// It is to be killed because its handler does not return.
+    pub(crate) is_stuck: bool,
+}
+
+/// The recorder of one incarnation.
+#[derive(Default)]
+pub(crate) struct Flight {
+    /// Since when the handler has been running, in microseconds; 0: none is.
+    since: AtomicU64,
+    harm: AtomicU8,
+    is_stuck: AtomicBool,
+    /// Allocated with the first message.
+    log: Mutex<Option<Box<Log>>>,
+    meter: OnceLock<metrics::Histogram>,
+}
+
+#[derive(Default)]
+struct Log {
+    lines: [Line; LINES],
+    count: usize,
+    in_hand: Option<String>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Line {
+    kind: &'static str,
+    at: u64,
+    /// In microseconds; [`UNDER_WAY`] until the handler has returned.
+    took: u32,
+}
+
+impl Flight {
+    /// A turn of its life begins that no message has brought.
+    pub(crate) fn beats(&self) -> Beat<'_> {
+        self.since.store(now(), Ordering::Relaxed);
+        Beat(self)
+    }
+
+    /// The handler of a message begins; it has returned, or was dropped, once the beat is dropped.
+    pub(crate) fn begins(&self, kind: &'static str) -> Beat<'_> {
+        let at = now();
+        self.since.store(at, Ordering::Relaxed);
+        let mut log = self.log();
+        let log = log.get_or_insert_default();
+        log.in_hand = None;
+        log.lines[log.count % LINES] = Line {
+            kind,
+            at,
+            took: UNDER_WAY,
+        };
+        log.count = log.count.wrapping_add(1);
+        Beat(self)
+    }
+
+    /// The handler has returned, and all is well. `meter` is asked once, for who measures.
+    pub(crate) fn ends(&self, meter: impl FnOnce() -> metrics::Histogram) {
+        let took = now().saturating_sub(self.since.load(Ordering::Relaxed));
+        let mut log = self.log();
+        let Some(log) = log.as_mut() else { return };
+        log.in_hand = None;
+        let line = log.count.wrapping_sub(1) % LINES;
+        log.lines[line].took = u32::try_from(took).unwrap_or(UNDER_WAY - 1);
+        if line == 0 {
+            let meter = self.meter.get_or_init(meter);
+            meter.record(Duration::from_micros(took));
+        }
+    }
+
+    /// For how long the present handler has been running.
+    pub(crate) fn busy(&self) -> Option<Duration> {
+        let since = self.since.load(Ordering::Relaxed);
+        (since > 0).then(|| Duration::from_micros(now().saturating_sub(since)))
+    }
+
+    /// Notes whether its handler does not return; tells what was noted before.
+    pub(crate) fn is_stuck(&self, is_stuck: bool) -> bool {
+        self.is_stuck.swap(is_stuck, Ordering::Relaxed)
+    }
+
+    fn takes(&self, subject: String) {
+        self.log().get_or_insert_default().in_hand = Some(subject);
+    }
+
+    /// The message in hand and the last ones, the newest first.
+    pub(crate) fn last(&self) -> Last {
+        let log = self.log();
+        let Some(log) = log.as_ref() else {
+            return Last::default();
+        };
+        let now = now();
+        let newest_first = (0..log.count.min(LINES)).map(|age| {
+            let line = log.lines[log.count.wrapping_sub(1 + age) % LINES];
+            Recent {
+                kind: line.kind,
+                ago_seconds: seconds(now.saturating_sub(line.at)),
+                took_seconds: (line.took != UNDER_WAY).then(|| seconds(u64::from(line.took))),
+            }
+        });
+        Last {
+            in_hand: log.in_hand.clone(),
+            recent: newest_first.collect(),
+            is_stuck: self.is_stuck.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The next handler is to be harmed. A kill is not ours to do.
+    pub(crate) fn harm(&self, harm: Harm) {
+        self.harm.store(harm as u8 + 1, Ordering::Relaxed);
+    }
+
+    /// Does the harm that is due.
+    pub(crate) async fn suffer(&self) -> Result<(), ExitCause> {
+        if self.harm.load(Ordering::Relaxed) == 0 {
+            return Ok(());
+        }
+        match self.harm.swap(0, Ordering::Relaxed) {
+            due if due == Harm::Error as u8 + 1 => Err(ExitCause::from_error(Harmed.into())),
+            due if due == Harm::Panic as u8 + 1 => std::panic::panic_any(Harmed.to_string()),
+            due if due == Harm::Stuck as u8 + 1 => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Option<Box<Log>>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running handler.
+pub(crate) struct Beat<'a>(&'a Flight);
+
+impl Drop for Beat<'_> {
+    fn drop(&mut self) {
+        self.0.since.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Microseconds, never zero.
+fn now() -> u64 {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    let micros = EPOCH.get_or_init(Instant::now).elapsed().as_micros();
+    u64::try_from(micros).unwrap_or(u64::MAX - 1) + 1
+}
+
+fn seconds(micros: u64) -> f64 {
+    Duration::from_micros(micros).as_secs_f64()
+}
+
+/// How many messages are remembered. Every so manieth is measured: one that waits for a scrape
+/// takes eight octets, and a busy actor handles a hundred thousand a second.
+const LINES: usize = 8;
+
+const UNDER_WAY: u32 = u32::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
+    #[test]
+    fn the_last_messages_are_kept_and_the_newest_is_first() {
+        let flight = Flight::default();
+        assert!(flight.last().recent.is_empty());
+        for kind in KINDS {
+            let beat = flight.begins(kind);
+            flight.ends(metrics::Histogram::noop);
+            drop(beat);
+        }
+        let kinds: Vec<_> = flight.last().recent.iter().map(|line| line.kind).collect();
+        assert_eq!(kinds, ["9", "8", "7", "6", "5", "4", "3", "2"]);
+        assert_eq!(flight.busy(), None);
+    }
+
+    #[test]
+    fn what_was_in_hand_is_known_until_the_handler_has_returned_well() {
+        let flight = Flight::default();
+        let beat = flight.begins("first");
+        flight.takes("message 17".to_owned());
+        drop(beat); // it crashed
+        let last = flight.last();
+        assert_eq!(last.in_hand.as_deref(), Some("message 17"));
+        assert_eq!(last.recent[0].took_seconds, None);
+        let beat = flight.begins("second");
+        flight.takes("message 18".to_owned());
+        flight.ends(metrics::Histogram::noop);
+        drop(beat);
+        assert_eq!(flight.last().in_hand, None);
+    }
+
+    #[test]
+    fn an_actor_that_was_told_nothing_keeps_no_log() {
+        assert!(size_of::<Flight>() <= 64, "{}", size_of::<Flight>());
+        assert!(size_of::<Log>() <= 320, "{}", size_of::<Log>());
+    }
+}
