@@ -34,7 +34,7 @@ use mail::{AccountId, Credentials, MailboxId};
 use pop3::{Checkpoint, Question, Refusal, Server, Step};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use store::port::{Body, MailStore};
-use supervision::{Alarm, Family, Seat, alarm};
+use supervision::{Alarm, CallError, Family, Seat, alarm};
 use world::{
     connection::{Connection, Event},
     tls::ServerTls,
@@ -271,7 +271,7 @@ impl Pop3SessionState {
         match self.lock(account, myself).await {
             Ok(true) => {}
             Ok(false) => return Err(refused("in_use", Refusal::InUse)),
-            Err(refusal) => return Err(refused("busy", refusal)),
+            Err(_) => return Err(refused("busy", Refusal::Temporary)),
         }
         match Maildrop::open(&*self.args.mail, account) {
             Ok((maildrop, entries)) => {
@@ -292,7 +292,7 @@ impl Pop3SessionState {
         &mut self,
         account: AccountId,
         myself: &ActorRef<SessionMsg>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, CallError> {
         self.lock = None; // before it is replaced, or its end would be taken for a crash
         let connection = self.connection.clone();
         let is_kept = move || {
@@ -305,9 +305,9 @@ impl Pop3SessionState {
             |port| MailboxMsg::Lock(watcher, port),
             MAILBOX_ANSWER,
         );
-        let is_ours = locked.await.map_err(|_| Refusal::Temporary)?;
+        let is_ours = locked.await?;
         if is_ours && !lock.is_set() {
-            return Err(Refusal::Temporary); // lost again already
+            return Err(CallError::Dropped); // lost again already
         }
         self.lock = is_ours.then_some(lock);
         Ok(is_ours)
@@ -322,7 +322,11 @@ impl Pop3SessionState {
         if self.server.is_leaving() {
             return;
         }
-        match self.lock(account, myself).await {
+        let mut locked = self.lock(account, myself).await;
+        if matches!(locked, Err(CallError::Dropped)) {
+            locked = self.lock(account, myself).await; // whoever died of the question is back
+        }
+        match locked {
             Ok(true) => {}
             Ok(false) => self.server.lock_out(),
             Err(_) => {

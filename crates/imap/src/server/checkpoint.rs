@@ -9,7 +9,7 @@ use super::{
     machine::{Phase, Then},
 };
 use crate::{
-    codec::{MailboxName, Tag, head, literal_at_end},
+    codec::{MailboxName, Tag, Verb, head, literal_at_end},
     reply::{Code, Reply},
 };
 
@@ -95,7 +95,12 @@ impl Server {
             Line::TooLong => return self.too_long(out),
         };
         let tag = match head(self.input.upto(text)) {
-            Ok((tag, ..)) => Some(tag),
+            Ok((tag, verb, _)) => {
+                if matches!(verb, Verb::Examine | Verb::Select) {
+                    self.selected = None; // RFC 3501 §6.3.1: also if it fails
+                }
+                Some(tag)
+            }
             Err((tag, _)) => tag,
         };
         let announced = literal_at_end(self.input.last_line(text));

@@ -27,7 +27,7 @@ pub struct Server {
     pub(super) phase: Phase,
     pub(super) pending: Option<Pending>,
     user: Option<Arc<str>>,
-    selected: Option<Selected>,
+    pub(super) selected: Option<Selected>,
     pub(super) tls: bool,
     bad_commands: u32,
     failed_logins: u32,

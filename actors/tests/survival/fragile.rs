@@ -1,0 +1,196 @@
+//! Ports of the store that break in the middle of whoever uses them.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use mail::{AccountId, Flags, Keyword, MailboxId, ModSeq, Time, Uid};
+use store::{
+    MemoryStore, StoreError,
+    port::{
+        Appended, Arrival, Body, BodyRef, BodyWriter, Changes, Copied, Draft, Fence, FlagChange,
+        Leases, MailStore, MailboxRow, MessageRow, NewMailbox, Pending, Shard, UidRange,
+    },
+};
+use world::{Clock, SystemClock};
+
+use super::fuse::Fuse;
+
+/// A real store in memory, and a clock; each call is a moment at which the caller may crash.
+#[derive(Clone, Debug)]
+pub(crate) struct Fragile {
+    /// How mailboxes stand cannot be read.
+    pub(crate) blind: Arc<AtomicBool>,
+    pub(crate) clock: SystemClock,
+    pub(crate) fuse: Fuse,
+    pub(crate) store: MemoryStore,
+}
+
+impl Fragile {
+    fn mail(&self) -> &dyn MailStore {
+        self.fuse.strike();
+        &self.store
+    }
+}
+
+impl Clock for Fragile {
+    fn now(&self) -> Time {
+        self.fuse.strike();
+        self.clock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.fuse.strike();
+        self.clock.monotonic()
+    }
+}
+
+impl Leases for Fragile {
+    fn fence(&self, shard: Shard) -> Result<Fence, StoreError> {
+        self.fuse.strike();
+        self.store.fence(shard)
+    }
+}
+
+impl MailStore for Fragile {
+    fn mailboxes(&self, account: AccountId) -> Result<Vec<MailboxRow>, StoreError> {
+        self.mail().mailboxes(account)
+    }
+
+    fn mailbox_named(
+        &self,
+        account: AccountId,
+        name: &str,
+    ) -> Result<Option<MailboxRow>, StoreError> {
+        self.mail().mailbox_named(account, name)
+    }
+
+    fn mailbox(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Option<MailboxRow>, StoreError> {
+        if self.blind.load(Ordering::Relaxed) {
+            return Err(StoreError::Busy);
+        }
+        self.mail().mailbox(account, mailbox)
+    }
+
+    fn subscriptions(&self, account: AccountId) -> Result<Vec<String>, StoreError> {
+        self.mail().subscriptions(account)
+    }
+
+    fn messages(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        range: UidRange,
+        each: &mut dyn FnMut(&MessageRow) -> bool,
+    ) -> Result<(), StoreError> {
+        self.mail().messages(account, mailbox, range, each)
+    }
+
+    fn changes(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: ModSeq,
+    ) -> Result<Option<Changes>, StoreError> {
+        self.mail().changes(account, mailbox, since)
+    }
+
+    fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {
+        self.mail().read(body)
+    }
+
+    fn draft(&self) -> BodyWriter {
+        self.mail().draft()
+    }
+
+    fn deliver(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        mailbox: MailboxId,
+        arrival: Arrival,
+    ) -> Pending<Option<Appended>> {
+        self.mail().deliver(fence, account, mailbox, arrival)
+    }
+
+    fn append(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        mailbox: MailboxId,
+        messages: Vec<(Draft, Flags, Vec<Keyword>, Time)>,
+    ) -> Pending<Vec<Appended>> {
+        self.mail().append(fence, account, mailbox, messages)
+    }
+
+    fn flag(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: Vec<Uid>,
+        change: FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Pending<(Vec<MessageRow>, Vec<Uid>)> {
+        let mail = self.mail();
+        mail.flag(fence, account, mailbox, uids, change, unchanged_since)
+    }
+
+    fn copy(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        from: MailboxId,
+        uids: Vec<Uid>,
+        to: MailboxId,
+        moving: bool,
+    ) -> Pending<Copied> {
+        self.mail().copy(fence, account, from, uids, to, moving)
+    }
+
+    fn expunge(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: Vec<Uid>,
+        deleted_only: bool,
+    ) -> Pending<Vec<Uid>> {
+        let mail = self.mail();
+        mail.expunge(fence, account, mailbox, uids, deleted_only)
+    }
+
+    fn create(&self, fence: Fence, account: AccountId, new: NewMailbox) -> Pending<MailboxRow> {
+        self.mail().create(fence, account, new)
+    }
+
+    fn delete(&self, fence: Fence, account: AccountId, mailbox: MailboxId) -> Pending<()> {
+        self.mail().delete(fence, account, mailbox)
+    }
+
+    fn rename(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        mailbox: MailboxId,
+        to: String,
+    ) -> Pending<()> {
+        self.mail().rename(fence, account, mailbox, to)
+    }
+
+    fn subscribe(&self, fence: Fence, account: AccountId, name: String, on: bool) -> Pending<()> {
+        self.mail().subscribe(fence, account, name, on)
+    }
+
+    fn take_recent(&self, fence: Fence, account: AccountId, mailbox: MailboxId) -> Pending<Uid> {
+        self.mail().take_recent(fence, account, mailbox)
+    }
+}
