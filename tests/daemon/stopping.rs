@@ -74,6 +74,30 @@ fn no_new_transaction_begins_on_an_old_connection() {
 }
 
 #[test]
+fn a_message_on_its_way_into_a_mailbox_arrives_there() {
+    let mut daemon = demo().start();
+    let mut imap = daemon.imap("user0");
+    let message = letter("appended");
+    let half = message.len() / 2;
+    let command = format!("APPEND INBOX {{{}}}\r\n", message.len());
+    imap.wire().send(format!("x {command}").as_bytes()).unwrap();
+    assert!(imap.wire().line().unwrap().starts_with(b"+ "));
+    imap.wire().send(&message[..half]).unwrap();
+    let mut idle = daemon.smtp();
+    daemon.process().signal(Signal::TERM);
+    all_of(&mut idle);
+    imap.wire().send(&message[half..]).unwrap();
+    imap.wire().send(b"\r\n").unwrap();
+    let said = String::from_utf8_lossy(&imap.wire().until_closed().unwrap()).into_owned();
+    let taken = said.find("x OK").expect("it is taken");
+    assert!(said[taken..].contains("* BYE"), "{said}");
+    assert!(daemon.process().wait(SHORT).success());
+    let (_, recipe) = daemon.terminate();
+    let daemon = recipe.start();
+    inbox(&daemon, "user0", 1);
+}
+
+#[test]
 fn who_is_not_done_in_time_is_told_and_the_house_closes() {
     let mut house = Served::open("[stop]\nseconds = 1\n");
     let mut sending = in_data(&house.daemon);
