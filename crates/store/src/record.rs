@@ -117,7 +117,10 @@ struct Fixed<'a> {
 
 impl Fixed<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
-        let (first, rest) = self.rest.split_first_chunk().ok_or(damaged(self.kind))?;
+        let (first, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or_else(|| damaged(self.kind))?;
         self.rest = rest;
         Ok(*first)
     }
@@ -135,7 +138,7 @@ impl Fixed<'_> {
     }
 
     fn uid(&mut self) -> Result<Uid, StoreError> {
-        Uid::new(self.u32()?).ok_or(damaged(self.kind))
+        Uid::new(self.u32()?).ok_or_else(|| damaged(self.kind))
     }
 }
 

@@ -88,7 +88,11 @@ pub(crate) fn read_mailbox(octets: &[u8]) -> Result<Mailbox, StoreError> {
         name: record.name.to_owned(),
         special_use: match record.special_use {
             0 => None,
-            n => Some(*SPECIAL_USES.get(usize::from(n) - 1).ok_or(damaged(kind))?),
+            n => Some(
+                *SPECIAL_USES
+                    .get(usize::from(n) - 1)
+                    .ok_or_else(|| damaged(kind))?,
+            ),
         },
         keywords: record
             .keywords
@@ -137,7 +141,7 @@ pub(crate) fn read_counters(octets: &[u8]) -> Result<Counters, StoreError> {
     let (_, rest) = open(octets, kind, 1)?;
     let mut fixed = Fixed { kind, rest };
     Ok(Counters {
-        uid_validity: UidValidity::new(fixed.u32()?).ok_or(damaged(kind))?,
+        uid_validity: UidValidity::new(fixed.u32()?).ok_or_else(|| damaged(kind))?,
         uid_next: fixed.uid()?,
         recent_from: fixed.uid()?,
         messages: fixed.u32()?,

@@ -165,7 +165,9 @@ pub(crate) fn read_spooled_domains(octets: &[u8]) -> Result<Vec<Option<&str>>, S
 
 fn spooled_v1(octets: &[u8]) -> Result<SpooledV1<'_>, StoreError> {
     let (_, rest) = open(octets, Kind::Spooled, 1)?;
-    let rest = rest.get(SPOOLED_HEAD..).ok_or(damaged(Kind::Spooled))?;
+    let rest = rest
+        .get(SPOOLED_HEAD..)
+        .ok_or_else(|| damaged(Kind::Spooled))?;
     read(Kind::Spooled, rest)
 }
 
