@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::Command,
+    thread,
 };
 
 use testkit::{Door, ImapClient, SHORT, Signal, SmtpClient, Wire, finish, needs, until};
@@ -13,6 +14,7 @@ use testkit::{Door, ImapClient, SHORT, Signal, SmtpClient, Wire, finish, needs, 
 use crate::{
     common::{binary, demo, letter},
     served::Served,
+    stopping::take_one,
 };
 
 #[test]
@@ -47,6 +49,37 @@ fn new_limits_are_for_who_comes_and_nobody_is_sent_away() {
         .send("a@b.test", &["user0@example.test"], &letter("still here"))
         .expect(250);
     house.daemon.output().line_with("\"act\":\"reload\"", SHORT);
+}
+
+#[test]
+fn a_new_route_is_gone_by_the_next_attempt() {
+    let base = "trusted = [\"127.0.0.0/8\"]\n[delivery]\ndns = false\n";
+    let house = Served::open(base);
+    house
+        .daemon
+        .smtp()
+        .send("a@b.test", &["anybody@elsewhere.test"], &letter("out"))
+        .expect(250);
+    until("it waits", SHORT, || waiting(&house).contains("anybody@"));
+    let hop = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = hop.local_addr().unwrap();
+    let taken = thread::spawn(move || take_one(hop.accept().unwrap().0, || {}));
+    let route = format!("{base}[[route]]\ndomain = \"elsewhere.test\"\nto = \"{to}\"\n");
+    house.write(&route, &Door::ALL);
+    let said = house.reload().ok();
+    assert!(
+        said.contains(&format!("route elsewhere.test: + {to}")),
+        "{said}"
+    );
+    house.daemon.command(&["queue", "flush"], b"").ok();
+    taken.join().unwrap();
+    until("nothing waits", SHORT, || {
+        !waiting(&house).contains("anybody@")
+    });
+}
+
+fn waiting(house: &Served) -> String {
+    house.daemon.command(&["queue", "list"], b"").ok()
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn a_delivery_under_way_is_ended_and_its_outcome_kept() {
 }
 
 /// The server of one message, which waits for `word` before it takes it.
-fn take_one(stream: TcpStream, word: impl FnOnce()) {
+pub(crate) fn take_one(stream: TcpStream, word: impl FnOnce()) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let mut stream = stream;
     let mut word = Some(word);
