@@ -38,6 +38,11 @@ impl Failure {
         Self::with_code(DAMAGED, message)
     }
 
+    /// Whether no daemon answers.
+    pub(super) const fn is_unreachable(&self) -> bool {
+        self.code == UNREACHABLE
+    }
+
     /// The code for the process.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
