@@ -114,16 +114,18 @@ def measure(kind, options, context, folder):
         daemon.import_accounts(0, options.accounts)
         for client in crowd(kind, daemon, context, 50, options.accounts):
             client.close()
+        time.sleep(options.hold)
         before, cpu = daemon.settled(), daemon.cpu()
         began = time.monotonic()
         clients = crowd(kind, daemon, context, options.connections, options.accounts)
         took, came = time.monotonic() - began, daemon.cpu() - cpu
-        during, cpu, began = daemon.settled(), daemon.cpu(), time.monotonic()
+        cpu, began = daemon.cpu(), time.monotonic()
         time.sleep(options.hold)
         share = (daemon.cpu() - cpu) / (time.monotonic() - began)
-        during = daemon.memory() if options.hold > 10 else during
+        during = daemon.settled()
         for client in clients:
             client.close()
+        time.sleep(options.hold)
         after = daemon.settled()
         each = (during["pss"] - before["pss"]) / options.connections
         print(
@@ -144,7 +146,8 @@ def main():
     parser.add_argument("--accounts", type=int, default=1_000)
     parser.add_argument("--kinds", default="smtp,smtp-tls,imap,imap-tls")
     parser.add_argument("--folder")
-    parser.add_argument("--hold", type=float, default=8)
+    parser.add_argument("--hold", type=float, default=15,
+                        help="seconds before memory is looked at: allocators give back late")
     parser.add_argument("--port-base", type=int, default=24_000)
     options = parser.parse_args()
     more_descriptors()
