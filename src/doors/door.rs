@@ -92,10 +92,9 @@ impl Door {
                 let now = Live::new(make(parts));
                 let given = now.clone();
                 let spec = family::<Pop3Checkpoint>(bound);
-                let sessions = Family::new(spec, move |connection: &Connection<_>, context| {
+                let sessions = Family::new(spec, move |connection: &Connection<_>, _| {
                     let args = given.get().choose(connection.peer().ip());
-                    let goes_on = context.restarts() > 0;
-                    (Pop3Session, (connection.clone(), args, goes_on))
+                    (Pop3Session, (connection.clone(), args))
                 });
                 let refit: Refit = Box::new(move |parts| now.set(make(parts)));
                 assemble(parts, bound, sessions, refit)
@@ -105,10 +104,9 @@ impl Door {
                 let now = Live::new(make(parts));
                 let given = now.clone();
                 let spec = family::<SmtpCheckpoint>(bound);
-                let sessions = Family::new(spec, move |connection: &Connection<_>, context| {
+                let sessions = Family::new(spec, move |connection: &Connection<_>, _| {
                     let args = given.get().choose(connection.peer().ip());
-                    let goes_on = context.restarts() > 0;
-                    (SmtpSession, (connection.clone(), args, goes_on))
+                    (SmtpSession, (connection.clone(), args))
                 });
                 let refit: Refit = Box::new(move |parts| now.set(make(parts)));
                 assemble(parts, bound, sessions, refit)
@@ -198,7 +196,7 @@ fn assemble<C: Send + 'static>(
     let (soft, hard) = places(limits.connections_max);
     let listener = ListenerArgs {
         address: bound.listener.address,
-        begin: begin(sessions.clone(), options.clone(), protocol.is_tls_first()),
+        begin: begin(sessions.clone(), options.clone(), protocol),
         gate: Gate::new(soft, hard),
         limits: Live::new(limits),
         per_network: KeyedGate::new(limits.connections_per_network_max),
@@ -228,7 +226,7 @@ const fn places(connections_max: usize) -> (usize, usize) {
 fn begin<C: Send + 'static>(
     sessions: Family<Connection<C>, SessionMsg>,
     options: Live<Options>,
-    tls_first: bool,
+    protocol: Protocol,
 ) -> Arc<dyn Fn(Socket, Guest) + Send + Sync> {
     Arc::new(move |socket, guest| {
         let hearing = sessions.clone();
@@ -238,11 +236,13 @@ fn begin<C: Send + 'static>(
                 .cast(connection, SessionMsg::Connection(event))
                 .is_err()
             {
-                connection.abort(); // its session was given up, or the house is closing
+                // Its session was given up, or the house is closing: whoever says so first, these
+                // words are the last.
+                connection.close_after(Bytes::from_static(last_words(protocol).as_bytes()));
             }
         };
         let connection = Connection::start(socket, options.get(), ear);
-        if !tls_first && sessions.cast(&connection, SessionMsg::Begin).is_err() {
+        if !protocol.is_tls_first() && sessions.cast(&connection, SessionMsg::Begin).is_err() {
             connection.abort();
         }
     })

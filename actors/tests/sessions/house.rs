@@ -133,7 +133,7 @@ impl House {
             spool: Arc::new(self.store.clone()),
             tls: None,
         };
-        let args = (client.connection.clone(), Arc::new(args), false);
+        let args = (client.connection.clone(), Arc::new(args));
         let (session, _) = Actor::spawn(None, SmtpSession, args).await.unwrap();
         client.served_by(session);
     }
@@ -149,7 +149,7 @@ impl House {
             mailboxes: self.mailboxes.clone(),
             tls: None,
         };
-        let args = (client.connection.clone(), Arc::new(args), false);
+        let args = (client.connection.clone(), Arc::new(args));
         let (session, _) = Actor::spawn(None, Pop3Session, args).await.unwrap();
         client.served_by(session);
     }

@@ -131,7 +131,7 @@ impl House {
             move |key: &Connection<_>, _| {
                 (
                     Mortal(SmtpSession),
-                    (fuse.clone(), (key.clone(), smtp.clone(), false)),
+                    (fuse.clone(), (key.clone(), smtp.clone())),
                 )
             },
         );
@@ -151,7 +151,7 @@ impl House {
             move |key: &Connection<_>, _| {
                 (
                     Mortal(Pop3Session),
-                    (fuse.clone(), (key.clone(), pop3.clone(), false)),
+                    (fuse.clone(), (key.clone(), pop3.clone())),
                 )
             },
         );

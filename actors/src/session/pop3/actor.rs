@@ -94,13 +94,12 @@ pub struct Pop3SessionState {
 impl Actor for Pop3Session {
     type Msg = SessionMsg;
     type State = Pop3SessionState;
-    /// The last says whether it goes on after a crash; the connection knows that, too.
-    type Arguments = (Pop3Connection, Arc<Pop3SessionArgs>, bool);
+    type Arguments = (Pop3Connection, Arc<Pop3SessionArgs>);
 
     async fn pre_start(
         &self,
         myself: ActorRef<SessionMsg>,
-        (connection, args, _): Self::Arguments,
+        (connection, args): Self::Arguments,
     ) -> Result<Pop3SessionState, ActorProcessingErr> {
         let mut state = Pop3SessionState {
             server: Server::new(args.config.clone()),

@@ -108,13 +108,12 @@ pub struct SmtpSessionState {
 impl Actor for SmtpSession {
     type Msg = SessionMsg;
     type State = SmtpSessionState;
-    /// The last says whether it goes on after a crash; the connection knows that, too.
-    type Arguments = (SmtpConnection, Arc<SmtpSessionArgs>, bool);
+    type Arguments = (SmtpConnection, Arc<SmtpSessionArgs>);
 
     async fn pre_start(
         &self,
         myself: ActorRef<SessionMsg>,
-        (connection, args, _): Self::Arguments,
+        (connection, args): Self::Arguments,
     ) -> Result<SmtpSessionState, ActorProcessingErr> {
         let mut state = SmtpSessionState {
             server: Server::new(args.config.clone()),
