@@ -35,7 +35,7 @@ use store::{
     StoreError,
     port::{Answer, Leases, NewMail, Settle, Shard, Spool, Spooled, State},
 };
-use supervision::Seat;
+use supervision::{Seat, in_hand};
 use world::{Clock, Random};
 
 use super::metrics::REPORTS;
@@ -110,7 +110,10 @@ impl Actor for Bounce {
             BounceMsg::Inspect(reply) => {
                 let _ = reply.send(state.report()); // whoever asked may have left
             }
-            BounceMsg::Late(id) => tell_trouble(id, state.late(id, &myself)),
+            BounceMsg::Late(id) => {
+                in_hand(format_args!("message {id}"));
+                tell_trouble(id, state.late(id, &myself));
+            }
             BounceMsg::Look => match state.look(&myself) {
                 Ok(true) => myself.cast(BounceMsg::Look)?,
                 Ok(false) => drop(myself.send_after(LOOK_PAUSE, || BounceMsg::Look)),
@@ -119,7 +122,10 @@ impl Actor for Bounce {
                     drop(myself.send_after(LOOK_PAUSE, || BounceMsg::Look));
                 }
             },
-            BounceMsg::Return(id) => tell_trouble(id, state.return_to_sender(id, &myself)),
+            BounceMsg::Return(id) => {
+                in_hand(format_args!("message {id}"));
+                tell_trouble(id, state.return_to_sender(id, &myself));
+            }
             BounceMsg::Written(id) => {
                 state.writing.remove(&id);
                 state.written += 1;

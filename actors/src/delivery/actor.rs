@@ -32,7 +32,7 @@ use smtp::{
     client::{Client, Report, Settled, Stage, Step, Tls},
 };
 use store::port::Spool;
-use supervision::{Family, Gate, Pass, Seat};
+use supervision::{Family, Gate, Pass, Seat, in_hand};
 use world::{
     Random,
     outbound::{Dial, Outbound, OutboundError},
@@ -149,7 +149,10 @@ impl Actor for Delivery {
         state: &mut DeliveryState,
     ) -> Result<(), ActorProcessingErr> {
         let next = match msg {
-            DeliveryMsg::Attempt(attempt) => state.begin(attempt).await,
+            DeliveryMsg::Attempt(attempt) => {
+                in_hand(format_args!("message {}", attempt.first.0));
+                state.begin(attempt).await
+            }
             DeliveryMsg::Inspect(reply) => {
                 let _ = reply.send(state.report()); // whoever asked may have left
                 return Ok(());

@@ -32,7 +32,7 @@ use store::{
     StoreError,
     port::{Arrival, Fence, Leases, MailStore, MailboxRow, Pending, Settle, Shard, Spool},
 };
-use supervision::{Context, Seat};
+use supervision::{Context, Seat, in_hand};
 
 use super::{
     metrics::{DELIVERED, WRITES_FAILED},
@@ -126,6 +126,7 @@ impl Actor for Mailbox {
                 detail,
                 arrived,
             } => {
+                in_hand(format_args!("message {id}"));
                 let arrival = Arrival {
                     id,
                     recipient,

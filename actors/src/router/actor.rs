@@ -28,7 +28,7 @@ use store::{
     StoreError,
     port::{Spool, Spooled},
 };
-use supervision::{Family, Seat};
+use supervision::{Family, Seat, in_hand};
 
 use super::{
     core::{Hint, hints},
@@ -134,6 +134,7 @@ impl RouterState {
 
     /// A hint that reaches nobody is lost: the next look tells it again.
     fn tell(&self, message: &Spooled) {
+        in_hand(format_args!("message {}", message.id));
         let (id, arrived) = (message.id, message.arrived);
         for hint in hints(message) {
             match hint {
