@@ -15,8 +15,8 @@ use std::{sync::Arc, time::Duration};
 use actors::{
     bounce::{Bounce, BounceArgs},
     contract::{
-        BounceMsg, DeliveryMsg, HashMsg, LoginMsg, MailboxMsg, PoisonMsg, QueueMsg, ResolverMsg,
-        RouterMsg,
+        BounceMsg, CrashTeller, Crashed, DeliveryMsg, HashMsg, LoginMsg, MailboxMsg, PoisonMsg,
+        QueueMsg, ResolverMsg, RouterMsg, Subject,
     },
     delivery::{Delivery, DeliveryArgs},
     facts::AccountFacts,
@@ -30,8 +30,8 @@ use actors::{
 };
 use mail::{AccountId, Domain};
 use supervision::{
-    Backoff, ChildSpec, ExitCause, Family, FamilySpec, Gate, Intensity, Root, Seat, Shutdown,
-    Strategy, Supervisor, Vacancy, actor,
+    Backoff, ChildSpec, Crash, ExitCause, Family, FamilySpec, Gate, Heartbeat, Intensity, Root,
+    Seat, Shutdown, Strategy, Supervisor, Vacancy, actor,
 };
 use telemetry::Metric;
 use world::Random;
@@ -88,6 +88,7 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     let doors = Doors::new(&parts, &seats);
     let root = Supervisor::new("heronry", Strategy::RestForOne)
         .intensity(BORNE)
+        .on_crash(coroner(&seats))
         // What everybody depends on comes first: it takes the trunk and the doors with it.
         .child(storekeeper(&parts))
         .child(ChildSpec::supervisor(trunk(&parts, &seats)))
@@ -97,23 +98,44 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     Ok(House { root, doors, seats })
 }
 
+/// Tells the poison actor who crashed, and over what.
+fn coroner(seats: &Seats) -> impl Fn(&Crash) + Send + Sync + 'static {
+    let teller = CrashTeller::new(seats.poison.clone());
+    move |crash| {
+        let message = crash.in_hand.as_deref();
+        let message = message.and_then(|subject| subject.strip_prefix("message ")?.parse().ok());
+        let recent: Vec<_> = crash.recent.iter().map(|message| message.kind).collect();
+        let backtrace = crash
+            .cause
+            .panic()
+            .and_then(|report| report.backtrace.as_ref());
+        let backtrace = backtrace.map_or_else(String::new, |trace| format!("\n{trace}"));
+        teller.tell(Crashed {
+            path: crash.path.clone(),
+            kind: crash.kind,
+            in_hand: message.map(Subject::Message),
+            report: format!("{}; heard last: {recent:?}{backtrace}", crash.cause),
+        });
+    }
+}
+
 /// Whoever carries the mail. They reach each other by their seats and lose nothing but hints, so
 /// each falls alone, and no client hears of it.
 fn trunk(parts: &Parts, seats: &Seats) -> Supervisor {
     let mut trunk = Supervisor::new("trunk", Strategy::OneForOne)
         .intensity(BORNE)
-        .child(resolver(parts, seats));
+        .child(resolver(parts, seats).with_heartbeat(PULSE));
     for (worker, seat) in seats.hashers.iter().enumerate() {
-        trunk = trunk.child(hasher(worker, seat, seats));
+        trunk = trunk.child(hasher(worker, seat, seats).with_heartbeat(PULSE));
     }
     trunk
-        .child(login(parts, seats))
-        .child(bounce(parts, seats))
-        .child(poison(parts, seats))
+        .child(login(parts, seats).with_heartbeat(PULSE))
+        .child(bounce(parts, seats).with_heartbeat(PULSE))
+        .child(poison(parts, seats).with_heartbeat(PULSE))
         .child(seats.mailboxes.child())
         .child(seats.deliveries.child())
         .child(seats.queues.child())
-        .child(router(parts, seats))
+        .child(router(parts, seats).with_heartbeat(PULSE))
 }
 
 /// Where clients, operators and machines that watch come in; each door falls alone.
@@ -135,6 +157,8 @@ impl Seats {
         let (queues, vacancy) = Family::vacant(
             FamilySpec::transient("queues")
                 .ask_after(IDLE, |_| QueueMsg::Idle)
+                .with_heartbeat(PULSE)
+                .with_quarantine(QUARANTINE)
                 .with_shutdown(Shutdown::Drain(Duration::from_secs(5))), // outcomes are recorded
         );
         let departures = Gate::new(usize::MAX, usize::MAX);
@@ -252,7 +276,10 @@ fn router(parts: &Parts, seats: &Seats) -> ChildSpec {
 }
 
 fn mailboxes(parts: &Parts, bounce: &Seat<BounceMsg>) -> Family<AccountId, MailboxMsg> {
-    let spec = FamilySpec::transient("mailboxes").ask_after(IDLE, |_| MailboxMsg::Idle);
+    let spec = FamilySpec::transient("mailboxes")
+        .ask_after(IDLE, |_| MailboxMsg::Idle)
+        .with_heartbeat(PULSE)
+        .with_quarantine(QUARANTINE);
     let (parts, bounce) = (parts.clone(), bounce.clone());
     Family::new(spec, move |_: &AccountId, context| {
         let args = MailboxArgs {
@@ -275,6 +302,7 @@ fn deliveries(
     let told = queues.clone();
     let spec = FamilySpec::temporary("deliveries")
         .with_members_max(parts.config.get().delivery.deliveries_max)
+        .with_heartbeat(PATIENT)
         .on_give_up(move |(domain, attempt): &(Domain, u64), _| {
             let gone = QueueMsg::Gone {
                 attempt: *attempt,
@@ -334,6 +362,7 @@ fn operators(parts: &Parts, seats: &Seats) -> ChildSpec {
         mailboxes: seats.mailboxes.clone(),
         poison: seats.poison.clone(),
         queues: seats.queues.clone(),
+        recorder: parts.recorder.clone(),
         reloads: parts.reloads.clone(),
         spool: parts.spool.clone(),
         view: parts.view.clone(),
@@ -373,6 +402,22 @@ const BORNE: Intensity = Intensity {
     restarts_max: 100,
     window: Duration::from_secs(5),
 };
+
+/// No handler of the trunk waits for anybody: one that is at it for so long never ends.
+const PULSE: Heartbeat = Heartbeat {
+    limit: Duration::from_secs(10),
+    kill: true,
+};
+
+/// A delivery waits for the next hop, ten minutes at most after the end of a message (RFC 5321
+/// §4.5.3.2.6).
+const PATIENT: Heartbeat = Heartbeat {
+    limit: Duration::from_secs(15 * 60),
+    kill: true,
+};
+
+/// What brings a mailbox or a queue down four times in a row does not do it again at once.
+const QUARANTINE: Duration = Duration::from_secs(5);
 
 /// Where doors are opened and closed while the house stands.
 pub(crate) const DOORS: &str = "heronry/doors";

@@ -14,7 +14,7 @@ use supervision::{Family, Live, Seat};
 use world::Clock;
 
 use super::{
-    Reloads, TreeView,
+    Recorder, Reloads, TreeView,
     protocol::{About, Refusal, RefusalKind, Request, TreeForm},
 };
 use crate::config::{Change, Config};
@@ -38,6 +38,8 @@ pub struct Parts {
     pub poison: Seat<PoisonMsg>,
     /// The queues of remote domains: asked why they wait, told to try now.
     pub queues: Family<Domain, QueueMsg>,
+    /// The numbers of this process.
+    pub recorder: Recorder,
     /// Who reads the configuration again.
     pub reloads: Reloads,
     /// Mail that waits.
@@ -76,6 +78,8 @@ impl Desk {
             Request::AccountQuota { address, quota } => done(self.set_quota(address, quota).await?),
             Request::AccountRemove { address } => done(self.remove_account(address).await?),
             Request::AccountShow { address } => done(self.show_account(&address)?),
+            Request::ActorRestart { path } => done(self.restart_actor(&path).await?),
+            Request::ActorShow { path } => done(self.show_actor(&path).await?),
             Request::AliasAdd(alias) => done(self.add_alias(alias).await?),
             Request::AliasList { domain } => done(self.aliases(domain.as_ref())?),
             Request::AliasRemove { alias } => done(self.remove_alias(alias).await?),
@@ -84,7 +88,9 @@ impl Desk {
             Request::DomainList => done(self.domains()?),
             Request::DomainRemove { domain } => done(self.remove_domain(domain).await?),
             Request::DomainShow { domain } => done(self.show_domain(domain)?),
+            Request::Harm { path, nth, harm } => done(self.harm(&path, nth, harm)?),
             Request::Hello => done(self.about()),
+            Request::Metrics => done(self.parts.recorder.render()),
             Request::PoisonDrop { id } => done(self.drop_poison(id.0).await?),
             Request::PoisonList { after } => done(self.poison(after.map(|id| id.0)).await?),
             Request::PoisonRetry { id } => done(self.retry_poison(id.0).await?),

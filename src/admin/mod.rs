@@ -4,6 +4,8 @@
 //! room open; [`protocol`] is what goes over the operator socket.
 
 mod accounts;
+mod actors;
+mod chaos;
 mod desk;
 mod http;
 mod metrics;

@@ -9,6 +9,8 @@ use mail::{Address, Domain, IdError, MessageId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::chaos::Harm;
+
 /// What an operator wants.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "want", rename_all = "snake_case", deny_unknown_fields)]
@@ -51,6 +53,16 @@ pub enum Request {
         /// Which.
         address: Address,
     },
+    /// Ends the present incarnation of an actor, so that the next one starts; yields nothing.
+    ActorRestart {
+        /// Its place in the supervision tree.
+        path: String,
+    },
+    /// Yields what is known of an actor: a [`Sight`](supervision::Sight).
+    ActorShow {
+        /// Its place in the supervision tree.
+        path: String,
+    },
     /// Adds an alias, or gives it other targets.
     AliasAdd(AliasView),
     /// Yields [`AliasView`]s.
@@ -85,8 +97,19 @@ pub enum Request {
         /// Which.
         domain: Domain,
     },
+    /// Harms an actor on purpose; yields its path.
+    Harm {
+        /// Its place in the supervision tree; of a family, one of its members is meant.
+        path: String,
+        /// Which member: the remainder by their number.
+        nth: u64,
+        /// What is done.
+        harm: Harm,
+    },
     /// Yields the daemon's [`About`].
     Hello,
+    /// Yields the numbers that are served to Prometheus, as text.
+    Metrics,
     /// Forgets a message that is set aside; yields nothing.
     PoisonDrop {
         /// Which.
@@ -499,7 +522,7 @@ pub const PAGE_MAX: usize = 1000;
 const ABOUT: [&str; 5] = ["address", "alias", "domain", "id", "path"];
 
 /// Requests that change nothing, besides those that list and show.
-const LOOKS: [&str; 3] = ["hello", "settings", "tree"];
+const LOOKS: [&str; 4] = ["hello", "metrics", "settings", "tree"];
 
 /// A request or an answer longer than this is not read: a page of the longest items fits.
 pub const LINE_OCTETS_MAX: usize = 16 * 1024 * 1024;

@@ -35,6 +35,12 @@ impl TreeView {
         self.0.root.get().map(Root::tree)
     }
 
+    /// The root of the tree; none before it is whole.
+    #[must_use]
+    pub fn root(&self) -> Option<&Root> {
+        self.0.root.get()
+    }
+
     /// Whether mail can be taken and served: everything has started and nothing of it is down.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{account, alias, check, demo, domain, poison, queue, serve, store, tree};
+use super::{account, actor, alias, chaos, check, demo, domain, poison, queue, serve, store, tree};
 
 /// A mail system made of actors.
 #[derive(Debug, Parser)]
@@ -80,6 +80,20 @@ pub(super) enum Command {
         reach: Reach,
         #[command(flatten)]
         tree: tree::Tree,
+    },
+    /// An actor of the running daemon: its report, its last messages, how it ended before.
+    Actor {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        actor: actor::Actor,
+    },
+    /// Harm random actors of the running daemon, and tell what users saw of it.
+    Chaos {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        chaos: chaos::Chaos,
     },
     /// The store on disk, while no daemon has it open.
     Store {

@@ -5,8 +5,10 @@
 //! goes to standard output, as text or with `--json` as JSON; everything else to standard error.
 
 mod account;
+mod actor;
 mod alias;
 mod args;
+mod chaos;
 mod check;
 mod client;
 mod demo;

@@ -38,6 +38,8 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
             command.run(&mut Client::of(&reach)?, &reach.output())
         }
         Command::Tree { reach, tree } => tree.run(&mut Client::of(&reach)?, &reach.output()),
+        Command::Actor { reach, actor } => actor.run(&mut Client::of(&reach)?, &reach.output()),
+        Command::Chaos { reach, chaos } => chaos.run(&reach.folder()?, &reach.output()),
         Command::Store { reach, command } => command.run(reach.store()?, &reach.output()),
     }
 }

@@ -1,5 +1,7 @@
 //! `heronry tree`: the supervision tree of the running daemon.
 
+use std::{thread, time::Duration};
+
 use clap::Args;
 use serde_json::Value;
 
@@ -17,6 +19,9 @@ pub(super) struct Tree {
     /// As input for Graphviz: heronry tree --dot | dot -Tsvg
     #[arg(long, conflicts_with = "json")]
     dot: bool,
+    /// Again and again, every two seconds, until interrupted.
+    #[arg(long, conflicts_with_all = ["json", "dot"])]
+    watch: bool,
 }
 
 impl Tree {
@@ -32,7 +37,18 @@ impl Tree {
         } else {
             TreeForm::Text
         };
-        let text: String = client.ask(&Request::Tree { form })?;
+        let mut text: String = client.ask(&Request::Tree { form })?;
+        while self.watch {
+            output::print(&format!("{CLEAR}{text}"))?;
+            thread::sleep(PAUSE);
+            text = client.ask(&Request::Tree { form })?;
+        }
         output::print(&text)
     }
 }
+
+/// From the top left on, on an empty screen (ECMA-48 §8.3.21, §8.3.39).
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(2);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod accounts;
+mod actors;
 mod addresses;
 mod common;
 mod configuration;
