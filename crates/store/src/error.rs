@@ -47,7 +47,8 @@ pub enum StoreError {
     /// A mailbox has 64 keywords already. Fault of the client.
     #[error("a mailbox has at most 64 keywords")]
     Keywords,
-    /// The writer is gone before it answered: whether the write is durable is not known.
+    /// The store has ended and is being opened anew, or has been closed. Of a write that was under
+    /// way it is not known whether it is durable; a read has no other fault than to come now.
     #[error("the journal's writer is not running")]
     Lost,
     /// What was named is not there. Fault of the caller.
