@@ -154,11 +154,17 @@ impl Follower {
         metrics::APPLIED.add(round.rows as u64, &[]);
         metrics::APPLY_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);
         metrics::LAG.set(self.overlay.octets() as f64, &[]);
-        if self.since >= self.checkpoint_octets.max(self.length) {
+        if self.since >= self.checkpoint_octets.max(self.length) && self.has_room() {
             self.checkpoint()?;
             round.checkpoint = true;
         }
         Ok(round)
+    }
+
+    /// Whether a checkpoint of the length of the latest would find room. On a full disk to begin
+    /// one again and again would only be in the way.
+    fn has_room(&self) -> bool {
+        self.disk.free().is_ok_and(|free| free > self.length)
     }
 
     /// Writes all rows to a checkpoint.

@@ -282,6 +282,39 @@ fn nobody_waits_for_a_checkpoint() {
 }
 
 #[test]
+fn no_checkpoint_is_begun_where_there_is_no_room_for_it() {
+    let house = House::with(69, |config| config.segment_octets = 1 << 20);
+    house.checkpoint().unwrap();
+    let before = crate::directory::checkpoint::list(&house.disk).unwrap();
+    // Two lives: how long the latest is, is known in both.
+    house.renew().unwrap();
+    house.disk.set_free(100);
+    let fence = house.fence();
+    for number in 0..1000 {
+        let domain = format!("d{number}.test").parse().unwrap();
+        let added = house
+            .store
+            .change(fence, vec![AccountChange::AddDomain(domain)]);
+        let added = Waiting::on(added);
+        house.turn();
+        added.wait().unwrap();
+        house.follow().unwrap();
+    }
+    let kept = crate::directory::checkpoint::list(&house.disk).unwrap();
+    assert_eq!(kept, before);
+    house.disk.set_free(1 << 40);
+    let last = Waiting::on(house.store.change(
+        fence,
+        vec![AccountChange::AddDomain("last.test".parse().unwrap())],
+    ));
+    house.turn();
+    last.wait().unwrap();
+    house.follow().unwrap();
+    let kept = crate::directory::checkpoint::list(&house.disk).unwrap();
+    assert_eq!(kept.len(), 2);
+}
+
+#[test]
 fn a_sync_that_failed_at_the_close_is_not_tried_again() {
     let mut house = House::new(68);
     let kept = house.accept(&text(0));
