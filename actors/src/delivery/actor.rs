@@ -195,9 +195,14 @@ impl DeliveryState {
                 self.cargo = Some(cargo);
                 return true;
             }
-            // Closed in the meantime, or failed and not yet told: the store changes neither by
-            // this, and the queue forgets it.
-            Ok(None) => Outcome::Fail(Reply::new(550, Enhanced(5, 0, 0), "not open any more")),
+            Ok(None) => match self.args.spool.get_aside(id) {
+                // Closed in the meantime, or failed and not yet told: the store changes neither
+                // by this, and the queue forgets it.
+                Ok(None) => Outcome::Fail(Reply::new(550, Enhanced(5, 0, 0), "not open any more")),
+                // Its recipients are open still: an operator may let it go on.
+                Ok(Some(_)) => Outcome::Defer(Reply::new(451, Enhanced(4, 3, 0), "set aside")),
+                Err(error) => Outcome::Defer(error.reply()),
+            },
             Err(error) => {
                 tracing::error!(%id, %error, "cannot read a message that is to be sent");
                 Outcome::Defer(error.reply())
