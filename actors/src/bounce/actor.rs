@@ -110,10 +110,7 @@ impl Actor for Bounce {
             BounceMsg::Inspect(reply) => {
                 let _ = reply.send(state.report()); // whoever asked may have left
             }
-            BounceMsg::Late(id) => {
-                in_hand(format_args!("message {id}"));
-                tell_trouble(id, state.late(id, &myself));
-            }
+            BounceMsg::Late(id) => tell_trouble(id, state.late(id, &myself)),
             BounceMsg::Look => match state.look(&myself) {
                 Ok(true) => myself.cast(BounceMsg::Look)?,
                 Ok(false) => drop(myself.send_after(LOOK_PAUSE, || BounceMsg::Look)),
@@ -122,10 +119,7 @@ impl Actor for Bounce {
                     drop(myself.send_after(LOOK_PAUSE, || BounceMsg::Look));
                 }
             },
-            BounceMsg::Return(id) => {
-                in_hand(format_args!("message {id}"));
-                tell_trouble(id, state.return_to_sender(id, &myself));
-            }
+            BounceMsg::Return(id) => tell_trouble(id, state.return_to_sender(id, &myself)),
             BounceMsg::Written(id) => {
                 state.writing.remove(&id);
                 state.written += 1;
@@ -142,6 +136,7 @@ impl BounceState {
         id: MessageId,
         myself: &ActorRef<BounceMsg>,
     ) -> Result<(), StoreError> {
+        in_hand(format_args!("message {id}"));
         if self.writing.contains(&id) {
             return Ok(());
         }
@@ -166,6 +161,7 @@ impl BounceState {
     /// Tells the sender that recipients are late. It is marked as told first: once too few is
     /// better than again and again.
     fn late(&mut self, id: MessageId, myself: &ActorRef<BounceMsg>) -> Result<(), StoreError> {
+        in_hand(format_args!("message {id}"));
         let Some(message) = self.args.spool.get(id)? else {
             return Ok(());
         };

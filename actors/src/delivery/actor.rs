@@ -148,11 +148,11 @@ impl Actor for Delivery {
         msg: DeliveryMsg,
         state: &mut DeliveryState,
     ) -> Result<(), ActorProcessingErr> {
+        if let Some(cargo) = &state.cargo {
+            in_hand(format_args!("message {}", cargo.id));
+        }
         let next = match msg {
-            DeliveryMsg::Attempt(attempt) => {
-                in_hand(format_args!("message {}", attempt.first.0));
-                state.begin(attempt).await
-            }
+            DeliveryMsg::Attempt(attempt) => state.begin(attempt).await,
             DeliveryMsg::Inspect(reply) => {
                 let _ = reply.send(state.report()); // whoever asked may have left
                 return Ok(());
@@ -190,6 +190,7 @@ impl DeliveryState {
 
     /// Takes a message on; `false` if nothing of it is left to be carried.
     fn load(&mut self, id: MessageId, recipients: &[u32]) -> bool {
+        in_hand(format_args!("message {id}"));
         let settled = match Cargo::load(&*self.args.spool, id, recipients) {
             Ok(Some(cargo)) => {
                 self.cargo = Some(cargo);

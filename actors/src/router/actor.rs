@@ -120,6 +120,7 @@ impl Actor for Router {
 
 impl RouterState {
     fn route(&mut self, id: MessageId) {
+        in_hand(format_args!("message {id}"));
         match self.args.spool.get(id) {
             Ok(Some(message)) => {
                 self.routed += 1;
@@ -134,7 +135,6 @@ impl RouterState {
 
     /// A hint that reaches nobody is lost: the next look tells it again.
     fn tell(&self, message: &Spooled) {
-        in_hand(format_args!("message {}", message.id));
         let (id, arrived) = (message.id, message.arrived);
         for hint in hints(message) {
             match hint {
