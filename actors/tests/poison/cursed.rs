@@ -1,0 +1,135 @@
+//! A store that brings down whoever takes one certain message into its hands.
+#![expect(
+    clippy::disallowed_types,
+    reason = "which message it is, is decided outside of the store"
+)]
+
+use std::sync::{Arc, Mutex};
+
+use mail::{AccountId, Domain, Flags, Keyword, MailboxId, MessageId, ModSeq, Time, Uid};
+use store::{
+    MemoryStore, StoreError,
+    port::{
+        Appended, Arrival, Aside, Body, BodyRef, BodyWriter, Changes, Copied, Draft, DueRow, Fence,
+        FlagChange, MailStore, MailboxRow, MessageRow, NewMail, NewMailbox, Pending, Settle, Spool,
+        Spooled, UidRange,
+    },
+};
+
+/// A store, and the message that brings its reader down.
+#[derive(Clone)]
+pub(crate) struct Cursed(pub(crate) MemoryStore, pub(crate) Curse);
+
+/// Which message it is, if any.
+pub(crate) type Curse = Arc<Mutex<Option<MessageId>>>;
+
+impl Cursed {
+    fn touch(&self, id: MessageId) {
+        let cursed = *self.1.lock().unwrap();
+        assert_ne!(cursed, Some(id), "this message is cursed");
+    }
+}
+
+/// Hands a call on to the store.
+macro_rules! pass {
+    ($port:ident: $(fn $name:ident($($arg:ident: $kind:ty),*) -> $out:ty;)*) => {
+        $(fn $name(&self, $($arg: $kind),*) -> $out {
+            $port::$name(&self.0, $($arg),*)
+        })*
+    };
+}
+
+type Read<T> = Result<T, StoreError>;
+type New = (Draft, Flags, Vec<Keyword>, Time);
+type From = (Time, MessageId, u32);
+
+impl Spool for Cursed {
+    fn get(&self, id: MessageId) -> Read<Option<Spooled>> {
+        self.touch(id);
+        Spool::get(&self.0, id)
+    }
+
+    pass! { Spool:
+        fn draft() -> BodyWriter;
+        fn accept(fence: Fence, mail: NewMail) -> Pending<MessageId>;
+        fn open(after: Option<MessageId>, limit: usize) -> Read<Vec<MessageId>>;
+        fn open_local(after: Option<MessageId>, limit: usize) -> Read<Vec<MessageId>>;
+        fn domains(after: Option<&Domain>, limit: usize) -> Read<Vec<(Domain, u64)>>;
+        fn due(domain: &Domain, from: Option<From>, limit: usize) -> Read<Vec<DueRow>>;
+        fn failed(after: Option<MessageId>, limit: usize) -> Read<Vec<MessageId>>;
+        fn settle(fence: Fence, id: MessageId, what: Vec<(u32, Settle)>) -> Pending<()>;
+        fn set_aside(fence: Fence, id: MessageId, report: String) -> Pending<()>;
+        fn release(fence: Fence, id: MessageId) -> Pending<()>;
+        fn aside(after: Option<MessageId>, limit: usize) -> Read<Vec<MessageId>>;
+        fn get_aside(id: MessageId) -> Read<Option<Aside>>;
+        fn read(body: &BodyRef) -> Read<Body>;
+    }
+}
+
+impl MailStore for Cursed {
+    fn deliver(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        mailbox: MailboxId,
+        arrival: Arrival,
+    ) -> Pending<Option<Appended>> {
+        self.touch(arrival.id);
+        MailStore::deliver(&self.0, fence, account, mailbox, arrival)
+    }
+
+    pass! { MailStore:
+        fn mailboxes(account: AccountId) -> Read<Vec<MailboxRow>>;
+        fn mailbox_named(account: AccountId, name: &str) -> Read<Option<MailboxRow>>;
+        fn mailbox(account: AccountId, mailbox: MailboxId) -> Read<Option<MailboxRow>>;
+        fn subscriptions(account: AccountId) -> Read<Vec<String>>;
+        fn messages(
+            account: AccountId,
+            mailbox: MailboxId,
+            range: UidRange,
+            each: &mut dyn FnMut(&MessageRow) -> bool
+        ) -> Read<()>;
+        fn changes(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Read<Option<Changes>>;
+        fn read(body: &BodyRef) -> Read<Body>;
+        fn draft() -> BodyWriter;
+        fn append(
+            fence: Fence,
+            account: AccountId,
+            mailbox: MailboxId,
+            messages: Vec<New>
+        ) -> Pending<Vec<Appended>>;
+        fn flag(
+            fence: Fence,
+            account: AccountId,
+            mailbox: MailboxId,
+            uids: Vec<Uid>,
+            change: FlagChange,
+            unchanged_since: Option<ModSeq>
+        ) -> Pending<(Vec<MessageRow>, Vec<Uid>)>;
+        fn copy(
+            fence: Fence,
+            account: AccountId,
+            from: MailboxId,
+            uids: Vec<Uid>,
+            to: MailboxId,
+            moving: bool
+        ) -> Pending<Copied>;
+        fn expunge(
+            fence: Fence,
+            account: AccountId,
+            mailbox: MailboxId,
+            uids: Vec<Uid>,
+            deleted_only: bool
+        ) -> Pending<Vec<Uid>>;
+        fn create(fence: Fence, account: AccountId, new: NewMailbox) -> Pending<MailboxRow>;
+        fn delete(fence: Fence, account: AccountId, mailbox: MailboxId) -> Pending<()>;
+        fn rename(
+            fence: Fence,
+            account: AccountId,
+            mailbox: MailboxId,
+            to: String
+        ) -> Pending<()>;
+        fn subscribe(fence: Fence, account: AccountId, name: String, on: bool) -> Pending<()>;
+        fn take_recent(fence: Fence, account: AccountId, mailbox: MailboxId) -> Pending<Uid>;
+    }
+}
