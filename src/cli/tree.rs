@@ -37,14 +37,23 @@ impl Tree {
         } else {
             TreeForm::Text
         };
-        let mut text: String = client.ask(&Request::Tree { form })?;
-        while self.watch {
+        loop {
+            let text: String = client.ask(&Request::Tree { form })?;
+            if !self.watch {
+                return output::print(&text);
+            }
             output::print(&format!("{CLEAR}{text}"))?;
-            thread::sleep(PAUSE);
-            text = client.ask(&Request::Tree { form })?;
+            pause();
         }
-        output::print(&text)
     }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "whoever watches sits before a clock; the command line has no other to wait by"
+)]
+fn pause() {
+    thread::sleep(PAUSE);
 }
 
 /// From the top left on, on an empty screen (ECMA-48 §8.3.21, §8.3.39).
