@@ -1,7 +1,12 @@
 //! What operators ask about domains, accounts and aliases.
 
+use std::{future::Future, time::Duration};
+
 use mail::{Address, Domain};
-use store::port::{AccountChange, AccountRow, Entry, NewAccount, Quota, Shard};
+use store::{
+    StoreError,
+    port::{AccountChange, AccountRow, Entry, NewAccount, Quota, Shard},
+};
 
 use super::{
     Desk,
@@ -191,9 +196,8 @@ impl Desk {
     async fn change(&self, changes: Vec<AccountChange>) -> Result<(), Refusal> {
         // Accounts are one house: any shard's fence says that it is still ours.
         let fence = self.fence(Shard::nth(0))?;
-        self.parts
-            .accounts
-            .change(fence, changes)
+        let accounts = &self.parts.accounts;
+        patiently(|| accounts.change(fence, changes.clone()))
             .await
             .map_err(refused)
     }
@@ -243,5 +247,55 @@ fn quota(view: QuotaView) -> Quota {
     Quota {
         octets: view.octets,
         messages: view.messages,
+    }
+}
+
+/// Does it again for as long as the store is busy: whoever brings a million accounts is faster than
+/// the directory, and wants them all. Nothing of a write that was refused so has happened.
+async fn patiently<F>(mut write: impl FnMut() -> F) -> Result<(), StoreError>
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    for _ in 0..BUSY_LOOKS {
+        match write().await {
+            Err(StoreError::Busy) => tokio::time::sleep(BUSY_PAUSE).await,
+            done => return done,
+        }
+    }
+    write().await
+}
+
+/// How long a change waits for a busy store: a minute in all.
+const BUSY_LOOKS: u32 = 600;
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, future::ready};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_waits_for_a_busy_store_but_not_for_ever() {
+        let asked = Cell::new(0);
+        let busy_until = |turn| {
+            asked.set(0);
+            let asked = &asked;
+            move || {
+                asked.set(asked.get() + 1);
+                ready(if asked.get() < turn {
+                    Err(StoreError::Busy)
+                } else {
+                    Ok(())
+                })
+            }
+        };
+        assert!(patiently(busy_until(5)).await.is_ok());
+        assert_eq!(asked.get(), 5);
+        assert!(matches!(
+            patiently(busy_until(u32::MAX)).await,
+            Err(StoreError::Busy)
+        ));
+        assert_eq!(asked.get(), BUSY_LOOKS + 1);
     }
 }
