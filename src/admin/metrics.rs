@@ -48,8 +48,14 @@ impl Recorder {
     #[must_use]
     pub fn render(&self) -> String {
         vitals::look();
-        self.0.run_upkeep();
+        self.tidy();
         self.0.render()
+    }
+
+    /// Puts what was observed since the last time into its buckets. Each observation waits for
+    /// this in memory, so it must be done now and then, also where nobody asks for the numbers.
+    pub fn tidy(&self) {
+        self.0.run_upkeep();
     }
 }
 

@@ -1,4 +1,4 @@
-//! `heronry poison`: messages and commands that have brought actors down twice.
+//! `heronry poison`: what has brought actors down twice.
 
 use clap::Subcommand;
 
@@ -11,14 +11,14 @@ use crate::admin::protocol::{PoisonId, PoisonView, PoisonWhat, Request};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Poison {
-    /// What is set aside or refused, since when, and why.
+    /// What is set aside, since when, and why.
     List,
     /// One of them, with its crash report.
     Show {
         /// As `poison list` shows it.
         id: PoisonId,
     },
-    /// Let it try again: a message goes on where it was, a command is run when it comes.
+    /// Let it try again: it goes on where it was.
     Retry {
         /// As `poison list` shows it.
         id: PoisonId,

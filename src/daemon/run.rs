@@ -125,7 +125,10 @@ impl Serving {
                     let outcome = self.reload(&mut house, &parts, "operator").await;
                     let _ = asker.send(outcome); // whoever asked may have left
                 }
-                _ = pulse.tick() => self.look(&mut house, &parts).await,
+                _ = pulse.tick() => {
+                    parts.recorder.tidy();
+                    self.look(&mut house, &parts).await;
+                }
             }
         }
     }
