@@ -15,8 +15,8 @@ use std::{sync::Arc, time::Duration};
 use actors::{
     bounce::{Bounce, BounceArgs},
     contract::{
-        BounceMsg, CrashTeller, Crashed, DeliveryMsg, HashMsg, LoginMsg, MailboxMsg, PoisonMsg,
-        QueueMsg, ResolverMsg, RouterMsg, Subject,
+        BounceMsg, CrashTeller, DeliveryMsg, HashMsg, LoginMsg, MailboxMsg, PoisonMsg, QueueMsg,
+        ResolverMsg, RouterMsg,
     },
     delivery::{Delivery, DeliveryArgs},
     facts::AccountFacts,
@@ -30,8 +30,8 @@ use actors::{
 };
 use mail::{AccountId, Domain};
 use supervision::{
-    Backoff, ChildSpec, Crash, ExitCause, Family, FamilySpec, Gate, Heartbeat, Intensity, Root,
-    Seat, Shutdown, Strategy, Supervisor, Vacancy, actor,
+    Backoff, ChildSpec, ExitCause, Family, FamilySpec, Gate, Heartbeat, Intensity, Root, Seat,
+    Shutdown, Strategy, Supervisor, Vacancy, actor,
 };
 use telemetry::Metric;
 use world::Random;
@@ -86,9 +86,10 @@ pub fn metrics() -> Vec<Metric> {
 pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     let seats = Arc::new(Seats::new(&parts));
     let doors = Doors::new(&parts, &seats);
+    let crashes = CrashTeller::new(seats.poison.clone());
     let root = Supervisor::new("heronry", Strategy::RestForOne)
         .intensity(BORNE)
-        .on_crash(coroner(&seats))
+        .on_crash(move |crash| crashes.tell(crash))
         // What everybody depends on comes first: it takes the trunk and the doors with it.
         .child(storekeeper(&parts))
         .child(ChildSpec::supervisor(trunk(&parts, &seats)))
@@ -96,27 +97,6 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
         .start()
         .await?;
     Ok(House { root, doors, seats })
-}
-
-/// Tells the poison actor who crashed, and over what.
-fn coroner(seats: &Seats) -> impl Fn(&Crash) + Send + Sync + 'static {
-    let teller = CrashTeller::new(seats.poison.clone());
-    move |crash| {
-        let message = crash.in_hand.as_deref();
-        let message = message.and_then(|subject| subject.strip_prefix("message ")?.parse().ok());
-        let recent: Vec<_> = crash.recent.iter().map(|message| message.kind).collect();
-        let backtrace = crash
-            .cause
-            .panic()
-            .and_then(|report| report.backtrace.as_ref());
-        let backtrace = backtrace.map_or_else(String::new, |trace| format!("\n{trace}"));
-        teller.tell(Crashed {
-            path: crash.path.clone(),
-            kind: crash.kind,
-            in_hand: message.map(Subject::Message),
-            report: format!("{}; heard last: {recent:?}{backtrace}", crash.cause),
-        });
-    }
 }
 
 /// Whoever carries the mail. They reach each other by their seats and lose nothing but hints, so

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     cause::ExitCause,
-    flight::{Last, Recent},
+    flight::{InHand, Last, Recent},
     name::Name,
     panic_hook::caught_now,
     ration::Ration,
@@ -34,7 +34,7 @@ pub struct Crash {
     /// return in time.
     pub kind: &'static str,
     /// What it had in hand, if it said so by [`in_hand`](crate::in_hand).
-    pub in_hand: Option<String>,
+    pub in_hand: Option<InHand>,
     /// How it ended, with the place and the stack of a panic.
     pub cause: ExitCause,
     /// Its last messages, the newest first.
@@ -76,7 +76,7 @@ impl Crash {
         let Self {
             path, kind, cause, ..
         } = self;
-        let in_hand = self.in_hand.as_deref();
+        let in_hand = self.in_hand.as_ref().map(tracing::field::display);
         let recent: Vec<_> = self.recent.iter().map(|message| message.kind).collect();
         let panic = cause.panic();
         match panic.and_then(|report| report.backtrace.as_ref()) {

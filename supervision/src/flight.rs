@@ -3,9 +3,10 @@
 //! Written by the actor's wrapping alone, read by whoever looks: the lock is never waited for.
 
 use std::{
+    any::Any,
     fmt,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,15 +17,45 @@ use tokio::time::Instant;
 
 use crate::{cause::ExitCause, presence::Presence};
 
-/// Notes what the handler that is running has in hand, as `message 17`: a crash is reported with
-/// it. It is forgotten when the handler returns. Outside a supervised actor nothing is noted.
-pub fn in_hand(subject: impl fmt::Display) {
-    let _ = HANDLER.try_with(|presence| presence.flight().takes(subject.to_string()));
+/// Notes what the handler that is running has in hand: a crash is reported with it. It is
+/// forgotten when the handler returns. Outside a supervised actor nothing is noted.
+pub fn in_hand(subject: impl Any + fmt::Display + Send + Sync) {
+    let _ = HANDLER.try_with(|presence| presence.flight().takes(InHand(Arc::new(subject))));
+}
+
+/// Anything that can be in hand; it is written as text only when somebody looks.
+trait Subject: Any + fmt::Display + Send + Sync {}
+
+impl<T: Any + fmt::Display + Send + Sync> Subject for T {}
+
+/// What an actor noted by [`in_hand`].
+#[derive(Clone)]
+pub struct InHand(Arc<dyn Subject>);
+
+impl InHand {
+    /// The subject itself, for who knows its type.
+    #[must_use]
+    pub fn downcast_ref<T: Any>(&self) -> Option<&T> {
+        let subject: &dyn Any = &*self.0;
+        subject.downcast_ref()
+    }
+}
+
+impl fmt::Display for InHand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for InHand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InHand({})", self.0)
+    }
 }
 
 tokio::task_local! {
     /// Whose handler is running.
-    pub(crate) static HANDLER: std::sync::Arc<Presence>;
+    pub(crate) static HANDLER: Arc<Presence>;
 }
 
 /// One message that an actor has handled.
@@ -60,7 +91,7 @@ pub(crate) struct Harmed;
 /// What is known of an incarnation at its end.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
-    pub(crate) in_hand: Option<String>,
+    pub(crate) in_hand: Option<InHand>,
     pub(crate) recent: Vec<Recent>,
     /// It is to be killed because its handler does not return.
     pub(crate) is_stuck: bool,
@@ -82,7 +113,7 @@ pub(crate) struct Flight {
 struct Log {
     lines: [Line; LINES],
     count: usize,
-    in_hand: Option<String>,
+    in_hand: Option<InHand>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -141,7 +172,7 @@ impl Flight {
         self.is_stuck.swap(is_stuck, Ordering::Relaxed)
     }
 
-    fn takes(&self, subject: String) {
+    fn takes(&self, subject: InHand) {
         self.log().get_or_insert_default().in_hand = Some(subject);
     }
 
@@ -240,16 +271,16 @@ mod tests {
     fn what_was_in_hand_is_known_until_the_handler_has_returned_well() {
         let flight = Flight::default();
         let beat = flight.begins("first");
-        flight.takes("message 17".to_owned());
+        flight.takes(InHand(Arc::new(17_u32)));
         drop(beat); // it crashed
         let last = flight.last();
-        assert_eq!(last.in_hand.as_deref(), Some("message 17"));
+        assert_eq!(last.in_hand.unwrap().downcast_ref(), Some(&17_u32));
         assert_eq!(last.recent[0].took_seconds, None);
         let beat = flight.begins("second");
-        flight.takes("message 18".to_owned());
+        flight.takes(InHand(Arc::new(18_u32)));
         flight.ends(metrics::Histogram::noop);
         drop(beat);
-        assert_eq!(flight.last().in_hand, None);
+        assert!(flight.last().in_hand.is_none());
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub use self::{
     family::{
         Birth, Context, Family, FamilySpec, Idle, Key, Member, Reason, Refused, Revive, Vacancy,
     },
-    flight::{Harm, Recent, in_hand},
+    flight::{Harm, InHand, Recent, in_hand},
     gate::{Gate, KeyedGate, KeyedPass, Pass},
     live::Live,
     metrics::{METRICS, MetricKind, MetricRow},

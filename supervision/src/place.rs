@@ -146,7 +146,7 @@ impl Place {
             restarts: standing.restarts,
             alive_seconds: standing.alive.as_secs_f64(),
             busy_seconds: busy.map(|busy| busy.as_secs_f64()),
-            in_hand: last.in_hand,
+            in_hand: last.in_hand.map(|subject| subject.to_string()),
             report,
             recent: last.recent,
             causes: standing.causes,

@@ -218,7 +218,7 @@ impl Actor for Porter {
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         if number > 0 {
-            in_hand(format_args!("load {number}"));
+            in_hand(format!("load {number}"));
         }
         tokio::task::yield_now().await;
         assert!(number != 7 && number != 0, "too heavy");
@@ -251,9 +251,9 @@ async fn a_crash_is_told_with_what_was_in_hand_then_and_not_before() {
     let crashes = crashes.take();
     let in_hand: Vec<_> = crashes
         .iter()
-        .map(|crash| crash.in_hand.as_deref())
+        .map(|crash| crash.in_hand.as_ref().map(ToString::to_string))
         .collect();
-    assert_eq!(in_hand, [Some("load 7"), None]);
+    assert_eq!(in_hand, [Some("load 7".to_owned()), None]);
     assert!(crashes.iter().all(|crash| crash.path == "house/porter"));
     assert!(crashes[0].cause.panic().unwrap().location.is_some());
     root.stop().await;

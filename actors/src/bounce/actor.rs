@@ -40,7 +40,7 @@ use world::{Clock, Random};
 
 use super::metrics::REPORTS;
 use crate::{
-    contract::{BounceMsg, BounceReport, RouterMsg},
+    contract::{BounceMsg, BounceReport, MessageInHand, RouterMsg},
     facts::AccountFacts,
 };
 
@@ -136,7 +136,7 @@ impl BounceState {
         id: MessageId,
         myself: &ActorRef<BounceMsg>,
     ) -> Result<(), StoreError> {
-        in_hand(format_args!("message {id}"));
+        in_hand(MessageInHand(id));
         if self.writing.contains(&id) {
             return Ok(());
         }
@@ -161,7 +161,7 @@ impl BounceState {
     /// Tells the sender that recipients are late. It is marked as told first: once too few is
     /// better than again and again.
     fn late(&mut self, id: MessageId, myself: &ActorRef<BounceMsg>) -> Result<(), StoreError> {
-        in_hand(format_args!("message {id}"));
+        in_hand(MessageInHand(id));
         let Some(message) = self.args.spool.get(id)? else {
             return Ok(());
         };

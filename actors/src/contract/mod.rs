@@ -25,8 +25,8 @@ pub use mailbox::{
     MailboxMsg, MailboxReport, Watcher,
 };
 pub use poison::{
-    CommandId, CommandIdError, CommandMark, CrashNote, CrashTeller, Crashed, PoisonFailure,
-    PoisonKey, PoisonMsg, PoisonReport, RefusedCommand, Subject,
+    CommandId, CommandIdError, CommandMark, CrashNote, CrashTeller, Crashed, MessageInHand,
+    PoisonFailure, PoisonKey, PoisonMsg, PoisonReport, RefusedCommand, Subject,
 };
 pub use queue::{QueueMsg, QueueReport};
 pub use resolver::*;

@@ -6,7 +6,7 @@ use mail::{MessageId, Time};
 use ractor::RpcReplyPort;
 use serde::Serialize;
 use store::StoreError;
-use supervision::{Credit, Credits, Seat};
+use supervision::{Crash, Credit, Credits, InHand, Seat};
 
 /// Everything the poison actor can be told.
 #[derive(Debug)]
@@ -15,8 +15,7 @@ pub enum PoisonMsg {
     Changed,
     /// From its clock: how many messages are aside?
     Count,
-    /// From the frame, or from a session that goes on after a crash. It is said by a
-    /// [`CrashTeller`], which bounds how many of them wait.
+    /// From the frame. It is said by a [`CrashTeller`], which bounds how many of them wait.
     Crashed(Crashed, Credit),
     /// From an operator: a message that is aside is forgotten, and nobody is told.
     Drop(MessageId, RpcReplyPort<Result<(), PoisonFailure>>),
@@ -56,6 +55,10 @@ pub enum Subject {
     /// A message of the spool.
     Message(MessageId),
 }
+
+/// A message of the spool that an actor has in hand, as it says by [`supervision::in_hand`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MessageInHand(pub MessageId);
 
 /// A command, without its arguments: they may be secret.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
@@ -139,6 +142,28 @@ pub struct CrashNote {
     pub report: String,
 }
 
+impl From<&Crash> for Crashed {
+    fn from(crash: &Crash) -> Self {
+        let recent: Vec<_> = crash.recent.iter().map(|message| message.kind).collect();
+        let panic = crash.cause.panic();
+        let backtrace = panic
+            .and_then(|panic| panic.backtrace.as_ref())
+            .map_or_else(String::new, |trace| format!("\n{trace}"));
+        Self {
+            path: crash.path.clone(),
+            kind: crash.kind,
+            in_hand: crash.in_hand.as_ref().and_then(subject),
+            report: format!("{}; heard last: {recent:?}{backtrace}", crash.cause),
+        }
+    }
+}
+
+/// What was in hand, if it is something that can be set aside.
+fn subject(in_hand: &InHand) -> Option<Subject> {
+    let MessageInHand(id) = in_hand.downcast_ref()?;
+    Some(Subject::Message(*id))
+}
+
 /// Tells the poison actor of crashes, never more than it can hear. Clones tell the same one.
 #[derive(Clone, Debug)]
 pub struct CrashTeller {
@@ -158,9 +183,9 @@ impl CrashTeller {
 
     /// Tells of a crash. In a storm, and while nobody sits there, it is forgotten: what is poison
     /// will crash again.
-    pub fn tell(&self, crashed: Crashed) {
+    pub fn tell(&self, crash: &Crash) {
         if let Some(credit) = self.credits.try_take() {
-            drop(self.seat.cast(PoisonMsg::Crashed(crashed, credit)));
+            drop(self.seat.cast(PoisonMsg::Crashed(crash.into(), credit)));
         }
     }
 }
@@ -173,6 +198,12 @@ impl fmt::Display for Subject {
             }
             Self::Message(id) => write!(f, "message {id}"),
         }
+    }
+}
+
+impl fmt::Display for MessageInHand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message {}", self.0)
     }
 }
 

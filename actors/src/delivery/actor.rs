@@ -45,7 +45,7 @@ use super::{
     metrics::{CONNECTIONS, MESSAGES, REUSED},
     way::{Guide, Stop, Way, blame},
 };
-use crate::contract::{Attempt, DeliveryMsg, DeliveryReport, QueueMsg, ResolverMsg};
+use crate::contract::{Attempt, DeliveryMsg, DeliveryReport, MessageInHand, QueueMsg, ResolverMsg};
 
 /// A delivery.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl Actor for Delivery {
         state: &mut DeliveryState,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(cargo) = &state.cargo {
-            in_hand(format_args!("message {}", cargo.id));
+            in_hand(MessageInHand(cargo.id));
         }
         let next = match msg {
             DeliveryMsg::Attempt(attempt) => state.begin(attempt).await,
@@ -190,7 +190,7 @@ impl DeliveryState {
 
     /// Takes a message on; `false` if nothing of it is left to be carried.
     fn load(&mut self, id: MessageId, recipients: &[u32]) -> bool {
-        in_hand(format_args!("message {id}"));
+        in_hand(MessageInHand(id));
         let settled = match Cargo::load(&*self.args.spool, id, recipients) {
             Ok(Some(cargo)) => {
                 self.cargo = Some(cargo);

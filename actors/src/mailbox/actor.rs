@@ -40,7 +40,7 @@ use super::{
 };
 use crate::contract::{
     AppendRequest, BounceMsg, CopyRequest, ExpungeRequest, FlagRequest, Flagged, Landed,
-    MailboxFailure, MailboxMsg, MailboxReport, Watcher,
+    MailboxFailure, MailboxMsg, MailboxReport, MessageInHand, Watcher,
 };
 
 /// The mailboxes of one account.
@@ -126,7 +126,7 @@ impl Actor for Mailbox {
                 detail,
                 arrived,
             } => {
-                in_hand(format_args!("message {id}"));
+                in_hand(MessageInHand(id));
                 let arrival = Arrival {
                     id,
                     recipient,

@@ -34,7 +34,7 @@ use super::{
     core::{Hint, hints},
     metrics::{FOUND, ROUTED},
 };
-use crate::contract::{BounceMsg, MailboxMsg, QueueMsg, RouterMsg, RouterReport};
+use crate::contract::{BounceMsg, MailboxMsg, MessageInHand, QueueMsg, RouterMsg, RouterReport};
 
 /// The router.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Actor for Router {
 
 impl RouterState {
     fn route(&mut self, id: MessageId) {
-        in_hand(format_args!("message {id}"));
+        in_hand(MessageInHand(id));
         match self.args.spool.get(id) {
             Ok(Some(message)) => {
                 self.routed += 1;

@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use heronry_actors::{
     bounce::{Bounce, BounceArgs},
     contract::{
-        BounceMsg, CrashTeller, Crashed, MailboxMsg, PoisonFailure, PoisonKey, PoisonMsg,
-        PoisonReport, QueueMsg, RouterMsg, Subject,
+        BounceMsg, CrashTeller, MailboxMsg, PoisonFailure, PoisonKey, PoisonMsg, PoisonReport,
+        QueueMsg, RouterMsg,
     },
     facts::AccountFacts,
     mailbox::{Mailbox, MailboxArgs},
@@ -257,16 +257,7 @@ impl House {
                 restarts_max: 100,
                 window: Duration::from_secs(5),
             })
-            .on_crash(move |crash| {
-                let subject = crash.in_hand.as_deref();
-                let id = subject.and_then(|text| text.strip_prefix("message ")?.parse().ok());
-                teller.tell(Crashed {
-                    path: crash.path.clone(),
-                    kind: crash.kind,
-                    in_hand: id.map(Subject::Message),
-                    report: crash.cause.to_string(),
-                });
-            })
+            .on_crash(move |crash| teller.tell(crash))
             .child(place(
                 "poison",
                 actor(|| Poison, move || poison.clone(), &self.poison),
