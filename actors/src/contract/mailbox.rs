@@ -7,7 +7,7 @@ use ractor::RpcReplyPort;
 use serde::Serialize;
 use store::{
     StoreError,
-    port::{Appended, Copied, Draft, FlagChange, MailboxRow, MessageRow, NewMailbox},
+    port::{Appended, Copied, Draft, FlagChange, MailboxRow, MessageFlags, NewMailbox},
 };
 
 /// Everything an account's mailbox actor can be told.
@@ -77,8 +77,8 @@ pub enum MailboxMsg {
     ),
 }
 
-/// The rows that changed, and the UIDs that were refused.
-pub type Flagged = (Vec<MessageRow>, Vec<Uid>);
+/// The messages that changed, and the UIDs that were refused.
+pub type Flagged = (Vec<MessageFlags>, Vec<Uid>);
 
 /// Messages to be added to a mailbox.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use store::{
     MemoryStore, StoreError,
     port::{
         Appended, Arrival, Aside, Body, BodyRef, BodyWriter, Changes, Copied, Draft, DueRow, Fence,
-        FlagChange, MailStore, MailboxRow, MessageRow, NewMail, NewMailbox, Pending, Settle, Spool,
-        Spooled, UidRange,
+        FlagChange, MailStore, MailboxRow, MessageFlags, MessageRow, NewMail, NewMailbox, Pending,
+        Settle, Spool, Spooled, UidRange,
     },
 };
 
@@ -89,6 +89,12 @@ impl MailStore for Cursed {
             range: UidRange,
             each: &mut dyn FnMut(&MessageRow) -> bool
         ) -> Read<()>;
+        fn flags(
+            account: AccountId,
+            mailbox: MailboxId,
+            range: UidRange,
+            each: &mut dyn FnMut(&MessageFlags) -> bool
+        ) -> Read<()>;
         fn changes(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Read<Option<Changes>>;
         fn read(body: &BodyRef) -> Read<Body>;
         fn draft() -> BodyWriter;
@@ -105,7 +111,7 @@ impl MailStore for Cursed {
             uids: Vec<Uid>,
             change: FlagChange,
             unchanged_since: Option<ModSeq>
-        ) -> Pending<(Vec<MessageRow>, Vec<Uid>)>;
+        ) -> Pending<(Vec<MessageFlags>, Vec<Uid>)>;
         fn copy(
             fence: Fence,
             account: AccountId,

@@ -13,7 +13,8 @@ use store::{
     MemoryStore, StoreError,
     port::{
         Appended, Arrival, Body, BodyRef, BodyWriter, Changes, Copied, Draft, Fence, FlagChange,
-        Leases, MailStore, MailboxRow, MessageRow, NewMailbox, Pending, Shard, UidRange,
+        Leases, MailStore, MailboxRow, MessageFlags, MessageRow, NewMailbox, Pending, Shard,
+        UidRange,
     },
 };
 use world::{Clock, SystemClock};
@@ -94,6 +95,16 @@ impl MailStore for Fragile {
         self.mail().messages(account, mailbox, range, each)
     }
 
+    fn flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        range: UidRange,
+        each: &mut dyn FnMut(&MessageFlags) -> bool,
+    ) -> Result<(), StoreError> {
+        self.mail().flags(account, mailbox, range, each)
+    }
+
     fn changes(
         &self,
         account: AccountId,
@@ -139,7 +150,7 @@ impl MailStore for Fragile {
         uids: Vec<Uid>,
         change: FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> Pending<(Vec<MessageRow>, Vec<Uid>)> {
+    ) -> Pending<(Vec<MessageFlags>, Vec<Uid>)> {
         let mail = self.mail();
         mail.flag(fence, account, mailbox, uids, change, unchanged_since)
     }

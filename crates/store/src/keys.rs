@@ -23,8 +23,9 @@
 //! | mail | `n` account name | number of a mailbox |
 //! | mail | `p` account mailbox | mark: messages still to be removed |
 //! | mail | `s` account name | mark: subscribed |
-//! | mail | `u` account mailbox uid | message |
+//! | mail | `u` account mailbox uid | message, with the flags that it came with |
 //! | mail | `v` account mailbox modseq | row of the change log |
+//! | mail | `w` account mailbox sheet | flags of up to 128 messages |
 
 use mail::{AccountId, Domain, MailboxId, MessageId, ModSeq, Time, Uid};
 
@@ -234,6 +235,16 @@ pub(crate) fn change(account: AccountId, mailbox: MailboxId, modseq: ModSeq) -> 
 pub(crate) fn read_modseq(key: &[u8]) -> Option<ModSeq> {
     let (_, modseq) = key.split_last_chunk()?;
     Some(ModSeq(u64::from_be_bytes(*modseq)))
+}
+
+pub(crate) fn sheet(account: AccountId, mailbox: MailboxId, number: u32) -> [u8; 17] {
+    key!(b'w', 17, account.0 => 8, mailbox.0 => 4, number => 4)
+}
+
+/// The number of a sheet's key.
+pub(crate) fn read_sheet_number(key: &[u8]) -> Option<u32> {
+    let (_, number) = key.split_last_chunk()?;
+    Some(u32::from_be_bytes(*number))
 }
 
 /// The account that a key of the mail class belongs to.

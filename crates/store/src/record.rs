@@ -14,6 +14,7 @@ use crate::StoreError;
 
 mod account;
 mod mailbox;
+mod sheet;
 mod spool;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) use mailbox::{
     read_message, read_owner, write_change, write_counters, write_mailbox, write_message,
     write_owner,
 };
+pub(crate) use sheet::{SHEET_UIDS, read_sheet, sheet_of, write_sheet};
 pub(crate) use spool::{
     AsideRecord, Refs, Remaining, SPOOLED_BLOB_AT, SpooledHead, read_aside, read_due,
     read_recipient, read_refs, read_remaining, read_spooled, read_spooled_domains,
@@ -55,6 +57,7 @@ pub(crate) enum Kind {
     Mark = 14,
     Remaining = 15,
     Aside = 16,
+    Sheet = 17,
 }
 
 // ---------------------------------------------------------------- reading and writing octets
@@ -205,7 +208,7 @@ pub(crate) fn small(count: usize) -> u32 {
 
 /// Looks like a record at all: for the check of a directory.
 pub(crate) const fn is_record(octets: &[u8]) -> bool {
-    matches!(octets, [MAGIC, 1..=16, 1, ..])
+    matches!(octets, [MAGIC, 1..=17, 1, ..] | [MAGIC, 7, 2, ..])
 }
 
 /// A record is refused above this size: it bounds what a damaged length can make us allocate.

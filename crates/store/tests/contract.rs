@@ -5,6 +5,7 @@ mod contract {
     pub(crate) mod accounts;
     pub(crate) mod aside;
     pub(crate) mod bench;
+    pub(crate) mod flags;
     pub(crate) mod mail;
     pub(crate) mod numbers;
     pub(crate) mod spool;
@@ -81,6 +82,9 @@ contract! {
         recent_is_taken_once
         copying_to_a_mailbox_that_is_not_there_changes_nothing
         writes_that_nobody_awaits_are_in_the_order_of_the_calls
+    }
+    flags {
+        flags_of_all_messages_change_at_once_and_stand_as_they_were_changed
     }
     numbers {
         uids_and_modseqs_rise_and_survive_a_reopening

@@ -32,7 +32,7 @@ use std::{mem, sync::Arc, time::Duration};
 use imap::{Code, Command, Reply, Server, Status, Step};
 use mail::AccountId;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use store::port::{Accounts, MailStore, MessageRow};
+use store::port::{Accounts, MailStore, MessageFlags};
 use supervision::{Alarm, Budget, Family, Seat};
 use telemetry::Held;
 use world::{
@@ -93,8 +93,8 @@ pub struct ImapSessionState {
     pub(super) incoming: Option<Incoming>,
     /// Where a part of a message was last found.
     pub(super) place: Place,
-    /// Rows whose flags the client has been told, or does not want to be told.
-    pub(super) told: Vec<MessageRow>,
+    /// Flags that the client has been told, or does not want to be told.
+    pub(super) told: Vec<MessageFlags>,
     pub(super) identity: Option<Identity>,
     pub(super) myself: ActorRef<SessionMsg>,
     /// Whether the client has been greeted, by this incarnation or another one.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use imap::{Code, Fetch, FetchItem, Reply, Section, SectionText, respond::FetchResponse};
+use imap::{Code, Fetch, FetchItem, Ranges, Reply, Section, SectionText, respond::FetchResponse};
 use mail::{Flags, Uid};
 use mime::{Letterhead, Message};
 use store::port::{FlagChange, FlagsHow, MessageRow};
@@ -24,6 +24,11 @@ impl ImapSessionState {
             return Ok(closed());
         };
         let which = opened.resolve(fetch.uid, &fetch.set)?;
+        if let Some(with_uid) = only_flags(&fetch.items) {
+            let told = self.tell_flags(&which, with_uid).await?;
+            FETCHED.add(told, &[]);
+            return Ok(told_of(told, &which));
+        }
         let marks = marks_seen(&fetch.items) && !opened.read_only;
         let mut unseen = Vec::new();
         let (mut told, mut damaged) = (0_u64, false);
@@ -65,12 +70,9 @@ impl ImapSessionState {
         if !unseen.is_empty() {
             self.mark_seen(unseen).await;
         }
-        Ok(match () {
-            () if damaged => Reply::no("some of it is damaged").with(Code::Corruption),
-            () if told < which.count() => {
-                Reply::ok("some messages are there no longer").with(Code::ExpungeIssued)
-            }
-            () => Reply::ok("that was it"),
+        Ok(match damaged {
+            true => Reply::no("some of it is damaged").with(Code::Corruption),
+            false => told_of(told, &which),
         })
     }
 
@@ -108,7 +110,7 @@ impl One<'_> {
                 FetchItem::Uid => response.uid(&mut out.buffer, self.row.uid),
                 FetchItem::Flags => {
                     self.opened
-                        .add_flags(&mut out.buffer, &mut response, self.row);
+                        .add_flags(&mut out.buffer, &mut response, &self.row.flags());
                 }
                 FetchItem::InternalDate => {
                     response.internal_date(&mut out.buffer, self.row.internal_date);
@@ -216,6 +218,21 @@ async fn stream(letter: &Letter, range: Range<u64>, out: &mut Outlet) -> Result<
         out.send(piece).await?;
     }
     Ok(())
+}
+
+/// Whether nothing is asked for but flags, and if so, whether with the UID.
+fn only_flags(items: &[FetchItem]) -> Option<bool> {
+    let is_cheap = |item: &FetchItem| matches!(item, FetchItem::Flags | FetchItem::Uid);
+    let only = items.contains(&FetchItem::Flags) && items.iter().all(is_cheap);
+    only.then(|| items.contains(&FetchItem::Uid))
+}
+
+/// How a FETCH ends that has told of so many of these messages.
+fn told_of(told: u64, which: &Ranges) -> Reply {
+    if told < which.count() {
+        return Reply::ok("some messages are there no longer").with(Code::ExpungeIssued);
+    }
+    Reply::ok("that was it")
 }
 
 fn damaged() -> Failure {

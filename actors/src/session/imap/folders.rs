@@ -161,7 +161,7 @@ impl ImapSessionState {
                 first: row.recent_from,
                 ..UidRange::ALL
             };
-            self.args.mail.messages(account, row.id, range, &mut |_| {
+            self.args.mail.flags(account, row.id, range, &mut |_| {
                 count += 1;
                 true
             })?;

@@ -2,7 +2,7 @@
 
 use imap::{Code, Ranges, Reply, SequenceSet, Store, StoreHow, Transfer, UidList};
 use mail::{Flags, MailboxId, Uid};
-use store::port::{Copied, FlagChange, FlagsHow, MessageRow};
+use store::port::{Copied, FlagChange, FlagsHow, MessageFlags};
 
 use super::{actor::ImapSessionState, failure::Failure, fetch::closed};
 use crate::contract::{CopyRequest, ExpungeRequest, FlagRequest, MailboxMsg};
@@ -37,34 +37,39 @@ impl ImapSessionState {
         })
     }
 
-    /// How the flags of these messages stand (RFC 3501 §6.4.6).
-    async fn tell_flags(&mut self, which: &Ranges, with_uid: bool) -> Result<(), Failure> {
+    /// How the flags of these messages stand (RFC 3501 §6.4.6); says how many it has told.
+    pub(super) async fn tell_flags(
+        &mut self,
+        which: &Ranges,
+        with_uid: bool,
+    ) -> Result<u64, Failure> {
         self.learn_keywords()?;
         let mail = self.args.mail.clone();
         let Some(opened) = &self.opened else {
-            return Ok(());
+            return Ok(0);
         };
-        let mut rows = opened.rows(which);
+        let (mut rows, mut told) = (opened.rows(which), 0);
         loop {
-            let batch = rows.next(&*mail, opened)?;
+            let batch = rows.next_flags(&*mail, opened)?;
             if batch.is_empty() {
-                return Ok(());
+                return Ok(told);
             }
-            for row in &batch {
-                if let Some(sequence) = opened.view.sequence(row.uid) {
-                    opened.tell_flags(&mut self.out.buffer, sequence, row, with_uid);
+            for message in &batch {
+                if let Some(sequence) = opened.view.sequence(message.uid) {
+                    opened.tell_flags(&mut self.out.buffer, sequence, message, with_uid);
+                    told += 1;
                 }
             }
             self.out.relieve().await?;
         }
     }
 
-    /// Has flags changed; yields the rows that really did.
+    /// Has flags changed; yields those that really did.
     pub(super) async fn flag(
         &mut self,
         uids: Vec<Uid>,
         change: FlagChange,
-    ) -> Result<Vec<MessageRow>, Failure> {
+    ) -> Result<Vec<MessageFlags>, Failure> {
         let Some(opened) = &mut self.opened else {
             return Ok(Vec::new());
         };
@@ -76,8 +81,8 @@ impl ImapSessionState {
             change,
             unchanged_since: None,
         };
-        let (rows, _) = self.ask(|port| MailboxMsg::Flag(request, port)).await?;
-        Ok(rows)
+        let (changed, _) = self.ask(|port| MailboxMsg::Flag(request, port)).await?;
+        Ok(changed)
     }
 
     pub(super) async fn copy(&mut self, transfer: Transfer) -> Result<Reply, Failure> {
@@ -184,7 +189,7 @@ impl ImapSessionState {
         };
         let (mut rows, mut uids) = (opened.rows(&which), Vec::new());
         loop {
-            let batch = rows.next(&*self.args.mail, opened)?;
+            let batch = rows.next_flags(&*self.args.mail, opened)?;
             if batch.is_empty() {
                 return Ok(uids);
             }

@@ -82,24 +82,22 @@ impl ImapSessionState {
                 None => everything(&**mail, opened, &row)?,
             };
             let mut known = Vec::new();
-            let uids = changes.changed.iter().map(|row| row.uid);
+            let uids = changes.changed.iter().map(|message| message.uid);
             let expunged = changes.expunged.iter().copied();
             opened
                 .view
                 .apply(changes.highest, uids, expunged, |n, uid| {
                     known.push((n, uid));
                 });
-            let mut rows = changes.changed.iter();
+            let mut changed = changes.changed.iter();
+            let mut told = self.told.iter().peekable();
             for (sequence, uid) in known {
-                let Some(row) = rows.find(|row| row.uid == uid) else {
+                let Some(message) = changed.find(|message| message.uid == uid) else {
                     break;
                 };
-                let is_told = self
-                    .told
-                    .binary_search_by_key(&uid, |told| told.uid)
-                    .is_ok_and(|at| self.told[at].modseq == row.modseq);
-                if !is_told {
-                    opened.tell_flags(&mut self.out.buffer, sequence, row, by_uid);
+                while told.next_if(|told| told.uid < uid).is_some() {}
+                if told.next_if(|told| *told == message).is_none() {
+                    opened.tell_flags(&mut self.out.buffer, sequence, message, by_uid);
                     self.out.relieve().await?;
                 }
             }
@@ -180,11 +178,11 @@ impl ImapSessionState {
 /// The whole mailbox as changes: the store has forgotten what happened since.
 fn everything(mail: &dyn MailStore, opened: &Opened, row: &MailboxRow) -> Result<Changes, Failure> {
     let mut changed = Vec::with_capacity(row.messages as usize);
-    mail.messages(opened.account, opened.id, UidRange::ALL, &mut |row| {
-        changed.push(*row);
+    mail.flags(opened.account, opened.id, UidRange::ALL, &mut |message| {
+        changed.push(*message);
         true
     })?;
-    let mut present = changed.iter().map(|row| row.uid).peekable();
+    let mut present = changed.iter().map(|message| message.uid).peekable();
     let all = opened.view.all();
     let expunged = opened
         .view

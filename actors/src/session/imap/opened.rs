@@ -4,7 +4,7 @@ use imap::{FetchItem, Ranges, Reply, SequenceSet, View, respond};
 use mail::{AccountId, Keyword, MailboxId, Uid};
 use store::{
     StoreError,
-    port::{MailStore, MailboxRow, MessageRow, UidRange},
+    port::{MailStore, MailboxRow, MessageFlags, MessageRow, UidRange},
 };
 
 use crate::session::watch::Watch;
@@ -47,7 +47,7 @@ impl Opened {
     ) -> Result<(Self, Option<u32>), StoreError> {
         let mut uids = Vec::with_capacity(row.messages as usize);
         let mut first_unseen = None;
-        mail.messages(account, row.id, UidRange::ALL, &mut |message| {
+        mail.flags(account, row.id, UidRange::ALL, &mut |message| {
             uids.push(message.uid);
             if first_unseen.is_none() && !message.flags.contains(mail::Flags::SEEN) {
                 first_unseen = u32::try_from(uids.len()).ok();
@@ -129,14 +129,14 @@ impl Opened {
         &self,
         out: &mut Vec<u8>,
         sequence: u32,
-        row: &MessageRow,
+        message: &MessageFlags,
         with_uid: bool,
     ) {
         let mut response = respond::FetchResponse::begin(out, sequence);
         if with_uid {
-            response.uid(out, row.uid);
+            response.uid(out, message.uid);
         }
-        self.add_flags(out, &mut response, row);
+        self.add_flags(out, &mut response, message);
         response.end(out);
     }
 
@@ -145,10 +145,10 @@ impl Opened {
         &self,
         out: &mut Vec<u8>,
         response: &mut respond::FetchResponse,
-        row: &MessageRow,
+        message: &MessageFlags,
     ) {
-        let recent = self.view.is_recent(row.uid);
-        response.flags(out, row.flags, self.names(row.keywords), recent);
+        let recent = self.view.is_recent(message.uid);
+        response.flags(out, message.flags, self.names(message.keywords), recent);
     }
 }
 
@@ -159,17 +159,41 @@ impl Rows {
         mail: &dyn MailStore,
         opened: &Opened,
     ) -> Result<Vec<MessageRow>, StoreError> {
+        let uid = |row: &MessageRow| row.uid;
+        self.some(BATCH, uid, &|span, each| {
+            mail.messages(opened.account, opened.id, span, each)
+        })
+    }
+
+    /// The flags of the next batch; none at the end.
+    pub(super) fn next_flags(
+        &mut self,
+        mail: &dyn MailStore,
+        opened: &Opened,
+    ) -> Result<Vec<MessageFlags>, StoreError> {
+        let uid = |message: &MessageFlags| message.uid;
+        self.some(FLAGS_BATCH, uid, &|span, each| {
+            mail.flags(opened.account, opened.id, span, each)
+        })
+    }
+
+    fn some<T: Copy>(
+        &mut self,
+        limit: usize,
+        uid: impl Fn(&T) -> Uid,
+        read: &ReadSpan<'_, T>,
+    ) -> Result<Vec<T>, StoreError> {
         let mut rows = Vec::new();
         while let Some(span) = self.spans.pop() {
-            let room = BATCH - rows.len();
+            let room = limit - rows.len();
             let mut taken = 0;
-            mail.messages(opened.account, opened.id, span, &mut |row| {
+            read(span, &mut |row| {
                 rows.push(*row);
                 taken += 1;
                 taken < room
             })?;
             if taken == room {
-                let rest = rows.last().and_then(|row| row.uid.next());
+                let rest = rows.last().and_then(|row| uid(row).next());
                 if let Some(first) = rest.filter(|first| *first <= span.last) {
                     self.spans.push(UidRange { first, ..span });
                 }
@@ -180,6 +204,9 @@ impl Rows {
     }
 }
 
+/// Reads what there is of a span of UIDs.
+type ReadSpan<'a, T> = dyn Fn(UidRange, &mut dyn FnMut(&T) -> bool) -> Result<(), StoreError> + 'a;
+
 /// Whether reading these items marks a message as seen.
 pub(super) fn marks_seen(items: &[FetchItem]) -> bool {
     items.iter().any(FetchItem::sets_seen)
@@ -187,3 +214,6 @@ pub(super) fn marks_seen(items: &[FetchItem]) -> bool {
 
 /// Rows are small; a batch is read in well under a millisecond.
 const BATCH: usize = 512;
+
+/// Flags are smaller, and read faster.
+const FLAGS_BATCH: usize = 4096;

@@ -3,8 +3,6 @@
 //! New messages need no log: MODSEQs of their coming rise with their UIDs, so the first one after
 //! `since` is found by halving. The log holds a row per change of flags or expunge.
 
-use std::collections::BTreeSet;
-
 use mail::{AccountId, MailboxId, ModSeq, Uid};
 
 use super::store::{Store, missing};
@@ -12,8 +10,8 @@ use crate::{
     StoreError,
     keeper::{Keeper, Seen},
     keys::{self, Class},
-    port::{Changes, MessageRow, UidRange},
-    record::{self, Counters},
+    port::{Changes, MessageFlags, UidRange},
+    record::{self, Counters, SHEET_UIDS, sheet_of},
 };
 
 impl<K: Keeper> Store<K> {
@@ -37,9 +35,10 @@ impl<K: Keeper> Store<K> {
         if since >= counters.highest {
             return Ok(Some(changes));
         }
-        let first_new = self.first_new(account, mailbox, since, &counters)?;
-        let mut flagged = BTreeSet::new();
-        let mut expunged = BTreeSet::new();
+        let mut sheets = vec![sheets_from(
+            self.first_new(account, mailbox, since, &counters)?,
+        )];
+        let mut expunged = Vec::new();
         let from = keys::change(account, mailbox, ModSeq(since.0.saturating_add(1)));
         let until = keys::after(&keys::of_mailbox(b'v', account, mailbox));
         self.span(Seen::Durable, Class::Mail, &from, &until, |_, value| {
@@ -47,39 +46,32 @@ impl<K: Keeper> Store<K> {
             if change.expunged {
                 expunged.extend(change.uids());
             } else {
-                flagged.extend(change.uids().filter(|&uid| uid.get() < first_new));
+                sheets.extend(change.sheets());
             }
             Ok(true)
         })?;
-        changes.expunged = expunged.into_iter().collect();
-        let mut keep = |row: MessageRow| {
-            if row.modseq > since {
-                changes.changed.push(row);
+        expunged.sort_unstable();
+        expunged.dedup();
+        changes.expunged = expunged;
+        let mut keep = |message: &MessageFlags| {
+            if message.modseq > since {
+                changes.changed.push(*message);
             }
+            true
         };
-        if let (Some(&first), Some(&last)) = (flagged.first(), flagged.last()) {
-            let old = UidRange { first, last };
-            if flagged.len() > FEW {
-                self.each_message(Seen::Durable, account, mailbox, old, |row, _| {
-                    keep(row);
-                    Ok(true)
-                })?;
-            } else {
-                for uid in flagged {
-                    let key = keys::message(account, mailbox, uid.get());
-                    if let Some(octets) = self.durable(Class::Mail, &key)? {
-                        keep(record::read_message(uid, &octets)?.0);
-                    }
-                }
-            }
-        }
-        if let Some(first) = Uid::new(first_new) {
-            let last = Uid::LAST;
-            let new = UidRange { first, last };
-            self.each_message(Seen::Durable, account, mailbox, new, |row, _| {
-                keep(row);
-                Ok(true)
+        if !counters.sheets {
+            let all = UidRange::ALL;
+            self.each_message(Seen::Durable, account, mailbox, all, |row| {
+                Ok(keep(&row.flags()))
             })?;
+            return Ok(Some(changes));
+        }
+        for (first, last) in merged(sheets) {
+            let range = UidRange {
+                first: Uid::new(first * SHEET_UIDS).unwrap_or(Uid::FIRST),
+                last: Uid::new(last * SHEET_UIDS + (SHEET_UIDS - 1)).unwrap_or(Uid::LAST),
+            };
+            self.each_flags(Seen::Durable, account, mailbox, range, &mut keep)?;
         }
         Ok(Some(changes))
     }
@@ -100,8 +92,9 @@ impl<K: Keeper> Store<K> {
                 first: Uid::new(middle).unwrap_or(Uid::FIRST),
                 last: Uid::LAST,
             };
-            self.each_message(Seen::Durable, account, mailbox, range, |row, came| {
-                old = (came <= since).then_some(row.uid);
+            self.each_row(Seen::Durable, account, mailbox, range, |uid, octets| {
+                let (_, came) = record::read_message(uid, octets)?;
+                old = (came <= since).then_some(uid);
                 Ok(false)
             })?;
             match old {
@@ -113,5 +106,20 @@ impl<K: Keeper> Store<K> {
     }
 }
 
-/// Up to so many messages are read one by one.
-const FEW: usize = 256;
+/// The sheets on which messages with that UID and higher ones are, by their numbers.
+fn sheets_from(uid: u32) -> (u32, u32) {
+    (uid / SHEET_UIDS, sheet_of(Uid::LAST))
+}
+
+/// Spans of sheets, ascending, so that each is read once.
+fn merged(mut spans: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    spans.sort_unstable();
+    spans.dedup_by(|next, one| {
+        let meets = next.0 <= one.1.saturating_add(1);
+        if meets {
+            one.1 = one.1.max(next.1);
+        }
+        meets
+    });
+    spans
+}

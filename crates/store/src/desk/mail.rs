@@ -15,7 +15,8 @@ use crate::{
     keys::{self, Class},
     port::{
         Appended, Arrival, Body, BodyRef, BodyWriter, Changes, Copied, Draft, Fence, FlagChange,
-        FlagsHow, MailStore, MailboxRow, MessageRow, NewMailbox, Pending, State, UidRange,
+        FlagsHow, MailStore, MailboxRow, MessageFlags, MessageRow, NewMailbox, Pending, State,
+        UidRange,
     },
     record,
 };
@@ -59,9 +60,26 @@ impl<K: Keeper> MailStore for Store<K> {
         {
             return Ok(());
         }
-        self.each_message(Seen::Durable, account, mailbox, range, |row, _| {
-            Ok(each(&row))
-        })
+        self.each_message(Seen::Durable, account, mailbox, range, |row| Ok(each(&row)))
+    }
+
+    fn flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        range: UidRange,
+        each: &mut dyn FnMut(&MessageFlags) -> bool,
+    ) -> Result<(), StoreError> {
+        let counters = self.durable(Class::Mail, &keys::counters(account, mailbox))?;
+        match counters.as_deref().map(record::read_counters).transpose()? {
+            Some(counters) if counters.sheets => {
+                self.each_flags(Seen::Durable, account, mailbox, range, each)
+            }
+            Some(_) => self.each_message(Seen::Durable, account, mailbox, range, |row| {
+                Ok(each(&row.flags()))
+            }),
+            None => Ok(()),
+        }
     }
 
     fn changes(
@@ -109,7 +127,7 @@ impl<K: Keeper> MailStore for Store<K> {
         uids: Vec<Uid>,
         change: FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> Pending<(Vec<MessageRow>, Vec<Uid>)> {
+    ) -> Pending<(Vec<MessageFlags>, Vec<Uid>)> {
         let place = (account, mailbox);
         settled(self.try_flag(fence, place, uids, &change, unchanged_since))
     }
@@ -167,7 +185,7 @@ impl<K: Keeper> MailStore for Store<K> {
 }
 
 /// Messages that were changed, and UIDs of those that were left alone.
-type Flagged = (Vec<MessageRow>, Vec<Uid>);
+type Flagged = (Vec<MessageFlags>, Vec<Uid>);
 
 impl<K: Keeper> Store<K> {
     fn try_deliver(
@@ -199,7 +217,8 @@ impl<K: Keeper> Store<K> {
             email_id: case.head.body.blob,
             thread_id: case.head.body.blob,
         };
-        let appended = target.add(&mut batch, row, Blob::Old(case.head.body.blob))?;
+        let blob = Blob::Old(case.head.body.blob);
+        let appended = self.add(&mut batch, &mut target, row, blob)?;
         self.close_recipient(&mut batch, &case, arrival.recipient, state)?;
         target.put(&mut batch);
         Ok(self.commit(batch, Some(appended)))
@@ -234,7 +253,7 @@ impl<K: Keeper> Store<K> {
                 thread_id: 0,
             };
             let blob = batch.body(draft);
-            appended.push(target.add(&mut batch, row, blob)?);
+            appended.push(self.add(&mut batch, &mut target, row, blob)?);
         }
         if !appended.is_empty() {
             target.put(&mut batch);
@@ -258,34 +277,30 @@ impl<K: Keeper> Store<K> {
         } else {
             self.keyword_bits(&mut batch, &mut target, &change.keywords)?
         };
-        let mut changed = Vec::new();
+        let modseq = target.modseq;
+        let mut counters = target.counters;
+        let mut changed = Vec::with_capacity(uids.len());
         let mut refused = Vec::new();
-        self.each_of(account, mailbox, uids, |row, since| {
-            if unchanged_since.is_some_and(|limit| row.modseq > limit) {
-                refused.push(row.uid);
-                return Ok(());
+        self.each_flags_of(&mut target, &ascending(uids), |message| {
+            if unchanged_since.is_some_and(|limit| message.modseq > limit) {
+                refused.push(message.uid);
+                return false;
             }
-            let (flags, keywords) = match change.how {
-                FlagsHow::Add => (row.flags | change.flags, row.keywords | bits),
-                FlagsHow::Remove => (row.flags & !change.flags, row.keywords & !bits),
+            let before = *message;
+            (message.flags, message.keywords) = match change.how {
+                FlagsHow::Add => (before.flags | change.flags, before.keywords | bits),
+                FlagsHow::Remove => (before.flags & !change.flags, before.keywords & !bits),
                 FlagsHow::Replace => (change.flags, bits),
             };
-            if (flags, keywords) == (row.flags, row.keywords) {
-                return Ok(());
+            if *message == before {
+                return false;
             }
-            let modseq = target.modseq;
-            let after = MessageRow {
-                flags,
-                keywords,
-                modseq,
-                ..row
-            };
-            target.recount(row.flags, flags);
-            let key = keys::message(account, mailbox, row.uid.get());
-            batch.put(Class::Mail, &key, &record::write_message(&after, since));
-            changed.push(after);
-            Ok(())
+            message.modseq = modseq;
+            counters.recount(before.flags, message.flags);
+            changed.push(*message);
+            true
         })?;
+        target.counters = counters;
         if changed.is_empty() {
             // New keywords alone change nothing that anybody has to hear of.
             return Ok(self.commit(batch, (changed, refused)));
@@ -312,11 +327,7 @@ impl<K: Keeper> Store<K> {
         let _account = self.desk.locks.account(account);
         let mut batch = self.begin_as(fence)?;
         let mut source = self.open_box(account, from)?;
-        let mut rows = Vec::new();
-        self.each_of(account, from, uids, |row, _| {
-            rows.push(row);
-            Ok(())
-        })?;
+        let rows = self.rows_of(&mut source, &ascending(uids))?;
         if from == to {
             return self.copy_within(batch, source, rows, moving);
         }
@@ -348,7 +359,7 @@ impl<K: Keeper> Store<K> {
                 save_date,
                 ..*row
             };
-            let appended = target.add_kept(&mut batch, copy)?;
+            let appended = self.add_kept(&mut batch, &mut target, copy)?;
             copied.uids.push((row.uid, appended.uid));
         }
         if moving {
@@ -385,7 +396,7 @@ impl<K: Keeper> Store<K> {
                 save_date,
                 ..*row
             };
-            let appended = source.add_kept(&mut batch, copy)?;
+            let appended = self.add_kept(&mut batch, &mut source, copy)?;
             copied.uids.push((row.uid, appended.uid));
         }
         if moving {
@@ -408,13 +419,18 @@ impl<K: Keeper> Store<K> {
         let _account = self.desk.locks.account(account);
         let mut batch = self.begin_as(fence)?;
         let mut target = self.open_box(account, mailbox)?;
-        let mut rows = Vec::new();
-        self.each_of(account, mailbox, uids, |row, _| {
-            if !deleted_only || row.flags.contains(Flags::DELETED) {
-                rows.push(row);
-            }
-            Ok(())
-        })?;
+        let mut uids = ascending(uids);
+        if deleted_only {
+            let mut deleted = Vec::new();
+            self.each_flags_of(&mut target, &uids, |message| {
+                if message.flags.contains(Flags::DELETED) {
+                    deleted.push(message.uid);
+                }
+                false
+            })?;
+            uids = deleted;
+        }
+        let rows = self.rows_of(&mut target, &uids)?;
         if !rows.is_empty() {
             self.remove_rows(&mut batch, &mut target, &rows)?;
             target.put(&mut batch);
@@ -441,4 +457,10 @@ impl<K: Keeper> Store<K> {
         batch.put(Class::Mail, &key, &record::write_counters(&counters));
         Ok(self.commit(batch, recent_from))
     }
+}
+
+fn ascending(mut uids: Vec<Uid>) -> Vec<Uid> {
+    uids.sort_unstable();
+    uids.dedup();
+    uids
 }

@@ -223,7 +223,7 @@ impl<K: Keeper> Store<K> {
         let (mailbox, counters) = create(batch, account, owner, &record)?;
         let mut source = self.open_box(account, inbox)?;
         let mut rows: Vec<MessageRow> = Vec::new();
-        self.each_message(Seen::Newest, account, inbox, UidRange::ALL, |row, _| {
+        self.each_message(Seen::Newest, account, inbox, UidRange::ALL, |row| {
             rows.push(row);
             Ok(true)
         })?;
@@ -232,8 +232,7 @@ impl<K: Keeper> Store<K> {
         }
         let mut target = super::opened::Box::fresh(account, mailbox, counters);
         for row in &rows {
-            let modseq = target.modseq;
-            target.add_kept(batch, MessageRow { modseq, ..*row })?;
+            self.add_kept(batch, &mut target, *row)?;
         }
         target.put(batch);
         self.remove_rows(batch, &mut source, &rows)?;
@@ -359,6 +358,7 @@ fn create(
         highest: ModSeq(1),
         log_from: ModSeq(0),
         log_rows: 0,
+        sheets: true,
     };
     batch.put_fresh(
         Class::Mail,

@@ -14,6 +14,7 @@ mod mail;
 mod mailboxes;
 mod opened;
 mod purge;
+mod sheets;
 mod spool;
 mod store;
 

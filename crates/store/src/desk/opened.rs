@@ -2,14 +2,17 @@
 
 use mail::{AccountId, Flags, Keyword, MailboxId, ModSeq, Uid};
 
-use super::store::{Store, damaged_key, missing};
+use super::{
+    sheets::Sheets,
+    store::{Store, damaged_key, missing},
+};
 use crate::{
     StoreError,
     batch::{Batch, Blob},
     keeper::{Keeper, Seen},
     keys::{self, Class},
-    port::{Appended, MessageRow, UidRange},
-    record::{self, Change, Counters, Mailbox},
+    port::{Appended, MessageFlags, MessageRow, UidRange},
+    record::{self, Change, Counters, Mailbox, SHEET_UIDS, sheet_of},
 };
 
 /// A mailbox whose numbers are being given out, under its account's lock.
@@ -17,6 +20,8 @@ pub(super) struct Box {
     pub(super) account: AccountId,
     pub(super) mailbox: MailboxId,
     pub(super) counters: Counters,
+    /// The flags that this call looks at or changes.
+    pub(super) sheets: Sheets,
     /// Read when it is needed: with keywords.
     record: Option<Mailbox>,
     /// The MODSEQ of this call's changes.
@@ -35,7 +40,11 @@ impl<K: Keeper> Store<K> {
             let key = keys::message(target.account, target.mailbox, row.uid.get());
             batch.remove(Class::Mail, &key);
             batch.refer(Blob::Old(row.body.blob), -1);
-            target.uncount(row);
+            target.counters.uncount(row);
+        }
+        let uids: Vec<Uid> = rows.iter().map(|row| row.uid).collect();
+        for uids in uids.chunk_by(|one, next| sheet_of(*one) == sheet_of(*next)) {
+            self.sheet(target, sheet_of(uids[0]))?.remove(uids);
         }
         self.log(batch, target, true, rows.iter().map(|row| row.uid))
     }
@@ -97,58 +106,149 @@ impl<K: Keeper> Store<K> {
         mailbox: MailboxId,
     ) -> Result<Box, StoreError> {
         let counters = self.counters(account, mailbox)?;
-        Ok(Box {
-            account,
-            mailbox,
-            counters,
-            record: None,
-            modseq: ModSeq(counters.highest.0 + 1),
+        let mut target = Box::fresh(account, mailbox, counters);
+        if !counters.sheets {
+            self.begin_sheets(&mut target)?;
+        }
+        Ok(target)
+    }
+
+    /// Adds a message to which nothing referred from here before.
+    pub(super) fn add(
+        &self,
+        batch: &mut Batch,
+        target: &mut Box,
+        mut row: MessageRow,
+        blob: Blob,
+    ) -> Result<Appended, StoreError> {
+        let appended = self.give_uid(target, &mut row)?;
+        batch.refer(blob, 1);
+        let key = keys::message(target.account, target.mailbox, row.uid.get());
+        let octets = record::write_message(&row, target.modseq);
+        let places = &record::MESSAGE_BLOB_AT;
+        batch.put_with_blob(Class::Mail, &key, &octets, (blob, places));
+        Ok(appended)
+    }
+
+    /// Adds a copy of a message; it keeps its object ids.
+    pub(super) fn add_kept(
+        &self,
+        batch: &mut Batch,
+        target: &mut Box,
+        mut row: MessageRow,
+    ) -> Result<Appended, StoreError> {
+        let appended = self.give_uid(target, &mut row)?;
+        batch.refer(Blob::Old(row.body.blob), 1);
+        let key = keys::message(target.account, target.mailbox, row.uid.get());
+        let octets = record::write_message(&row, target.modseq);
+        batch.put_fresh(Class::Mail, &key, &octets);
+        Ok(appended)
+    }
+
+    /// Gives out the next UID, counts the message and puts its flags on their sheet.
+    fn give_uid(&self, target: &mut Box, row: &mut MessageRow) -> Result<Appended, StoreError> {
+        row.modseq = target.modseq;
+        row.uid = target.counters.uid_next;
+        let next = row.uid.next();
+        target.counters.uid_next = next.ok_or_else(|| missing("a UID that is not used"))?;
+        target.counters.count(row);
+        self.sheet(target, sheet_of(row.uid))?.add(row.flags());
+        Ok(Appended {
+            uid_validity: target.counters.uid_validity,
+            uid: row.uid,
+            modseq: target.modseq,
         })
     }
 
-    /// Calls `each` for the messages with these UIDs, ascending, with the MODSEQ of their coming.
-    pub(super) fn each_of(
+    /// The messages with these UIDs (ascending), as far as they are there.
+    pub(super) fn rows_of(
         &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        mut uids: Vec<Uid>,
-        mut each: impl FnMut(MessageRow, ModSeq) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        uids.sort_unstable();
-        uids.dedup();
-        let (Some(&first), Some(&last)) = (uids.first(), uids.last()) else {
-            return Ok(());
+        target: &mut Box,
+        uids: &[Uid],
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        let (account, mailbox) = (target.account, target.mailbox);
+        let mut present = Vec::with_capacity(uids.len());
+        self.each_flags_of(target, uids, |message| {
+            present.push(*message);
+            false
+        })?;
+        let (Some(&first), Some(&last)) = (present.first(), present.last()) else {
+            return Ok(Vec::new());
         };
-        // Reading a few one by one is cheaper than reading all between them.
-        if (last.get() - first.get()) as usize > 8 * uids.len() {
-            for uid in uids {
-                let key = keys::message(account, mailbox, uid.get());
-                if let Some(octets) = self.newest(Class::Mail, &key)? {
-                    let (row, since) = record::read_message(uid, &octets)?;
-                    each(row, since)?;
-                }
-            }
-            return Ok(());
-        }
-        let mut wanted = uids.into_iter().peekable();
-        let range = UidRange { first, last };
-        self.each_message(Seen::Newest, account, mailbox, range, |row, since| {
-            while wanted.next_if(|&uid| uid < row.uid).is_some() {}
-            if wanted.next_if_eq(&row.uid).is_some() {
-                each(row, since)?;
+        let mut rows = Vec::with_capacity(present.len());
+        let mut wanted = present.iter().peekable();
+        let mut take = |uid: Uid, octets: &[u8]| {
+            if let Some(flags) = wanted.next_if(|flags| flags.uid == uid) {
+                rows.push(record::read_message(uid, octets)?.0.with(flags));
             }
             Ok(wanted.peek().is_some())
-        })
+        };
+        // Reading a few one by one is cheaper than reading all between them.
+        if (last.uid.get() - first.uid.get()) as usize > 8 * present.len() {
+            for &MessageFlags { uid, .. } in &present {
+                let key = keys::message(account, mailbox, uid.get());
+                let octets = self.newest(Class::Mail, &key)?;
+                let octets = octets.ok_or_else(|| damaged_key(Class::Mail, &key))?;
+                take(uid, &octets)?;
+            }
+        } else {
+            let (first, last) = (first.uid, last.uid);
+            let range = UidRange { first, last };
+            self.each_row(Seen::Newest, account, mailbox, range, take)?;
+        }
+        Ok(rows)
     }
 
-    /// Calls `each` for the messages of a range, ascending, with the MODSEQ of their coming.
+    /// Calls `each` for the messages of a range, ascending, until it returns `false`.
     pub(super) fn each_message(
         &self,
         seen: Seen,
         account: AccountId,
         mailbox: MailboxId,
         range: UidRange,
-        mut each: impl FnMut(MessageRow, ModSeq) -> Result<bool, StoreError>,
+        mut each: impl FnMut(MessageRow) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut span = range;
+        let mut sheets = Vec::new();
+        while span.first <= range.last {
+            // Flags first: a message that comes between the two has those that it came with.
+            sheets.clear();
+            span.last = range.last;
+            let (rest, mut count) = (span, 0);
+            self.each_sheet(seen, account, mailbox, rest, |number, messages| {
+                sheets.extend_from_slice(messages);
+                count += 1;
+                if count == SHEETS_AT_ONCE {
+                    let end = Uid::new(number * SHEET_UIDS + (SHEET_UIDS - 1));
+                    span.last = end.unwrap_or(Uid::LAST).min(range.last);
+                }
+                count < SHEETS_AT_ONCE
+            })?;
+            let mut flags = sheets.iter().peekable();
+            let mut more = true;
+            self.each_row(seen, account, mailbox, span, |uid, octets| {
+                let (row, _) = record::read_message(uid, octets)?;
+                while flags.next_if(|flags| flags.uid < uid).is_some() {}
+                let flags = flags.next_if(|flags| flags.uid == uid);
+                more = each(flags.map_or(row, |flags| row.with(flags)))?;
+                Ok(more)
+            })?;
+            match span.last.next() {
+                Some(next) if more => span.first = next,
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` for the rows of the messages of a range, ascending, until it returns `false`.
+    pub(super) fn each_row(
+        &self,
+        seen: Seen,
+        account: AccountId,
+        mailbox: MailboxId,
+        range: UidRange,
+        mut each: impl FnMut(Uid, &[u8]) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         if range.first > range.last {
             return Ok(());
@@ -157,8 +257,7 @@ impl<K: Keeper> Store<K> {
         let until = keys::next(&keys::message(account, mailbox, range.last.get()));
         self.span(seen, Class::Mail, &from, &until, |key, value| {
             let uid = keys::read_uid(key).ok_or_else(|| damaged_key(Class::Mail, key))?;
-            let (row, since) = record::read_message(uid, value)?;
-            each(row, since)
+            each(uid, value)
         })
     }
 
@@ -236,71 +335,43 @@ impl<K: Keeper> Store<K> {
 }
 
 impl Box {
-    /// A mailbox that this batch creates.
-    pub(super) const fn fresh(account: AccountId, mailbox: MailboxId, counters: Counters) -> Self {
+    /// A mailbox of which nothing has been looked at, with these counters.
+    pub(super) fn fresh(account: AccountId, mailbox: MailboxId, counters: Counters) -> Self {
         Self {
             account,
             mailbox,
             counters,
+            sheets: Sheets::default(),
             record: None,
             modseq: ModSeq(counters.highest.0 + 1),
         }
     }
 
-    /// Adds a message to which nothing referred from here before.
-    pub(super) fn add(
-        &mut self,
-        batch: &mut Batch,
-        mut row: MessageRow,
-        blob: Blob,
-    ) -> Result<Appended, StoreError> {
-        let appended = self.next(&mut row)?;
-        batch.refer(blob, 1);
-        let key = keys::message(self.account, self.mailbox, row.uid.get());
-        let octets = record::write_message(&row, self.modseq);
-        let places = &record::MESSAGE_BLOB_AT;
-        batch.put_with_blob(Class::Mail, &key, &octets, (blob, places));
-        Ok(appended)
+    /// Writes the flags, and the counters with this call's MODSEQ as the highest.
+    pub(super) fn put(&mut self, batch: &mut Batch) {
+        self.sheets.put(batch, self.account, self.mailbox);
+        self.counters.highest = self.modseq;
+        let key = keys::counters(self.account, self.mailbox);
+        batch.put(Class::Mail, &key, &record::write_counters(&self.counters));
     }
+}
 
-    /// Adds a copy of a message; it keeps its object ids.
-    pub(super) fn add_kept(
-        &mut self,
-        batch: &mut Batch,
-        mut row: MessageRow,
-    ) -> Result<Appended, StoreError> {
-        let appended = self.next(&mut row)?;
-        batch.refer(Blob::Old(row.body.blob), 1);
-        let key = keys::message(self.account, self.mailbox, row.uid.get());
-        batch.put_fresh(Class::Mail, &key, &record::write_message(&row, self.modseq));
-        Ok(appended)
-    }
-
-    /// Gives out the next UID and counts the message.
-    fn next(&mut self, row: &mut MessageRow) -> Result<Appended, StoreError> {
-        row.uid = self.counters.uid_next;
-        let next = row.uid.next();
-        self.counters.uid_next = next.ok_or_else(|| missing("a UID that is not used"))?;
-        self.counters.messages += 1;
-        self.counters.unseen += u32::from(!row.flags.contains(Flags::SEEN));
-        self.counters.deleted += u32::from(row.flags.contains(Flags::DELETED));
-        self.counters.octets += row.body.octets;
-        Ok(Appended {
-            uid_validity: self.counters.uid_validity,
-            uid: row.uid,
-            modseq: self.modseq,
-        })
+impl Counters {
+    fn count(&mut self, row: &MessageRow) {
+        self.messages += 1;
+        self.unseen += u32::from(!row.flags.contains(Flags::SEEN));
+        self.deleted += u32::from(row.flags.contains(Flags::DELETED));
+        self.octets += row.body.octets;
     }
 
     fn uncount(&mut self, row: &MessageRow) {
-        let counters = &mut self.counters;
-        counters.messages = counters.messages.saturating_sub(1);
-        counters.octets = counters.octets.saturating_sub(row.body.octets);
+        self.messages = self.messages.saturating_sub(1);
+        self.octets = self.octets.saturating_sub(row.body.octets);
         if !row.flags.contains(Flags::SEEN) {
-            counters.unseen = counters.unseen.saturating_sub(1);
+            self.unseen = self.unseen.saturating_sub(1);
         }
         if row.flags.contains(Flags::DELETED) {
-            counters.deleted = counters.deleted.saturating_sub(1);
+            self.deleted = self.deleted.saturating_sub(1);
         }
     }
 
@@ -312,16 +383,8 @@ impl Box {
         };
         let unseen = |flags: Flags| !flags.contains(Flags::SEEN);
         let deleted = |flags: Flags| flags.contains(Flags::DELETED);
-        let counters = &mut self.counters;
-        counters.unseen = by(counters.unseen, unseen(before), unseen(after));
-        counters.deleted = by(counters.deleted, deleted(before), deleted(after));
-    }
-
-    /// Writes the counters, with this call's MODSEQ as the highest.
-    pub(super) fn put(&mut self, batch: &mut Batch) {
-        self.counters.highest = self.modseq;
-        let key = keys::counters(self.account, self.mailbox);
-        batch.put(Class::Mail, &key, &record::write_counters(&self.counters));
+        self.unseen = by(self.unseen, unseen(before), unseen(after));
+        self.deleted = by(self.deleted, deleted(before), deleted(after));
     }
 }
 
@@ -334,3 +397,6 @@ const CHANGE_RANGES_MAX: usize = 4096;
 /// Changes of a mailbox that are remembered: a client that was away for longer looks at
 /// everything again (RFC 7162 §3.2.5.2).
 const LOG_ROWS_MAX: u32 = 10_000;
+
+/// Sheets that are read before the rows of their messages: a reader may want no more.
+const SHEETS_AT_ONCE: u32 = 4;

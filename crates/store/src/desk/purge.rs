@@ -1,6 +1,6 @@
 //! Purging: the messages of a removed mailbox go a few at a time, so that nothing stalls.
 
-use mail::{AccountId, MailboxId, ModSeq};
+use mail::{AccountId, MailboxId};
 
 use super::store::{Store, damaged_key};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     keeper::{Keeper, Seen},
     keys::{self, Class},
     port::{Pending, UidRange},
+    record,
 };
 
 impl<K: Keeper> Store<K> {
@@ -28,7 +29,8 @@ impl<K: Keeper> Store<K> {
         };
         let _account = self.desk.locks.account(account);
         let more = self.purge_messages(&mut batch, account, mailbox)?
-            || self.purge_log(&mut batch, account, mailbox)?;
+            || self.purge_table(b'v', &mut batch, account, mailbox)?
+            || self.purge_table(b'w', &mut batch, account, mailbox)?;
         if !more {
             batch.remove(Class::Mail, &keys::purge(account, mailbox));
         }
@@ -43,8 +45,9 @@ impl<K: Keeper> Store<K> {
     ) -> Result<bool, StoreError> {
         let mut count = 0;
         let all = UidRange::ALL;
-        self.each_message(Seen::Newest, account, mailbox, all, |row, _| {
-            let key = keys::message(account, mailbox, row.uid.get());
+        self.each_row(Seen::Newest, account, mailbox, all, |uid, octets| {
+            let (row, _) = record::read_message(uid, octets)?;
+            let key = keys::message(account, mailbox, uid.get());
             batch.remove(Class::Mail, &key);
             batch.refer(Blob::Old(row.body.blob), -1);
             count += 1;
@@ -53,16 +56,17 @@ impl<K: Keeper> Store<K> {
         Ok(count == PURGE_ROWS)
     }
 
-    fn purge_log(
+    /// Removes some rows of a table that refer to nothing: of the change log, or of the flags.
+    fn purge_table(
         &self,
+        table: u8,
         batch: &mut Batch,
         account: AccountId,
         mailbox: MailboxId,
     ) -> Result<bool, StoreError> {
         let mut count = 0;
-        let from = keys::change(account, mailbox, ModSeq(0));
-        let until = keys::after(&keys::of_mailbox(b'v', account, mailbox));
-        self.span(Seen::Newest, Class::Mail, &from, &until, |key, _| {
+        let prefix = keys::of_mailbox(table, account, mailbox);
+        self.each(Seen::Newest, Class::Mail, &prefix, |key, _| {
             batch.remove(Class::Mail, key);
             count += 1;
             Ok(count < PURGE_ROWS)

@@ -11,7 +11,7 @@ use crate::{
     journal::{self, FRAMES_FROM, Found, Scan, disk_error, scan},
     keeper::{Keeper, Seen},
     keys::{self, Class},
-    port::BodyRef,
+    port::{BodyRef, MessageFlags},
     record,
 };
 
@@ -80,11 +80,34 @@ struct Check<'a> {
 struct Counted {
     counters: Option<record::Counters>,
     messages: u32,
-    unseen: u32,
-    deleted: u32,
     octets: u64,
     last: Option<Uid>,
     purged: bool,
+    /// What the messages' own rows say.
+    rows: Flagged,
+    /// What the sheets say.
+    sheets: Flagged,
+}
+
+/// Flags as a table of the directory has them.
+#[derive(Default)]
+struct Flagged {
+    unseen: u32,
+    deleted: u32,
+    /// Whose flags they are: spans of UIDs.
+    uids: Vec<(u32, u32)>,
+}
+
+impl Flagged {
+    fn count(&mut self, message: &MessageFlags) {
+        self.unseen += u32::from(!message.flags.contains(Flags::SEEN));
+        self.deleted += u32::from(message.flags.contains(Flags::DELETED));
+        let uid = message.uid.get();
+        match self.uids.last_mut() {
+            Some((_, last)) if *last + 1 == uid => *last = uid,
+            _ => self.uids.push((uid, uid)),
+        }
+    }
 }
 
 impl Check<'_> {
@@ -191,12 +214,17 @@ impl Check<'_> {
                 self.refer(row.body);
                 let counted = self.counted(key)?;
                 counted.messages += 1;
-                counted.unseen += u32::from(!row.flags.contains(Flags::SEEN));
-                counted.deleted += u32::from(row.flags.contains(Flags::DELETED));
+                counted.rows.count(&row.flags());
                 counted.octets += row.body.octets;
                 counted.last = Some(uid);
             }
             (Class::Mail, b'v') => drop(record::read_change(value).ok()?),
+            (Class::Mail, b'w') => {
+                let mut messages = Vec::new();
+                record::read_sheet(keys::read_sheet_number(key)?, value, &mut messages).ok()?;
+                let counted = self.counted(key)?;
+                messages.iter().for_each(|m| counted.sheets.count(m));
+            }
             _ => record::is_record(value).then_some(())?,
         }
         Some(())
@@ -220,10 +248,17 @@ impl Check<'_> {
             let what = format!("mailbox {mailbox} of account {account}");
             match counted.counters {
                 Some(c) => {
+                    if c.sheets && counted.rows.uids != counted.sheets.uids {
+                        self.bad(format!("the messages and the flags of {what}"));
+                    }
+                    let flags = match c.sheets {
+                        true => &counted.sheets,
+                        false => &counted.rows,
+                    };
                     let found = (
                         counted.messages,
-                        counted.unseen,
-                        counted.deleted,
+                        flags.unseen,
+                        flags.deleted,
                         counted.octets,
                     );
                     if found != (c.messages, c.unseen, c.deleted, c.octets) {

@@ -58,6 +58,19 @@ pub trait MailStore: Send + Sync {
         each: &mut dyn FnMut(&MessageRow) -> bool,
     ) -> Result<(), StoreError>;
 
+    /// Calls `each` for the flags of the messages of a mailbox whose UIDs lie in `range`,
+    /// ascending, until it returns `false`. Much cheaper than [`MailStore::messages`].
+    ///
+    /// # Errors
+    /// As above.
+    fn flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        range: UidRange,
+        each: &mut dyn FnMut(&MessageFlags) -> bool,
+    ) -> Result<(), StoreError>;
+
     /// What has changed in a mailbox after `since`; `None` if so much was forgotten that the
     /// caller must look at everything (RFC 7162 §3.2.5.2).
     ///
@@ -105,8 +118,8 @@ pub trait MailStore: Send + Sync {
         messages: Vec<(Draft, Flags, Vec<Keyword>, Time)>,
     ) -> Pending<Vec<Appended>>;
 
-    /// Changes flags of messages; UIDs that are not there are passed over. Yields the rows that
-    /// really changed. With `unchanged_since`, messages changed after it are left alone and
+    /// Changes flags of messages; UIDs that are not there are passed over. Yields those that
+    /// really changed, as they are now. With `unchanged_since`, messages changed after it are left alone and
     /// their UIDs come back second (RFC 7162 §3.1.3).
     ///
     /// # Errors
@@ -119,7 +132,7 @@ pub trait MailStore: Send + Sync {
         uids: Vec<Uid>,
         change: FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> Pending<(Vec<MessageRow>, Vec<Uid>)>;
+    ) -> Pending<(Vec<MessageFlags>, Vec<Uid>)>;
 
     /// Copies messages to another mailbox of the account, all or none, sharing their bodies;
     /// with `moving` they leave the first one in the same step (RFC 6851 §3.3).
@@ -258,6 +271,19 @@ pub struct MessageRow {
     pub thread_id: u64,
 }
 
+/// What changes about a message in a mailbox.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MessageFlags {
+    /// Its UID.
+    pub uid: Uid,
+    /// The MODSEQ of its latest change.
+    pub modseq: ModSeq,
+    /// Its system flags.
+    pub flags: Flags,
+    /// Its keywords, as bits of [`MailboxRow::keywords`].
+    pub keywords: u64,
+}
+
 /// A span of UIDs, both ends included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UidRange {
@@ -273,7 +299,7 @@ pub struct Changes {
     /// The mailbox's highest MODSEQ now: ask from here the next time.
     pub highest: ModSeq,
     /// New messages and those with changed flags, ascending by UID.
-    pub changed: Vec<MessageRow>,
+    pub changed: Vec<MessageFlags>,
     /// Messages that are gone, ascending.
     pub expunged: Vec<Uid>,
 }
@@ -348,6 +374,30 @@ pub struct NewMailbox {
     pub special_use: Option<SpecialUse>,
     /// Whether to subscribe to it in the same step.
     pub subscribe: bool,
+}
+
+impl MessageRow {
+    /// The same message with other flags.
+    #[must_use]
+    pub const fn with(self, flags: &MessageFlags) -> Self {
+        Self {
+            modseq: flags.modseq,
+            flags: flags.flags,
+            keywords: flags.keywords,
+            ..self
+        }
+    }
+
+    /// What changes about it.
+    #[must_use]
+    pub const fn flags(&self) -> MessageFlags {
+        MessageFlags {
+            uid: self.uid,
+            modseq: self.modseq,
+            flags: self.flags,
+            keywords: self.keywords,
+        }
+    }
 }
 
 impl UidRange {

@@ -10,7 +10,7 @@ use mail::{
 
 use super::*;
 use crate::port::{
-    AccountRow, BodyRef, Entry, MessageRow, Quota, RecipientState, SpecialUse, State,
+    AccountRow, BodyRef, Entry, MessageFlags, MessageRow, Quota, RecipientState, SpecialUse, State,
 };
 
 const GOLDEN: &str = include_str!("golden.txt");
@@ -152,9 +152,16 @@ fn mailboxes() {
         highest: ModSeq(17),
         log_from: ModSeq(6),
         log_rows: 8,
+        sheets: false,
     };
     assert_golden("counters-1", write_counters(&counters));
     assert_eq!(read_counters(&golden("counters-1")).unwrap(), counters);
+    let counters = Counters {
+        sheets: true,
+        ..counters
+    };
+    assert_golden("counters-2", write_counters(&counters));
+    assert_eq!(read_counters(&golden("counters-2")).unwrap(), counters);
 }
 
 #[test]
@@ -189,6 +196,27 @@ fn messages_and_changes() {
     assert!(change.uids().eq(uids));
     assert_golden("change-1", write_change(&change));
     assert_eq!(read_change(&golden("change-1")).unwrap(), change);
+}
+
+#[test]
+fn sheets() {
+    let message = |uid: u32, modseq, flags, keywords| MessageFlags {
+        uid: Uid::new(uid).unwrap(),
+        modseq: ModSeq(modseq),
+        flags,
+        keywords,
+    };
+    let messages = [
+        message(128, 5, Flags::NONE, 0),
+        message(129, 6, Flags::NONE, 0),
+        message(130, 300, Flags::SEEN, 1 << 40),
+        message(131, 300, Flags::SEEN, 1 << 40),
+        message(255, 4, Flags::SEEN | Flags::DELETED, 0),
+    ];
+    assert_golden("sheet-1", write_sheet(1, &messages));
+    let mut read = Vec::new();
+    read_sheet(1, &golden("sheet-1"), &mut read).unwrap();
+    assert_eq!(read, messages);
 }
 
 #[test]
@@ -242,7 +270,7 @@ fn a_newer_record_is_told_from_a_damaged_one() {
                 read_recipient(cut),
             );
             let _ = (read_refs(cut), read_mailbox(cut), read_counters(cut));
-            let _ = read_aside(cut);
+            let _ = (read_aside(cut), read_sheet(1, cut, &mut Vec::new()));
             let _ = (
                 read_message(Uid::FIRST, cut),
                 read_change(cut),

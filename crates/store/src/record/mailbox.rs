@@ -3,7 +3,7 @@
 use mail::{Flags, Keyword, ModSeq, Time, Uid, UidValidity};
 use serde::{Deserialize, Serialize};
 
-use super::{Fixed, HEAD, Kind, damaged, head, open, read, write};
+use super::{Fixed, HEAD, Kind, SHEET_UIDS, damaged, head, open, read, write};
 use crate::{
     StoreError,
     port::{BodyRef, MessageRow, SpecialUse},
@@ -118,11 +118,14 @@ pub(crate) struct Counters {
     pub(crate) log_from: ModSeq,
     /// How many rows the change log has.
     pub(crate) log_rows: u32,
+    /// Whether the flags of the messages are in sheets: version 2. In a mailbox that was last
+    /// changed before there were sheets (version 1), they are in the messages' own rows.
+    pub(crate) sheets: bool,
 }
 
 pub(crate) fn write_counters(c: &Counters) -> [u8; 55] {
     let mut out = [0; 55];
-    out[..3].copy_from_slice(&head(Kind::Counters, 1));
+    out[..3].copy_from_slice(&head(Kind::Counters, 1 + u8::from(c.sheets)));
     out[3..7].copy_from_slice(&c.uid_validity.get().to_be_bytes());
     out[7..11].copy_from_slice(&c.uid_next.get().to_be_bytes());
     out[11..15].copy_from_slice(&c.recent_from.get().to_be_bytes());
@@ -138,7 +141,7 @@ pub(crate) fn write_counters(c: &Counters) -> [u8; 55] {
 
 pub(crate) fn read_counters(octets: &[u8]) -> Result<Counters, StoreError> {
     let kind = Kind::Counters;
-    let (_, rest) = open(octets, kind, 1)?;
+    let (version, rest) = open(octets, kind, 2)?;
     let mut fixed = Fixed { kind, rest };
     Ok(Counters {
         uid_validity: UidValidity::new(fixed.u32()?).ok_or_else(|| damaged(kind))?,
@@ -151,13 +154,15 @@ pub(crate) fn read_counters(octets: &[u8]) -> Result<Counters, StoreError> {
         highest: ModSeq(fixed.u64()?),
         log_from: ModSeq(fixed.u64()?),
         log_rows: fixed.u32()?,
+        sheets: version > 1,
     })
 }
 
 /// Where the blob number stands in a message's record: as the body, as EMAILID, as THREADID.
 pub(crate) const MESSAGE_BLOB_AT: [usize; 3] = [44, 60, 68];
 
-/// A message of a mailbox; its UID is in the key. `since` is the MODSEQ with which it came.
+/// A message of a mailbox; its UID is in the key. `since` is the MODSEQ with which it came. Its
+/// flags and its MODSEQ are as they were then: how they stand now, its sheet says.
 pub(crate) fn write_message(row: &MessageRow, since: ModSeq) -> [u8; 76] {
     let mut out = [0; 76];
     out[..3].copy_from_slice(&head(Kind::Message, 1));
@@ -226,6 +231,13 @@ impl Change {
         self.uids.len()
     }
 
+    /// The sheets on which they are: spans of numbers, both ends included.
+    pub(crate) fn sheets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let spans = self.uids.iter();
+        spans.map(|&(first, last)| (first / SHEET_UIDS, last / SHEET_UIDS))
+    }
+
+    /// The UIDs, one by one.
     pub(crate) fn uids(&self) -> impl Iterator<Item = Uid> + '_ {
         self.uids
             .iter()

@@ -13,8 +13,8 @@ use heronry_store::{
     Clock, Config, DiskStore, MemoryStore, StoreError,
     port::{
         AccountChange, Accounts, Appended, Arrival, Draft, Entry, Fence, Leases, MailStore,
-        MailboxRow, MessageRow, NewAccount, NewMail, NewMailbox, Pending, Quota, Shard, Spool,
-        UidRange,
+        MailboxRow, MessageFlags, MessageRow, NewAccount, NewMail, NewMailbox, Pending, Quota,
+        Shard, Spool, UidRange,
     },
 };
 use mail::{
@@ -228,6 +228,18 @@ impl Bench {
             .messages(self.ann, mailbox, UidRange::ALL, &mut each)
             .unwrap();
         rows
+    }
+
+    pub(crate) fn flags(&self, mailbox: MailboxId) -> Vec<MessageFlags> {
+        let mut flags = Vec::new();
+        let mut each = |message: &MessageFlags| {
+            flags.push(*message);
+            true
+        };
+        self.store
+            .flags(self.ann, mailbox, UidRange::ALL, &mut each)
+            .unwrap();
+        flags
     }
 
     pub(crate) fn octets(&self, row: &MessageRow) -> Bytes {

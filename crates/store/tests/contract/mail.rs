@@ -1,6 +1,8 @@
 //! What the mail store promises about messages.
 
-use heronry_store::port::{Arrival, FlagChange, FlagsHow, MessageRow, State, UidRange};
+use heronry_store::port::{
+    Arrival, FlagChange, FlagsHow, MessageFlags, MessageRow, State, UidRange,
+};
 use mail::{Flags, Keyword, MailboxId, ModSeq, Time, Uid};
 
 use super::bench::{Bench, assert_is, uid};
@@ -22,7 +24,7 @@ async fn flag(
     uids: &[u32],
     what: FlagChange,
     since: Option<u64>,
-) -> (Vec<MessageRow>, Vec<Uid>) {
+) -> (Vec<MessageFlags>, Vec<Uid>) {
     let uids = uids.iter().map(|&n| uid(n)).collect();
     let since = since.map(ModSeq);
     let inbox = bench.inbox().id;
@@ -34,6 +36,10 @@ async fn flag(
 
 fn numbers(rows: &[MessageRow]) -> Vec<u32> {
     rows.iter().map(|row| row.uid.get()).collect()
+}
+
+fn numbers_of(messages: &[MessageFlags]) -> Vec<u32> {
+    messages.iter().map(|message| message.uid.get()).collect()
 }
 
 fn all(count: u32) -> Vec<Uid> {
@@ -195,7 +201,7 @@ pub(crate) async fn flags_are_added_removed_and_replaced(bench: impl Future<Outp
     let before = bench.inbox().highest_modseq;
     let add = change(FlagsHow::Add, Flags::SEEN | Flags::DELETED, &["Work"]);
     let (rows, refused) = flag(&bench, &[3, 1, 9, 1], add, None).await;
-    assert_eq!((numbers(&rows), refused), (vec![1, 3], vec![]));
+    assert_eq!((numbers_of(&rows), refused), (vec![1, 3], vec![]));
     assert!(rows.iter().all(|r| r.modseq > before && r.keywords == 1));
     let row = bench.inbox();
     assert_eq!((row.unseen, row.deleted), (1, 2));
@@ -235,7 +241,7 @@ pub(crate) async fn messages_changed_since_are_left_alone(bench: impl Future<Out
     flag(&bench, &[1], change(FlagsHow::Add, Flags::SEEN, &[]), None).await;
     let add = change(FlagsHow::Add, Flags::FLAGGED, &[]);
     let (rows, refused) = flag(&bench, &[1, 2], add, Some(since.0)).await;
-    assert_eq!(numbers(&rows), [2]);
+    assert_eq!(numbers_of(&rows), [2]);
     assert_eq!(refused, [uid(1)]);
     assert_eq!(bench.rows(inbox)[0].flags, Flags::SEEN);
 }

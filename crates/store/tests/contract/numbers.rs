@@ -97,7 +97,7 @@ pub(crate) async fn changes_since_a_modseq_are_the_new_the_flagged_and_the_expun
             .changes(bench.ann, inbox, ModSeq(0))
             .unwrap()
             .unwrap();
-        assert_eq!(all.changed, bench.rows(inbox));
+        assert_eq!(all.changed, bench.flags(inbox));
         let later = bench
             .store
             .changes(bench.ann, inbox, ModSeq(1 << 60))
@@ -146,7 +146,7 @@ pub(crate) async fn changes_of_a_large_mailbox_are_found_by_halving(
             .unwrap()
             .unwrap();
         let expected: Vec<_> = bench
-            .rows(inbox)
+            .flags(inbox)
             .into_iter()
             .filter(|r| r.modseq > mark)
             .collect();
@@ -160,7 +160,7 @@ pub(crate) async fn changes_of_a_large_mailbox_are_found_by_halving(
         .changes(bench.ann, inbox, mark)
         .unwrap()
         .unwrap();
-    assert_eq!(changes.changed, bench.rows(inbox));
+    assert_eq!(changes.changed, bench.flags(inbox));
 }
 
 pub(crate) async fn what_was_forgotten_of_a_mailbox_is_said(bench: impl Future<Output = Bench>) {
@@ -200,7 +200,7 @@ pub(crate) async fn what_was_forgotten_of_a_mailbox_is_said(bench: impl Future<O
         .changes(bench.ann, inbox, since)
         .unwrap()
         .unwrap();
-    assert_eq!(changes.changed, bench.rows(inbox));
+    assert_eq!(changes.changed, bench.flags(inbox));
 }
 
 pub(crate) async fn a_change_of_scattered_messages_is_forgotten_rather_than_written_at_length(

@@ -11,7 +11,10 @@ use super::house::{House, Waiting};
 use crate::{
     StoreError,
     disk::Faults,
-    port::{Appended, FlagChange, FlagsHow, MailStore, MessageRow, Settle, Spool, UidRange},
+    port::{
+        Appended, FlagChange, FlagsHow, MailStore, MessageFlags, MessageRow, Settle, Spool,
+        UidRange,
+    },
 };
 
 /// What the outside knows.
@@ -36,7 +39,7 @@ enum Write {
     Deliver(MessageId, Waiting<Option<Appended>>),
     Drop(MessageId, Waiting<()>),
     Expunge(Uid, Waiting<Vec<Uid>>),
-    Flag(Uid, Waiting<(Vec<MessageRow>, Vec<Uid>)>),
+    Flag(Uid, Waiting<(Vec<MessageFlags>, Vec<Uid>)>),
 }
 
 struct Schedule {
