@@ -10,5 +10,6 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 mod doors;
+mod lease;
 mod storekeeper;
 pub mod tree;

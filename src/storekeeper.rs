@@ -11,13 +11,14 @@
 //! Nothing.
 //!
 //! # Supervised by
-//! The root, `Permanent`, first of all and with a growing pause: who comes after it takes its
-//! right to write from the store that is open then.
+//! The root, `Permanent`, alone and with a growing pause. Who writes ends with the store by
+//! [`Lease`](crate::lease::Lease), and comes back when it is open.
 //!
 //! # When it crashes
-//! Its successor opens the store anew if that has ended, and everybody starts again. Writes of
-//! that moment are answered "try again later" (`451 4.3.0`); what was acknowledged is there. While
-//! the disk does not let the store be opened, nobody else is up, and the house is not ready.
+//! Its successor opens the store anew if that has ended; a store that is well it leaves alone, and
+//! nobody notices. While the store is not open, the house is not ready, and whoever asks for mail
+//! or brings some hears "try again later" (`451 4.3.0`, `NO [UNAVAILABLE]`, `-ERR [SYS/TEMP]`);
+//! everybody keeps his connection, and what was acknowledged is there.
 //!
 //! # Metrics
 //! None of its own: its restarts are counted by the frame.

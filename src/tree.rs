@@ -1,13 +1,16 @@
 //! The whole supervision tree, readable on one page.
 //!
 //! Order is meaning: who is listed first is started first and stopped last. The doors are last,
-//! so that nothing is accepted that nobody can route.
+//! so that nothing is accepted that nobody can route. Each falls alone.
 //!
 //! ```text
-//! heronry (rest_for_one)
-//! ├─ store                 waits for the end of the store and opens it anew
-//! ├─ trunk (one_for_one)   resolver, hashers, login, bounce, mailboxes, deliveries, queues, router
-//! └─ doors (one_for_one)   operators, listeners and their sessions, health and metrics
+//! heronry (one_for_one)
+//! ├─ store                     waits for the end of the store and opens it anew
+//! ├─ advisers (one_for_one)    resolver, hashers, login: they are asked, and write nothing
+//! ├─ trunk (one_for_one)       who carries the mail, and writes
+//! │  ├─ lease                  the right to write: ends with the store, and the trunk with it
+//! │  └─ bounce, poison, mailboxes, deliveries, queues, router
+//! └─ doors (one_for_one)       operators, listeners and their sessions, health and metrics
 //! ```
 
 use std::{sync::Arc, time::Duration};
@@ -30,8 +33,8 @@ use actors::{
 };
 use mail::{AccountId, Domain};
 use supervision::{
-    Backoff, ChildSpec, ExitCause, Family, FamilySpec, Gate, Heartbeat, Intensity, Root, Seat,
-    Shutdown, Strategy, Supervisor, Vacancy, actor,
+    AutoShutdown, Backoff, ChildSpec, ExitCause, Family, FamilySpec, Gate, Heartbeat, Intensity,
+    Root, Seat, Shutdown, Strategy, Supervisor, Vacancy, actor,
 };
 use telemetry::Metric;
 use world::Random;
@@ -40,6 +43,7 @@ use crate::{
     admin::{self, Desk, Service, ServiceArgs, ServiceMsg},
     daemon::Parts,
     doors::{Bound, Doors},
+    lease::Lease,
     storekeeper::Storekeeper,
 };
 
@@ -87,11 +91,11 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     let seats = Arc::new(Seats::new(&parts));
     let doors = Doors::new(&parts, &seats);
     let crashes = CrashTeller::new(seats.poison.clone());
-    let root = Supervisor::new("heronry", Strategy::RestForOne)
+    let root = Supervisor::new("heronry", Strategy::OneForOne)
         .intensity(BORNE)
         .on_crash(move |crash| crashes.tell(crash))
-        // What everybody depends on comes first: it takes the trunk and the doors with it.
         .child(storekeeper(&parts))
+        .child(ChildSpec::supervisor(advisers(&parts, &seats)))
         .child(ChildSpec::supervisor(trunk(&parts, &seats)))
         .child(ChildSpec::supervisor(entrance(&parts, &seats, &doors)))
         .start()
@@ -99,17 +103,26 @@ pub async fn start(parts: Parts) -> Result<House, ExitCause> {
     Ok(House { root, doors, seats })
 }
 
-/// Whoever carries the mail. They reach each other by their seats and lose nothing but hints, so
-/// each falls alone, and no client hears of it.
-fn trunk(parts: &Parts, seats: &Seats) -> Supervisor {
-    let mut trunk = Supervisor::new("trunk", Strategy::OneForOne)
+/// Whoever is asked and writes nothing: an end of the store is nothing to them. What they remember
+/// (names, who guesses passwords) outlives it.
+fn advisers(parts: &Parts, seats: &Seats) -> Supervisor {
+    let mut advisers = Supervisor::new("advisers", Strategy::OneForOne)
         .intensity(BORNE)
         .child(resolver(parts, seats).with_heartbeat(PULSE));
     for (worker, seat) in seats.hashers.iter().enumerate() {
-        trunk = trunk.child(hasher(worker, seat, seats).with_heartbeat(PULSE));
+        advisers = advisers.child(hasher(worker, seat, seats).with_heartbeat(PULSE));
     }
-    trunk
-        .child(login(parts, seats).with_heartbeat(PULSE))
+    advisers.child(login(parts, seats).with_heartbeat(PULSE))
+}
+
+/// Whoever carries the mail. They reach each other by their seats and lose nothing but hints, so
+/// each falls alone, and no client hears of it. All of them end with the lease: what they have in
+/// memory, and their right to write, is of one life of the store.
+fn trunk(parts: &Parts, seats: &Seats) -> Supervisor {
+    Supervisor::new("trunk", Strategy::OneForOne)
+        .intensity(BORNE)
+        .auto_shutdown(AutoShutdown::AnySignificant)
+        .child(lease(parts))
         .child(bounce(parts, seats).with_heartbeat(PULSE))
         .child(poison(parts, seats).with_heartbeat(PULSE))
         .child(seats.mailboxes.child())
@@ -163,17 +176,24 @@ impl Seats {
     }
 }
 
-/// First of all: the right to write comes from the store that is open, so everybody starts again
-/// after it.
+/// Its pause is short at first, because clients wait; a disk that is full stays so for a while.
 fn storekeeper(parts: &Parts) -> ChildSpec {
     let (disk, seat) = (parts.disk.clone(), Seat::new("store"));
     let start = actor(|| Storekeeper, move || disk.clone(), &seat);
-    // A disk that is full stays so for a while.
     ChildSpec::permanent("store", start).with_backoff(Backoff {
-        base: Duration::from_millis(500),
+        base: Duration::from_millis(100),
         cap: Duration::from_secs(30),
         ..Backoff::default()
     })
+}
+
+/// It has nothing to put in order, and may be waiting for the store when it is to stop.
+fn lease(parts: &Parts) -> ChildSpec {
+    let (disk, seat) = (parts.disk.clone(), Seat::new("lease"));
+    let start = actor(|| Lease, move || disk.clone(), &seat);
+    ChildSpec::temporary("lease", start)
+        .significant()
+        .with_shutdown(Shutdown::Kill)
 }
 
 fn resolver(parts: &Parts, seats: &Seats) -> ChildSpec {

@@ -52,15 +52,18 @@ impl TreeView {
         let tree = self.tree().ok_or_else(|| "starting".to_owned())?;
         match first_not_up(&tree) {
             None => Ok(()),
-            Some((name, status)) => Err(format!("{name} is {status}")),
+            Some(place) => Err(match &place.last_cause {
+                Some(cause) => format!("{} is {}, last: {cause}", place.name, place.status),
+                None => format!("{} is {}", place.name, place.status),
+            }),
         }
     }
 }
 
 /// The first place that is not up. Members of families come and go, and are not looked at.
-fn first_not_up(tree: &Tree) -> Option<(&str, Status)> {
+fn first_not_up(tree: &Tree) -> Option<&Tree> {
     if tree.status != Status::Up {
-        return Some((&tree.name, tree.status));
+        return Some(tree);
     }
     tree.children.iter().find_map(first_not_up)
 }

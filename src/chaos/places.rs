@@ -77,8 +77,8 @@ fn kind(name: &str) -> String {
     }
 }
 
-/// The first child of the root: whoever comes after it starts again with it.
-const PILLARS: [&str; 1] = ["store"];
+/// The whole trunk starts again with it.
+const PILLARS: [&str; 1] = ["lease"];
 
 const SESSIONS: &str = "-sessions";
 
@@ -91,6 +91,7 @@ mod tests {
         let text = r#"{"name":"heronry","kind":"supervisor","status":"up","children":[
             {"name":"store","kind":"actor","status":"up"},
             {"name":"trunk","kind":"supervisor","status":"up","children":[
+                {"name":"lease","kind":"actor","status":"up"},
                 {"name":"hasher-12","kind":"actor","status":"starting"},
                 {"name":"mailboxes","kind":"family","status":"up","members":7,
                  "children":[{"name":"shard-1","kind":"supervisor","status":"up"}]}]},
@@ -107,8 +108,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                ("heronry/store", "store", 1, true),
+                ("heronry/store", "store", 1, false),
                 ("heronry/trunk", "trunk", 1, true),
+                ("heronry/trunk/lease", "lease", 1, true),
                 ("heronry/trunk/hasher-12", "hasher", 1, false),
                 ("heronry/trunk/mailboxes", "mailboxes", 7, false),
                 ("heronry/doors", "doors", 1, true),

@@ -63,6 +63,7 @@ async fn live(plan: Plan, inherited: Inherited) -> Result<(), StartError> {
     };
     let mut serving = Serving {
         asked,
+        is_ill: false,
         manager: Manager::from_environment(),
         reloader: Reloader {
             file: plan.file.clone(),
@@ -88,6 +89,8 @@ fn deadline(config: &Config) -> Deadline {
 /// Who speaks to the house while it serves.
 struct Serving {
     asked: mpsc::Receiver<Reload>,
+    /// Whether the service manager was told last that something is not up.
+    is_ill: bool,
     manager: Manager,
     reloader: Reloader,
     signals: Signals,
@@ -184,10 +187,17 @@ impl Serving {
         if self.manager.pulse().is_none() {
             return;
         }
-        match alive(house, parts).await {
-            Ok(()) => self.manager.alive(),
-            Err(why) => self.manager.status(format_args!("not ready: {why}")),
+        let outcome = alive(house, parts).await;
+        // Another process would wait for the same disk, and keep nobody's connection.
+        if outcome.is_ok() || !parts.disk.is_running() {
+            self.manager.alive();
         }
+        match outcome {
+            Ok(()) if self.is_ill => self.manager.status(up(house)),
+            Ok(()) => {}
+            Err(ref why) => self.manager.status(format_args!("not ready: {why}")),
+        }
+        self.is_ill = outcome.is_err();
     }
 }
 

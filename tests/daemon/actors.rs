@@ -17,9 +17,11 @@ fn clients_keep_their_connections_while_actors_are_restarted_one_by_one() {
         .map(|id| format!("heronry/trunk/mailboxes[{id}]"))
         .find(|path| daemon.command(&["actor", path], b"").status.success())
         .expect("the mailbox of user0 is there");
-    let trunk = ["resolver", "hasher-0", "login", "bounce", "router"];
+    let (advisers, trunk) = (["resolver", "hasher-0", "login"], ["bounce", "router"]);
+    let advisers = advisers.map(|name| format!("heronry/advisers/{name}"));
     let trunk = trunk.map(|name| format!("heronry/trunk/{name}"));
-    for path in trunk.iter().chain([&mailbox, &listener]) {
+    let all: Vec<_> = advisers.iter().chain(&trunk).collect();
+    for path in all.iter().copied().chain([&mailbox, &listener]) {
         daemon.command(&["actor", path, "restart"], b"").ok();
         let act = format!("\"actor_restart\",\"about\":\"{path}\"");
         let line = daemon.output().line_with(&act, SHORT);
@@ -31,7 +33,7 @@ fn clients_keep_their_connections_while_actors_are_restarted_one_by_one() {
         sender.command("NOOP").expect(250);
         drop.ok("NOOP");
     }
-    for path in &trunk {
+    for path in all {
         assert_eq!(
             shown(&daemon, path, "restarts").as_deref(),
             Some("1"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use testkit::{Daemon, Door, LONG, finish, http_get, root_or_again, until};
+use testkit::{Daemon, Door, ImapClient, LONG, finish, http_get, root_or_again, until};
 
 use crate::common::{demo, inbox, letter, user};
 
@@ -50,20 +50,9 @@ fn a_directory_that_a_full_disk_has_broken_is_made_anew_when_there_is_room() {
     let daemon = demo().data(&disk.path().join("data")).start();
     daemon.accept(&[&user(0)], &letter("before"));
     inbox(&daemon, "user0", 1);
-    let mut imap = daemon.imap("user1");
-    imap.append("INBOX", "", &letter("one of many")).ok();
-    imap.command("SELECT INBOX").ok();
-    for _ in 0..MANY.ilog2() {
-        imap.command("COPY 1:* INBOX").ok();
-    }
+    let mut imap = large_mailbox(&daemon, "user1");
     let ballast = disk.fill();
-    // The journal has room in its segment; what the directory writes has none.
-    let flags = ["+FLAGS", "-FLAGS"].into_iter().cycle();
-    let refused = flags.take(1000).any(|flags| {
-        let store = format!("STORE 1:* {flags}.SILENT (\\Seen)");
-        !imap.try_command(store).is_ok_and(|answer| answer.is_ok())
-    });
-    assert!(refused, "the directory needs no room");
+    break_the_directory(&mut imap);
     fs::remove_file(ballast).unwrap();
     let http = daemon.address(Door::Http);
     let told = |path| http_get(http, path).unwrap_or_default();
@@ -86,7 +75,29 @@ fn a_directory_that_a_full_disk_has_broken_is_made_anew_when_there_is_room() {
 const RESTARTS: &str = "heronry_supervision_restarts_total{";
 
 /// Messages whose rows together are more than sled keeps in memory.
-const MANY: u32 = 4096;
+pub(crate) const MANY: u32 = 4096;
+
+/// A mailbox of [`MANY`] messages, selected.
+pub(crate) fn large_mailbox(daemon: &Daemon, user: &str) -> ImapClient {
+    let mut imap = daemon.imap(user);
+    imap.append("INBOX", "", &letter("one of many")).ok();
+    imap.command("SELECT INBOX").ok();
+    for _ in 0..MANY.ilog2() {
+        imap.command("COPY 1:* INBOX").ok();
+    }
+    imap
+}
+
+/// Changes flags in a large mailbox on a full disk until that is refused: the journal has room in
+/// its segment, what the directory writes has none.
+pub(crate) fn break_the_directory(imap: &mut ImapClient) {
+    let flags = ["+FLAGS", "-FLAGS"].into_iter().cycle();
+    let refused = flags.take(1000).any(|flags| {
+        let store = format!("STORE 1:* {flags}.SILENT (\\Seen)");
+        !imap.try_command(store).is_ok_and(|answer| answer.is_ok())
+    });
+    assert!(refused, "the directory needs no room");
+}
 
 /// Sends until the daemon says that there is no room, and returns how many it took.
 fn send_until_refused(daemon: &Daemon) -> u32 {
@@ -117,10 +128,10 @@ fn refused_in_the_words_of_each_protocol(daemon: &Daemon) {
 }
 
 /// A file system of its own, unmounted when it is dropped.
-struct SmallDisk(TempDir);
+pub(crate) struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    fn mount(size: &str) -> Option<Self> {
+    pub(crate) fn mount(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
         mount
@@ -132,12 +143,12 @@ impl SmallDisk {
             .then(|| Self(folder))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Takes all the space that is left, and returns the file that took it.
-    fn fill(&self) -> PathBuf {
+    pub(crate) fn fill(&self) -> PathBuf {
         let ballast = self.path().join("ballast");
         let mut file = File::create(&ballast).unwrap();
         let chunk = vec![0; 64 * 1024];

@@ -18,6 +18,7 @@ mod lines;
 mod lmtp;
 mod metrics;
 mod operators;
+mod outage;
 mod pop3;
 mod relay;
 mod reload;

@@ -15,15 +15,15 @@ use crate::{
 };
 
 /// The manager's socket, and what came there.
-struct Manager {
+pub(crate) struct Manager {
     socket: UnixDatagram,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     heard: Vec<String>,
     _folder: TempDir,
 }
 
 impl Manager {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -36,25 +36,35 @@ impl Manager {
         }
     }
 
-    /// Waits until a line of that text has come after what was waited for before.
+    /// Waits until a line that begins so has come after what was waited for before.
     #[track_caller]
-    fn hears(&mut self, line: &str) {
+    pub(crate) fn hears(&mut self, line: &str) {
         until(format!("the manager hears {line}"), LONG, || {
-            let mut octets = [0; 4096];
-            while let Ok(length) = self.socket.recv(&mut octets) {
-                let said = String::from_utf8_lossy(&octets[..length]).into_owned();
-                self.heard.extend(said.lines().map(str::to_owned));
-            }
-            let found = self.heard.iter().position(|heard| heard == line);
+            self.listen();
+            let found = self.heard.iter().position(|heard| heard.starts_with(line));
             if let Some(at) = found {
                 self.heard.drain(..=at);
             }
             found.is_some()
         });
     }
+
+    /// Forgets what has come so far.
+    pub(crate) fn forget(&mut self) {
+        self.listen();
+        self.heard.clear();
+    }
+
+    fn listen(&mut self) {
+        let mut octets = [0; 4096];
+        while let Ok(length) = self.socket.recv(&mut octets) {
+            let said = String::from_utf8_lossy(&octets[..length]).into_owned();
+            self.heard.extend(said.lines().map(str::to_owned));
+        }
+    }
 }
 
-fn under(recipe: Recipe, path: &Path, more: &[&str]) -> Recipe {
+pub(crate) fn under(recipe: Recipe, path: &Path, more: &[&str]) -> Recipe {
     let socket = format!("NOTIFY_SOCKET={}", path.display());
     recipe.through(&[&["env", &socket], more].concat())
 }

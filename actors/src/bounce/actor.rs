@@ -11,7 +11,7 @@
 //! [`RouterMsg::Route`] to the router: a report is mail like any other.
 //!
 //! # Supervised by
-//! The root, `Permanent`.
+//! The trunk, `Permanent`.
 //!
 //! # When it crashes
 //! Nothing is lost: a report and the closing of the recipients that it tells of are one step in

@@ -11,7 +11,7 @@
 //! [`HashMsg::Check`] to its workers, and the verdict to whoever asked.
 //!
 //! # Supervised by
-//! The root, `Permanent`, after its workers.
+//! The advisers, `Permanent`, after its workers.
 //!
 //! # When it crashes
 //! Logins under way end without a verdict: their sessions answer "try again later". Everybody is

@@ -10,7 +10,7 @@
 //! [`LoginMsg::Checked`] to the login room.
 //!
 //! # Supervised by
-//! The root, `Permanent`; there are as many as `[login] workers` says.
+//! The advisers, `Permanent`; there are as many as `[login] workers` says.
 //!
 //! # When it crashes
 //! The login that it was computing is answered "try again later"; the others go on.

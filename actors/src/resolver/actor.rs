@@ -12,7 +12,7 @@
 //! Questions to the [`Dns`], and the answer to whoever asked.
 //!
 //! # Supervised by
-//! The house, `Permanent`.
+//! The advisers, `Permanent`.
 //!
 //! # When it crashes
 //! What it knew is asked again. Who waits for an answer gets none and takes it for trouble of the

@@ -11,7 +11,7 @@
 //! [`BounceMsg::Return`] to the bounce actor. All of them are hints.
 //!
 //! # Supervised by
-//! The root, `Permanent`, after everybody whom it tells.
+//! The trunk, `Permanent`, after everybody whom it tells.
 //!
 //! # When it crashes
 //! Nothing is lost: its successor looks at the spool and tells everybody again. Mail that was

@@ -2,7 +2,7 @@
 
 use imap::{Code, Reply};
 use store::StoreError;
-use supervision::CallError;
+use supervision::{CallError, Reason};
 use world::connection::Gone;
 
 use crate::contract::MailboxFailure;
@@ -46,11 +46,11 @@ impl From<StoreError> for Failure {
             StoreError::Damage { .. } => Reply::no("some of it is damaged").with(Code::Corruption),
             _ => unavailable(),
         };
-        if !matches!(
-            error,
-            StoreError::Exists { .. } | StoreError::Missing { .. }
-        ) {
-            tracing::warn!(%error, "the store refused an IMAP command");
+        match error {
+            StoreError::Exists { .. } | StoreError::Missing { .. } => {}
+            // It is known that it is being opened anew: each of thousands who idle need not say so.
+            StoreError::Lost => tracing::debug!(%error, "the store refused an IMAP command"),
+            _ => tracing::warn!(%error, "the store refused an IMAP command"),
         }
         Self::Refused(reply)
     }
@@ -69,7 +69,13 @@ impl From<MailboxFailure> for Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        tracing::warn!(%error, "a mailbox did not answer");
+        match error {
+            // Nor that the mailboxes wait for it.
+            CallError::Refused(Reason::Closed) => {
+                tracing::debug!(%error, "a mailbox did not answer");
+            }
+            _ => tracing::warn!(%error, "a mailbox did not answer"),
+        }
         Self::Refused(unavailable())
     }
 }

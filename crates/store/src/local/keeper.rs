@@ -8,7 +8,9 @@ use std::sync::{
 use bytes::Bytes;
 use mail::Time;
 
-use super::{config::Config, ended::Ended, lives::Ground, report::Opened, threads::Workers};
+use super::{
+    awaited::Awaited, config::Config, ended::Ended, lives::Ground, report::Opened, threads::Workers,
+};
 use crate::{
     StoreError,
     batch::{Batch, Placed},
@@ -27,6 +29,8 @@ pub struct Local {
     pub(super) ground: Ground,
     /// The present life; `None` between two of them, and after the last.
     pub(super) life: RwLock<Option<Arc<Shared>>>,
+    /// Who waits for the next one.
+    pub(super) awaited: Awaited,
     pub(super) workers: Mutex<Workers>,
     /// The epoch of the latest life.
     pub(super) epoch: AtomicU64,

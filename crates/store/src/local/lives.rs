@@ -87,6 +87,7 @@ impl Store<Local> {
         start(&shared, workers)?;
         keeper.epoch.store(shared.epoch, Ordering::Release);
         *keeper.life.write().unwrap_or_else(PoisonError::into_inner) = Some(shared);
+        keeper.awaited.tell();
         Ok(opened)
     }
 
@@ -122,6 +123,12 @@ impl Store<Local> {
     pub fn is_running(&self) -> bool {
         let shared = self.keeper.shared();
         shared.is_ok_and(|shared| shared.journal.is_running())
+    }
+
+    /// Resolves when writes are taken: at once, or as soon as [`Store::reopen`] has succeeded. It
+    /// fails with [`StoreError::Lost`] when the store is dropped before that.
+    pub fn running(&self) -> Pending<()> {
+        self.keeper.awaited.wait(|| self.is_running())
     }
 
     /// What the first opening came upon; [`Store::reopen`] tells of its own.

@@ -1,5 +1,6 @@
 //! The store on a local disk: the journal is the truth, the directory follows it.
 
+mod awaited;
 mod check;
 mod config;
 mod ended;

@@ -20,6 +20,7 @@ use std::{
 };
 
 use super::{
+    awaited::Awaited,
     config::Config,
     ended::Ended,
     keeper::{Local, Shared},
@@ -105,6 +106,7 @@ impl Store<Local> {
             epoch: AtomicU64::new(shared.epoch),
             generation: AtomicU64::new(0),
             life: RwLock::new(Some(Arc::new(shared))),
+            awaited: Awaited::default(),
             workers: Mutex::new(workers),
             opened,
         })))

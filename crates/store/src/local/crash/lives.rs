@@ -122,9 +122,12 @@ fn a_writer_that_only_panics_ends_and_the_next_one_goes_on() {
         house.accept(&text(21)).wait(),
         Err(StoreError::Lost)
     ));
+    let running = Waiting::on(house.store.running());
     house.disk.set_faults(Faults::default());
     keeper.join().unwrap();
+    running.wait().expect("whoever waited for it is told");
     assert!(house.store.is_running());
+    Waiting::on(house.store.running()).wait().unwrap();
     assert_there(&house, &kept);
     // Whoever held something of the old life learns that it is gone.
     assert!(house.fence().epoch > fence.epoch);
