@@ -41,6 +41,7 @@ use world::Random;
 
 use crate::{
     admin::{self, Desk, Service, ServiceArgs, ServiceMsg},
+    config::Config,
     daemon::Parts,
     doors::{Bound, Doors},
     lease::Lease,
@@ -318,6 +319,7 @@ fn deliveries(
             config: config.delivery.clone(),
             dial: parts.dial.clone(),
             gate: gate.clone(),
+            is_current: is_current(&parts, &config),
             hostname: config.hostname.clone(),
             queues: queues.clone(),
             random: parts.random.clone(),
@@ -328,6 +330,12 @@ fn deliveries(
         };
         (Delivery, args)
     })
+}
+
+/// Whether those settings are still in force.
+fn is_current(parts: &Parts, settings: &Arc<Config>) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    let (live, settings) = (parts.config.clone(), settings.clone());
+    Arc::new(move || Arc::ptr_eq(&live.get(), &settings))
 }
 
 fn fill_queues(

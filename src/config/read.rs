@@ -123,7 +123,7 @@ impl Config {
     }
 
     /// Keys that stop the mail when they are 0, with their values.
-    fn positive(&self) -> [(&'static str, u64); 18] {
+    fn positive(&self) -> [(&'static str, u64); 19] {
         let (limits, queue) = (&self.limits, &self.queue);
         let (connections, silence) = (&limits.connections, &limits.silence);
         let count = |number: usize| number as u64;
@@ -132,6 +132,10 @@ impl Config {
             (
                 "delivery.deliveries_max",
                 count(self.delivery.deliveries_max),
+            ),
+            (
+                "delivery.messages_per_connection_max",
+                self.delivery.messages_per_connection_max,
             ),
             ("dns.asking_max", count(self.dns.asking_max)),
             (

@@ -25,6 +25,8 @@ struct Inside {
     hard: AtomicUsize,
     count: AtomicUsize,
     left: Notify,
+    /// Rung when the limits change.
+    changed: Notify,
 }
 
 /// A guest's place inside; free again when this is dropped.
@@ -39,6 +41,7 @@ impl Gate {
             hard: AtomicUsize::new(hard),
             count: AtomicUsize::new(0),
             left: Notify::new(),
+            changed: Notify::new(),
         }))
     }
 
@@ -47,6 +50,20 @@ impl Gate {
         self.0.hard.store(hard, Ordering::Release);
         self.0.soft.store(soft.min(hard), Ordering::Release);
         self.0.left.notify_waiters();
+        self.0.changed.notify_waiters();
+    }
+
+    /// Waits until nobody is let in any more, whoever is inside.
+    pub async fn closed(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable(); // from here on no change is missed
+            if self.limits().1 == 0 {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Lets one in, unless the hard limit is reached.
@@ -222,6 +239,25 @@ mod tests {
             async { drop(first) },
         );
         assert!(waits.is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_end_hears_of_it_and_of_no_other_change() {
+        let gate = Gate::new(2, 2);
+        let closed = gate.closed();
+        tokio::pin!(closed);
+        let ends = async |gate: &Gate, soft, hard| {
+            gate.set_limits(soft, hard);
+            tokio::task::yield_now().await;
+        };
+        tokio::select! {
+            biased;
+            () = &mut closed => panic!("it is open"),
+            () = ends(&gate, 1, 1) => {}
+        }
+        gate.set_limits(0, 0);
+        closed.await;
+        gate.closed().await;
     }
 
     #[test]

@@ -262,7 +262,9 @@ async fn a_full_family_takes_nobody_in_until_somebody_has_left() {
     let family = theatre.family(FamilySpec::transient("puppets").with_members_max(2));
     let root = house(&family).await;
     family.start(&1).unwrap();
+    assert!(!family.is_crowded());
     family.start(&2).unwrap();
+    assert!(family.is_crowded());
     assert_eq!(family.start(&3), Err(Reason::Full));
     assert_eq!(reason(family.cast(&3, Do::Note(1))), Some(Reason::Full));
     assert!(family.stop_entity(&1).await);

@@ -140,3 +140,25 @@ fn two_hundred_messages_each_way_all_arrive_once() {
     let count = inbox.command("SELECT INBOX").ok().number("EXISTS");
     assert_eq!(count, Some(200));
 }
+
+#[test]
+fn messages_for_one_neighbour_share_connections() {
+    let Some(town) = Town::found() else { return };
+    let (_names, neighbour) = (town.name_server(), town.neighbour());
+    let ours = town.heronry("");
+    for number in 0..200 {
+        let message = letter("user0@example.test", "ann@neighbour.test", "shared way");
+        town.submit(&ours, &["ann@neighbour.test"], &message);
+        if number == 0 {
+            neighbour.mail_with("ann@neighbour.test", "shared way"); // a connection stands
+        }
+    }
+    testkit::until("all are at Postfix", testkit::LONG, || {
+        neighbour.mail("ann@neighbour.test").len() == 200
+    });
+    let connections = neighbour.log().matches(": connect from ").count();
+    assert!(
+        connections <= 40,
+        "{connections} connections for 200 messages"
+    );
+}

@@ -34,13 +34,18 @@ pub enum QueueMsg {
     Idle,
     /// From an operator: how are you?
     Inspect(RpcReplyPort<QueueReport>),
+    /// From a delivery: it takes its leave. What it was handed and has not begun with is free again.
+    Leave(u64),
     /// From the router: the spool may have what a lost hint did not tell.
     Look,
-    /// From a delivery whose connection stands: is there more to carry? Yields nothing if not.
+    /// From a delivery whose connection stands: what is next? The answer may take as long as the
+    /// delivery waits for it; whoever does not wait any more gets nothing and loses nothing.
     More {
         /// The attempt's number.
         attempt: u64,
-        /// The next message with its recipients.
+        /// Whether it waits if there is nothing now.
+        may_wait: bool,
+        /// The next message with its recipients, or nothing: then it is to leave.
         reply: RpcReplyPort<Option<(MessageId, Vec<u32>)>>,
     },
     /// From itself: the store has recorded a settlement.
@@ -74,8 +79,10 @@ pub struct QueueReport {
     pub waiting: usize,
     /// Recipients that are being tried.
     pub in_flight: usize,
-    /// Deliveries at work.
+    /// Deliveries that are there, and thus connections at most.
     pub deliveries: usize,
+    /// Those that wait with their connections for something to carry.
+    pub idle: usize,
     /// When the next attempt is due.
     pub next_due: Option<Time>,
     /// How the last attempt ended, in words.

@@ -1,14 +1,15 @@
 //! A delivery, as an actor: one connection to another system, and what it carries.
 //!
 //! # Owns
-//! The connection, and the message that is on it. Which messages there are, its queue decides.
+//! The connection, and the message that is on it. Which messages there are, its queue decides: with
+//! a connection that stands it asks for the next one, and waits a little if there is none.
 //!
 //! # Hears
 //! [`DeliveryMsg`]: `Attempt` from a domain queue, `Step` from itself.
 //!
 //! # Says
 //! [`ResolverMsg`](crate::contract::ResolverMsg) to the resolver; [`QueueMsg::Settle`],
-//! [`QueueMsg::More`] and [`QueueMsg::Gone`] to the domain's queue.
+//! [`QueueMsg::More`], [`QueueMsg::Leave`] and [`QueueMsg::Gone`] to the domain's queue.
 //!
 //! # Supervised by
 //! The delivery family, `Temporary`: whoever crashes is not started again; the family tells its
@@ -19,30 +20,28 @@
 //! recipients of one message get it twice (RFC 5321 §6.1).
 //!
 //! # Metrics
-//! `heronry_delivery_connections_total`, `heronry_delivery_messages_total`,
-//! `heronry_delivery_reused_total`.
+//! `heronry_delivery_connections_total`, `heronry_delivery_left_total`,
+//! `heronry_delivery_messages_total`, `heronry_delivery_reused_total`.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::BytesMut;
 use mail::{Domain, Enhanced, MessageId, Outcome, Reply};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use smtp::{
-    Family as Dialogue,
-    client::{Client, Report, Settled, Stage, Step, Tls},
-};
+use smtp::client::{Report, Settled, Stage, Step};
 use store::port::Spool;
-use supervision::{Family, Gate, Pass, Seat, in_hand};
+use supervision::{Family, Gate, Seat, in_hand};
+use tokio::sync::oneshot;
 use world::{
     Random,
-    outbound::{Dial, Outbound, OutboundError},
+    outbound::{Dial, OutboundError},
     tls::{ClientTls, Trust},
 };
 
 use super::{
     cargo::{Cargo, is_tired, said_by},
     config::{Config, StaticRoute},
-    metrics::{CONNECTIONS, MESSAGES, REUSED},
+    line::{Asked, Line, lost},
+    metrics::{CONNECTIONS, LEFT, MESSAGES, REUSED},
     way::{Guide, Stop, Way, blame},
 };
 use crate::contract::{Attempt, DeliveryMsg, DeliveryReport, MessageInHand, QueueMsg, ResolverMsg};
@@ -61,6 +60,9 @@ pub struct DeliveryArgs {
     /// Who is on the way to another system is inside. While the house closes, nobody is let in, and
     /// whoever is inside takes on nothing more.
     pub gate: Gate,
+    /// Whether what the operator has set is still as it was when this was made: a connection that
+    /// was made under other settings carries nothing more.
+    pub is_current: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The name by which we introduce ourselves, and by which we know ourselves among a domain's
     /// hosts.
     pub hostname: Domain,
@@ -86,24 +88,13 @@ pub struct DeliveryState {
     cargo: Option<Cargo>,
     way: Way,
     line: Option<Line>,
+    /// Where the queue answers what is next.
+    asked: Option<Asked>,
     /// Why the last host was of no use.
     last: Option<Outcome>,
     /// Whether any host has let us begin.
     reached: bool,
     carried: u64,
-}
-
-/// A connection that stands.
-struct Line {
-    /// Messages that it has carried.
-    carried: u64,
-    client: Client,
-    /// Whether what it carried last goes on to another host.
-    is_left: bool,
-    outbound: Outbound,
-    received: BytesMut,
-    stop: Stop,
-    _pass: Pass,
 }
 
 /// What the delivery does after a step.
@@ -136,6 +127,7 @@ impl Actor for Delivery {
             cargo: None,
             way: Way::default(),
             line: None,
+            asked: None,
             last: None,
             reached: false,
             carried: 0,
@@ -224,10 +216,9 @@ impl DeliveryState {
         let Some(mut line) = self.line.take() else {
             return self.connect().await;
         };
-        let limit = line.client.stage().time_limit();
-        match line.outbound.read(&mut line.received, limit).await {
-            Ok(_) => line.client.feed(line.received.split().freeze()),
-            Err(error) => line.client.lost(lost(&error)),
+        match self.asked.take() {
+            Some(asked) => self.wait(&mut line, asked).await,
+            None => line.hear().await,
         }
         self.talk(line).await
     }
@@ -251,21 +242,7 @@ impl DeliveryState {
                     self.reached = true; // the house closes: nobody is to blame
                     return Next::End;
                 };
-                let mut config =
-                    smtp::client::Config::new(self.args.hostname.clone(), Dialogue::Smtp);
-                if stop.in_the_clear {
-                    config.tls = Tls::Never;
-                }
-                let client = Client::new(config);
-                let line = Line {
-                    carried: 0,
-                    client,
-                    is_left: false,
-                    outbound,
-                    received: BytesMut::new(),
-                    stop,
-                    _pass: pass,
-                };
+                let line = Line::new(&self.args.hostname, stop, outbound, pass);
                 self.talk(line).await
             }
             Err(error) => {
@@ -292,12 +269,17 @@ impl DeliveryState {
                     self.line = Some(line);
                     return Next::Step;
                 }
-                Step::Ready => self.ready(&mut line).await,
+                Step::Ready => {
+                    if !self.ready(&mut line) {
+                        self.line = Some(line);
+                        return Next::Step;
+                    }
+                }
                 Step::Report(report) => self.settled(&mut line, report),
                 Step::Send(octets) => {
                     let limit = line.client.stage().time_limit();
                     if let Err(error) = line.outbound.write(&octets, limit).await {
-                        hear_last_words(&mut line).await;
+                        line.hear_last_words().await;
                         line.client.lost(lost(&error));
                     }
                 }
@@ -311,41 +293,82 @@ impl DeliveryState {
         }
     }
 
-    /// Begins with what it carries, or asks for more, or takes leave.
-    async fn ready(&mut self, line: &mut Line) {
+    /// Begins with what it carries, or takes leave, or asks for more; then `false`: the answer is to
+    /// be waited for.
+    fn ready(&mut self, line: &mut Line) -> bool {
         self.reached = true;
         if line.is_left {
-            return line.client.quit();
-        }
-        while self.cargo.is_none() {
-            if self.args.gate.limits().1 == 0 {
-                return line.client.quit();
-            }
-            let Some((id, recipients)) = self.more().await else {
-                return line.client.quit();
-            };
-            if self.load(id, &recipients) {
-                REUSED.count(&[]);
-            }
-        }
-        if let Some(cargo) = &self.cargo {
+            line.client.quit();
+        } else if let Some(cargo) = &self.cargo {
             line.client.begin(cargo.mail.clone(), cargo.rcpts.clone());
+        } else if let Some(why) = self.why_leave(line) {
+            self.leave(line, why);
+        } else {
+            self.asked = self.ask();
+            if self.asked.is_none() {
+                self.leave(line, "nothing");
+            }
+            return self.asked.is_none();
+        }
+        true
+    }
+
+    /// Why this connection carries nothing more, if so.
+    fn why_leave(&self, line: &Line) -> Option<&'static str> {
+        if self.args.gate.limits().1 == 0 {
+            Some("closing")
+        } else if !(self.args.is_current)() {
+            Some("settings")
+        } else if line.carried >= self.args.config.messages_per_connection_max.max(1) {
+            Some("limit")
+        } else {
+            None
         }
     }
 
-    async fn more(&self) -> Option<(MessageId, Vec<u32>)> {
+    /// Asks the queue what is next. A queue that is not there has forgotten us: it gets what is left
+    /// from the spool.
+    fn ask(&self) -> Option<Asked> {
         let attempt = self.attempt.as_ref()?;
-        let ask = |reply| QueueMsg::More {
+        let (reply, answer) = oneshot::channel();
+        let may_wait = self.args.config.linger_seconds > 0;
+        let more = QueueMsg::More {
             attempt: attempt.attempt,
-            reply,
+            may_wait,
+            reply: reply.into(),
         };
-        // A queue that does not answer has forgotten us: it gets what is left from the spool.
-        self.args
-            .queues
-            .call(&attempt.domain, ask, QUEUE_ANSWER)
-            .await
-            .ok()
-            .flatten()
+        self.args.queues.cast(&attempt.domain, more).ok()?;
+        let limit = if may_wait {
+            Duration::from_secs(self.args.config.linger_seconds)
+        } else {
+            QUEUE_ANSWER
+        };
+        Some(Asked { answer, limit })
+    }
+
+    /// Waits for what is next, with an ear at the connection.
+    async fn wait(&mut self, line: &mut Line, asked: Asked) {
+        match line.wait(asked, &self.args.gate).await {
+            Ok((id, recipients)) => {
+                if let Some(why) = self.why_leave(line) {
+                    self.leave(line, why);
+                } else if self.load(id, &recipients) {
+                    REUSED.count(&[]);
+                }
+            }
+            Err(why) => self.leave(line, why),
+        }
+    }
+
+    /// Tells the queue before the goodbyes, which take their time: whatever it has handed to us in
+    /// the meantime, another one carries.
+    fn leave(&self, line: &mut Line, why: &'static str) {
+        LEFT.count(&[why]);
+        if let Some(attempt) = &self.attempt {
+            let leave = QueueMsg::Leave(attempt.attempt);
+            let _ = self.args.queues.cast(&attempt.domain, leave); // as in `ask`
+        }
+        line.client.quit();
     }
 
     fn body(&mut self, line: &mut Line) {
@@ -466,38 +489,8 @@ impl DeliveryState {
     }
 }
 
-impl Stop {
-    /// For people: the host and its address.
-    fn name(&self) -> String {
-        match self.host.literal() {
-            Some(_) => self.address.to_string(),
-            None => format!("{} ({})", self.host, self.address),
-        }
-    }
-}
-
-/// A peer that closes in the middle has mostly said why: that counts, and not the broken pipe.
-async fn hear_last_words(line: &mut Line) {
-    let read = line.outbound.read(&mut line.received, LAST_WORDS_LIMIT);
-    if read.await.is_ok() {
-        line.client.feed(line.received.split().freeze());
-    }
-}
-
-/// RFC 3463 §3.5: bad connection.
-fn lost(error: &OutboundError) -> Reply {
-    Reply::new(
-        451,
-        Enhanced(4, 4, 2),
-        format!("the connection was lost: {error}"),
-    )
-}
-
 /// How long to wait for a peer's own goodbye.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-
-/// What a peer said before it closed has arrived before its end.
-const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
 
 /// A queue answers within microseconds, unless its store is slow.
 const QUEUE_ANSWER: Duration = Duration::from_secs(10);

@@ -15,6 +15,11 @@ pub struct Config {
     pub deliveries_max: usize,
     /// Whether the DNS says where mail goes. Without it only routes and the relay lead out.
     pub dns: bool,
+    /// How long a connection that has carried something waits for the next message, in seconds; 0:
+    /// it is closed at once.
+    pub linger_seconds: u64,
+    /// Messages that one connection carries before a new one is made.
+    pub messages_per_connection_max: u64,
     /// The port of hosts that the DNS names (RFC 5321 §4.5.4.2).
     pub port: u16,
     /// Where all remote mail goes that has no route of its own.
@@ -61,6 +66,8 @@ impl Default for Config {
             connect_seconds: CONNECT_SECONDS,
             deliveries_max: DELIVERIES_MAX,
             dns: true,
+            linger_seconds: LINGER_SECONDS,
+            messages_per_connection_max: MESSAGES_PER_CONNECTION_MAX,
             port: SMTP_PORT,
             relay: None,
             source: None,
@@ -114,6 +121,14 @@ const CONNECT_SECONDS: u64 = 30;
 
 /// Each needs a socket and some tens of KiB.
 const DELIVERIES_MAX: usize = 1000;
+
+/// Long enough for the next message of a busy hour, and far below what any peer bears (RFC 5321
+/// §4.5.3.2.7: five minutes).
+const LINGER_SECONDS: u64 = 2;
+
+/// Many receivers send a client away that goes on for longer; one connection in a hundred costs
+/// nobody anything.
+const MESSAGES_PER_CONNECTION_MAX: u64 = 100;
 
 const SMTP_PORT: u16 = 25;
 

@@ -3,7 +3,7 @@
 use telemetry::{Kind, Metric};
 
 /// What this room measures.
-pub const METRICS: &[Metric] = &[CONNECTIONS, MESSAGES, REUSED];
+pub const METRICS: &[Metric] = &[CONNECTIONS, LEFT, MESSAGES, REUSED];
 
 /// `outcome`: connected | failed; `tls`: unknown until it is connected.
 pub(super) const CONNECTIONS: Metric = Metric {
@@ -11,6 +11,14 @@ pub(super) const CONNECTIONS: Metric = Metric {
     kind: Kind::Counter,
     labels: &["outcome"],
     help: "Connections to other systems, by outcome.",
+};
+
+/// `why`: closing | idle | limit | nothing | peer | settings.
+pub(super) const LEFT: Metric = Metric {
+    name: "heronry_delivery_left_total",
+    kind: Kind::Counter,
+    labels: &["why"],
+    help: "Connections that carry nothing more: the house closes, nothing came while they waited, they have carried their limit, the queue had nothing, the peer ended them, other settings are in force.",
 };
 
 /// `tls`: yes | no.

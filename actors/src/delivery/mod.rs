@@ -3,6 +3,7 @@
 mod actor;
 mod cargo;
 mod config;
+mod line;
 mod metrics;
 mod way;
 

@@ -146,6 +146,16 @@ impl Way {
     }
 }
 
+impl Stop {
+    /// For people: the host and its address.
+    pub(super) fn name(&self) -> String {
+        match self.host.literal() {
+            Some(_) => self.address.to_string(),
+            None => format!("{} ({})", self.host, self.address),
+        }
+    }
+}
+
 /// Notes why a host was of no use. One that may be well tomorrow counts for more than one that
 /// will never be: as long as there is one, nothing is bounced.
 pub(super) fn blame(last: &mut Option<Outcome>, why: Outcome) {

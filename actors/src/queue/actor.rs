@@ -5,11 +5,12 @@
 //! the decisions are [`DomainQueue`](super::DomainQueue)'s.
 //!
 //! # Hears
-//! [`QueueMsg`]: `Enqueue` and `Look` from the router, `More`, `Settle` and `Gone` from its
-//! deliveries, `Recorded` from the store by itself, `Wake` from its clock, `Flush` from operators.
+//! [`QueueMsg`]: `Enqueue` and `Look` from the router, `More`, `Settle`, `Leave` and
+//! `Gone` from its deliveries, `Recorded` from the store by itself, `Wake` from its clock, `Flush` from operators.
 //!
 //! # Says
-//! [`DeliveryMsg::Attempt`] to deliveries, [`BounceMsg::Return`] and [`BounceMsg::Late`] to the
+//! [`DeliveryMsg::Attempt`] to new deliveries, the next message to those that ask for more,
+//! [`BounceMsg::Return`] and [`BounceMsg::Late`] to the
 //! bounce actor.
 //!
 //! # Supervised by
@@ -17,16 +18,17 @@
 //!
 //! # When it crashes
 //! Nothing is lost: the spool holds every recipient with its due time, and the next incarnation
-//! reads them. Deliveries of the old one find that nobody knows their number and end. At worst a
+//! reads them. Deliveries of the old one find that nobody knows their number, or that nobody answers
+//! any more, and end. At worst a
 //! message whose success was reported during the crash is delivered twice (RFC 5321 §6.1).
 //!
 //! # Metrics
 //! `heronry_queue_messages`, `heronry_queue_settled_total`, `heronry_queue_attempts_total`.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use mail::{Domain, MessageId, Outcome, Time};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use store::port::{DueRow, Fence, Leases, Settle, Shard, Spool};
 use supervision::{Alarm, Context, Family, Seat};
 use world::{Clock, Random};
@@ -68,6 +70,8 @@ pub struct QueueState {
     args: QueueArgs,
     fence: Fence,
     core: DomainQueue,
+    /// Deliveries that have asked for more, and where they wait for it.
+    asking: HashMap<u64, RpcReplyPort<Option<(MessageId, Vec<u32>)>>>,
     /// The one alarm, and when it rings. Dropping it silences it.
     alarm: Option<(Time, Alarm)>,
     /// Whether it has told itself to look at what was enqueued.
@@ -95,6 +99,7 @@ impl Actor for Queue {
             args,
             fence,
             core,
+            asking: HashMap::new(),
             alarm: None,
             nudged: false,
             counted: (0, 0),
@@ -109,6 +114,7 @@ impl Actor for Queue {
     ) -> Result<(), ActorProcessingErr> {
         let now = state.args.clock.now();
         let mut effects = Vec::new();
+        state.core.crowd(state.args.deliveries.is_crowded());
         match msg {
             QueueMsg::Enqueue {
                 id,
@@ -135,6 +141,7 @@ impl Actor for Queue {
                 attempt,
                 unreachable,
             } => {
+                state.asking.remove(&attempt);
                 state.core.gone(attempt, unreachable, now, &mut effects);
             }
             QueueMsg::Idle if state.core.is_empty() => state.args.context.passivate(),
@@ -142,9 +149,15 @@ impl Actor for Queue {
             QueueMsg::Inspect(reply) => {
                 let _ = reply.send(state.report(now)); // whoever asked may have left
             }
+            QueueMsg::Leave(attempt) => state.core.leave(attempt, now, &mut effects),
             QueueMsg::Look => state.core.look(now, &mut effects),
-            QueueMsg::More { attempt, reply } => {
-                let _ = reply.send(state.core.next(attempt, now)); // its Gone follows
+            QueueMsg::More {
+                attempt,
+                may_wait,
+                reply,
+            } => {
+                state.asking.insert(attempt, reply);
+                state.core.more(attempt, may_wait, now, &mut effects);
             }
             QueueMsg::Recorded {
                 id,
@@ -199,6 +212,16 @@ impl QueueState {
                     } => {
                         self.attempt(attempt, id, recipients, myself)?;
                     }
+                    Effect::Dismiss(attempt) => drop(self.answer(attempt, None)),
+                    Effect::Hand {
+                        attempt,
+                        id,
+                        recipients,
+                    } => {
+                        if !self.answer(attempt, Some((id, recipients))) {
+                            self.core.leave(attempt, now, &mut todo);
+                        }
+                    }
                     // If nobody sits there now, the bounce actor finds it in the spool as it starts.
                     Effect::Late(id) => drop(self.args.bounce.cast(BounceMsg::Late(id))),
                     Effect::Record { id, what } => self.record(id, what, myself.clone()),
@@ -242,6 +265,12 @@ impl QueueState {
         Ok(())
     }
 
+    /// Answers a delivery that has asked for more; false if it does not wait for that any more.
+    fn answer(&mut self, attempt: u64, more: Option<(MessageId, Vec<u32>)>) -> bool {
+        let asking = self.asking.remove(&attempt);
+        asking.is_some_and(|reply| reply.send(more).is_ok())
+    }
+
     fn record(&self, id: MessageId, what: Vec<(u32, Settle)>, myself: ActorRef<QueueMsg>) {
         let recipients = what.iter().map(|(recipient, _)| *recipient).collect();
         self.args
@@ -283,6 +312,7 @@ impl QueueState {
             waiting,
             in_flight,
             deliveries,
+            idle: self.core.idle(),
             next_due: self.core.next_due(),
             last: self.core.last().map(str::to_owned),
             held: self.core.held(now),

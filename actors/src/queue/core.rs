@@ -13,12 +13,19 @@
 //!                       └──────── deferred ──────────────────────────────┘
 //! ```
 //!
-//! Recipients of one message travel together. A site that cannot be reached at all is *held*:
+//! Recipients of one message travel together. A delivery that asks for more and finds nothing is
+//! *idle*: it waits with its connection, and what is due next goes to it; a further connection is
+//! opened only when that [is worth it](ramp). While there is hardly room for more deliveries in the
+//! house, a domain has one, and nobody waits. A site that cannot be reached at all is *held*:
 //! nothing is tried until the hold ends, then one delivery probes it. What the store does not
 //! record is told to it again, and not to the peer.
 //!
 //! It does not know where the domain's mail is carried to, nor how.
 
+mod carriers;
+mod effect;
+mod ramp;
+mod report;
 mod settlements;
 mod site;
 
@@ -31,7 +38,9 @@ use mail::{MessageId, Outcome, Reply, Time};
 use policy::retry::Schedule;
 use store::port::{DueRow, Settle};
 
-use self::{settlements::Settlements, site::Site};
+use self::{carriers::Carriers, ramp::Ramp, settlements::Settlements, site::Site};
+
+pub use self::effect::{Effect, Key, Limits};
 
 /// What waits for one domain, what is being tried, and what is due.
 #[derive(Debug)]
@@ -40,8 +49,10 @@ pub struct DomainQueue {
     schedule: Schedule,
     items: HashMap<Key, Item>,
     waiting: BTreeSet<(Time, Key)>,
-    /// Deliveries at work, by attempt, with what each of them carries.
-    deliveries: BTreeMap<u64, Vec<Key>>,
+    carriers: Carriers,
+    ramp: Ramp,
+    /// Whether others want the room that deliveries take.
+    crowded: bool,
     /// The number of the latest delivery; none is used twice.
     attempt_last: u64,
     /// What is due from then on may stand in the spool alone; `None`: all of it is held here.
@@ -49,50 +60,6 @@ pub struct DomainQueue {
     settlements: Settlements,
     site: Site,
     last: Option<String>,
-}
-
-/// How much a domain queue does at one time.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections to the domain.
-    pub deliveries_max: usize,
-    /// Recipients of one message in one transaction (RFC 5321 §4.5.3.1.8 lets every server
-    /// refuse the hundred and first).
-    pub recipients_max: usize,
-    /// Recipients held in memory.
-    pub window: usize,
-}
-
-/// A recipient of a message: the message's id and the recipient's number.
-pub type Key = (MessageId, u32);
-
-/// What the shell must do. Effects are carried out in order.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Effect {
-    /// Start a delivery with this message.
-    Attempt {
-        /// Its number.
-        attempt: u64,
-        /// The message.
-        id: MessageId,
-        /// Its recipients.
-        recipients: Vec<u32>,
-    },
-    /// Tell the bounce actor that recipients of the message are late.
-    Late(MessageId),
-    /// Write to the spool, then say [`DomainQueue::recorded`].
-    Record {
-        /// The message.
-        id: MessageId,
-        /// What became of its recipients.
-        what: Vec<(u32, Settle)>,
-    },
-    /// Read the spool's due rows, at most that many, then say [`DomainQueue::refill`].
-    Refill(usize),
-    /// Tell the bounce actor that recipients of the message have failed.
-    Return(MessageId),
-    /// Say [`DomainQueue::wake`] at that time.
-    WakeAt(Time),
 }
 
 #[derive(Debug)]
@@ -121,7 +88,9 @@ impl DomainQueue {
             schedule,
             items: HashMap::new(),
             waiting: BTreeSet::new(),
-            deliveries: BTreeMap::new(),
+            carriers: Carriers::default(),
+            ramp: Ramp::default(),
+            crowded: false,
             attempt_last,
             beyond: Some(Time(0)),
             settlements: Settlements::default(),
@@ -185,14 +154,39 @@ impl DomainQueue {
         self.fill(now, effects);
     }
 
-    /// A delivery whose connection stands asks for more: the next message, if one is due.
-    pub fn next(&mut self, attempt: u64, now: Time) -> Option<(MessageId, Vec<u32>)> {
-        if !self.deliveries.contains_key(&attempt) {
-            return None;
+    /// Whether there is hardly room in the house for more deliveries: then each domain has one.
+    pub const fn crowd(&mut self, crowded: bool) {
+        self.crowded = crowded;
+    }
+
+    /// A delivery whose connection stands asks for more. It is handed the next message if one is
+    /// due; else it waits for one, if it `may_wait`, or is dismissed.
+    pub fn more(&mut self, attempt: u64, may_wait: bool, now: Time, effects: &mut Vec<Effect>) {
+        let Some(first) = self.carriers.ask(attempt) else {
+            return effects.push(Effect::Dismiss(attempt));
+        };
+        if let Some(begun) = first {
+            self.ramp.learn(now.since(begun));
         }
         // It has a connection: the site is well.
         self.site = Site::default();
-        self.take_due(attempt, now)
+        let is_one_of_many = self.crowded && self.carriers.len() > 1;
+        if !is_one_of_many && self.is_due(now) {
+            self.hand(attempt, now, effects);
+        } else if may_wait && !self.crowded {
+            self.carriers.rest(attempt);
+        } else {
+            effects.push(Effect::Dismiss(attempt));
+        }
+    }
+
+    /// A delivery takes its leave: its connection is about to close. What it was handed and has
+    /// not begun with waits again.
+    pub fn leave(&mut self, attempt: u64, now: Time, effects: &mut Vec<Effect>) {
+        for key in self.carriers.leave(attempt) {
+            self.put_back(key);
+        }
+        self.fill(now, effects);
     }
 
     /// Attempts have ended. Reports about what is not in flight with that attempt are stale and
@@ -216,9 +210,7 @@ impl DomainQueue {
             let Some(settle) = self.end(key, outcome, now, jitter) else {
                 continue;
             };
-            if let Some(carried) = self.deliveries.get_mut(&attempt) {
-                carried.retain(|k| *k != key);
-            }
+            self.carriers.put_down(attempt, key);
             what.push((recipient, settle));
         }
         if !what.is_empty() {
@@ -285,7 +277,7 @@ impl DomainQueue {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(carried) = self.deliveries.remove(&attempt) else {
+        let Some(carried) = self.carriers.remove(attempt) else {
             return;
         };
         for key in carried {
@@ -308,45 +300,7 @@ impl DomainQueue {
     /// Whether nothing is held here and the spool has nothing more.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.deliveries.is_empty() && self.beyond.is_none()
-    }
-
-    /// How many recipients wait, how many are being tried, and by how many deliveries.
-    #[must_use]
-    pub fn counts(&self) -> (usize, usize, usize) {
-        (
-            self.waiting.len(),
-            self.items.len() - self.waiting.len(),
-            self.deliveries.len(),
-        )
-    }
-
-    /// When the next attempt is due.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Time> {
-        let due = self.waiting.first().map(|(due, _)| *due)?;
-        Some(self.site.held_until().map_or(due, |until| due.max(until)))
-    }
-
-    /// How the last attempt ended, in words.
-    #[must_use]
-    pub fn last(&self) -> Option<&str> {
-        self.last.as_deref()
-    }
-
-    /// Why nothing is being tried, if nothing is.
-    #[must_use]
-    pub fn held(&self, now: Time) -> Option<String> {
-        if let Some(until) = self.site.held_until().filter(|until| *until > now) {
-            return Some(format!(
-                "the domain could not be reached; next probe at {until}"
-            ));
-        }
-        let (due, _) = self
-            .waiting
-            .first()
-            .filter(|_| self.deliveries.is_empty())?;
-        (*due > now).then(|| format!("nothing is due before {due}"))
+        self.items.is_empty() && self.carriers.is_empty() && self.beyond.is_none()
     }
 
     fn admit(&mut self, row: DueRow) {
@@ -443,41 +397,82 @@ impl DomainQueue {
         effects.push(Effect::Refill(self.limits.window + busy));
     }
 
-    /// Starts what may start, asks for more of the spool at the low-water mark, sets the alarm.
+    /// Hands out what is due, starts what may start, asks for more of the spool at the low-water
+    /// mark, sets the alarm.
     fn fill(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let again = self.settlements.due(now).into_iter();
         effects.extend(again.map(|(id, what)| Effect::Record { id, what }));
-        let held = self.site.is_held(now);
-        let deliveries_max = if self.site.is_well() {
-            self.limits.deliveries_max
-        } else {
-            1 // after trouble, one probes first
-        };
-        while !held && self.deliveries.len() < deliveries_max && self.is_due(now) {
-            self.attempt_last += 1;
-            let attempt = self.attempt_last;
-            self.deliveries.insert(attempt, Vec::new());
-            let Some((id, recipients)) = self.take_due(attempt, now) else {
-                self.deliveries.remove(&attempt);
-                break;
-            };
-            effects.push(Effect::Attempt {
-                attempt,
-                id,
-                recipients,
-            });
+        while self.is_due(now)
+            && let Some(attempt) = self.carriers.rouse()
+        {
+            self.hand(attempt, now, effects);
+        }
+        while self.crowded
+            && let Some(attempt) = self.carriers.rouse()
+        {
+            effects.push(Effect::Dismiss(attempt));
+        }
+        let mut worth_it = None;
+        while let Some(due) = self.due_since(now)
+            && self.has_place(now)
+        {
+            match self.ramp.open(self.carriers.at_work(), due, now) {
+                Ok(()) => self.begin(now, effects),
+                Err(at) => {
+                    worth_it = Some(at);
+                    break;
+                }
+            }
         }
         if self.beyond.is_some() && self.has_room() {
             self.ask_the_spool(effects);
         }
         let alarm = match self.next_due() {
-            // Due already: a free delivery will take it, or the hold's end is what we wait for.
-            Some(due) if due <= now => None,
+            // Due already: a free delivery will take it, or a further one will be worth it.
+            Some(due) if due <= now => worth_it,
             due => due,
         };
         let again = self.settlements.next();
         let alarm = alarm.into_iter().chain(again).min();
         effects.extend(alarm.map(Effect::WakeAt));
+    }
+
+    /// Whether one more delivery may be started at all.
+    fn has_place(&self, now: Time) -> bool {
+        let one_only = self.crowded || !self.site.is_well(); // after trouble, one probes first
+        let deliveries_max = if one_only {
+            1
+        } else {
+            self.limits.deliveries_max
+        };
+        !self.site.is_held(now) && self.carriers.len() < deliveries_max
+    }
+
+    /// Starts a delivery with what is due first.
+    fn begin(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.attempt_last += 1;
+        let attempt = self.attempt_last;
+        self.carriers.begin(attempt, now);
+        effects.extend(
+            self.take_due(attempt, now)
+                .map(|(id, recipients)| Effect::Attempt {
+                    attempt,
+                    id,
+                    recipients,
+                }),
+        );
+    }
+
+    /// Gives a delivery that has asked what is due first.
+    fn hand(&mut self, attempt: u64, now: Time, effects: &mut Vec<Effect>) {
+        effects.extend(
+            self.take_due(attempt, now)
+                .map(|(id, recipients)| Effect::Hand {
+                    attempt,
+                    id,
+                    recipients,
+                }),
+        );
     }
 
     /// Whether little waits, and reading the spool would bring a good part of a window. With all
@@ -491,7 +486,13 @@ impl DomainQueue {
     }
 
     fn is_due(&self, now: Time) -> bool {
-        self.waiting.first().is_some_and(|(due, _)| *due <= now)
+        self.due_since(now).is_some()
+    }
+
+    /// Since when something has been due, if anything is.
+    fn due_since(&self, now: Time) -> Option<Time> {
+        let (due, _) = self.waiting.first()?;
+        (*due <= now).then_some(*due)
     }
 
     /// The message that has been due longest, with those of its recipients that are due too.
@@ -506,14 +507,13 @@ impl DomainQueue {
             .filter(|key| key.0 == id)
             .take(self.limits.recipients_max)
             .collect();
-        let carried = self.deliveries.get_mut(&attempt)?;
         for key in &keys {
             let Some(item) = self.items.get_mut(key) else {
                 unreachable!("what waits is an item");
             };
             item.stage = Stage::InFlight(attempt);
             self.waiting.remove(&(item.due, *key));
-            carried.push(*key);
+            self.carriers.carry(attempt, *key);
         }
         Some((
             id,

@@ -1,7 +1,10 @@
 //! A house that only sends: a spool in memory, a DNS that is a table, a network without wires.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,9 @@ use super::peer::{self, Heard};
 /// Everything that mail needs on its way out.
 pub(crate) struct House {
     pub(crate) dns: TableDns,
+    /// Who is on the way to another system is inside.
+    pub(crate) departures: Gate,
+    is_current: Arc<AtomicBool>,
     network: Switchboard,
     queues: Family<Domain, QueueMsg>,
     store: MemoryStore,
@@ -34,6 +40,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn new() -> Self {
+        Self::with(delivery::Config::default()).await
+    }
+
+    /// A house whose operator has set this.
+    pub(crate) async fn with(config: delivery::Config) -> Self {
         let (dns, network, store) = (TableDns::new(), Switchboard::new(), MemoryStore::new());
         let clock = Arc::new(VirtualClock::new(Time::from_seconds(1_800_000_000)));
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(1));
@@ -64,10 +75,14 @@ impl House {
                 (Queue, args)
             },
         );
+        let departures = Gate::new(usize::MAX, usize::MAX);
+        let is_current = Arc::new(AtomicBool::new(true));
+        let current = is_current.clone();
         let args = DeliveryArgs {
-            config: delivery::Config::default(),
+            config,
             dial: Arc::new(network.clone()),
-            gate: Gate::new(usize::MAX, usize::MAX),
+            gate: departures.clone(),
+            is_current: Arc::new(move || current.load(Ordering::Relaxed)),
             hostname: "mx.house.test".parse().unwrap(),
             queues: queues.clone(),
             random,
@@ -88,11 +103,18 @@ impl House {
             .child(queues.child());
         Self {
             dns,
+            departures,
+            is_current,
             network,
             queues,
             store,
             _root: root.start().await.unwrap(),
         }
+    }
+
+    /// The operator sets something else.
+    pub(crate) fn settings_change(&self) {
+        self.is_current.store(false, Ordering::Relaxed);
     }
 
     /// A peer at that address; yields what it hears.

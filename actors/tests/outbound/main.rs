@@ -5,4 +5,5 @@
 
 mod hosts;
 mod house;
+mod linger;
 mod peer;

@@ -88,6 +88,25 @@ async fn whoever_answers_is_spoken_to_and_what_is_wrong_with_it_is_recorded() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_met_again_takes_the_session_up_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = echo(folder.path(), "mx.test").await;
+    let tls = ClientTls::new(&[]).unwrap();
+    for resumed in [false, true] {
+        let mut out = Internet.dial(address, None, LIMIT).await.unwrap();
+        let name = domain("mx.test");
+        let info = out.start_tls(&tls, &name, Trust::Opportunistic, LIMIT);
+        let info = info.await.unwrap();
+        assert_eq!(info.resumed, resumed);
+        assert!(info.unverified.is_some(), "it is still nobody's friend");
+        // What it needs to be met again comes with its first answer (RFC 8446 §4.6.1).
+        out.write(b"x", LIMIT).await.unwrap();
+        out.read(&mut BytesMut::new(), LIMIT).await.unwrap();
+        out.close(LIMIT).await;
+    }
+}
+
+#[tokio::test]
 async fn only_the_right_server_is_spoken_to_when_that_is_required() {
     let folder = tempfile::tempdir().unwrap();
     let address = echo(folder.path(), "mx.test").await;

@@ -180,6 +180,12 @@ impl<K: Key, M: Message> Family<K, M> {
         self.len() == 0
     }
 
+    /// Whether there is hardly room for more: three quarters of the places are taken.
+    pub fn is_crowded(&self) -> bool {
+        let places = self.0.spec.members_max;
+        self.len() >= places - places / 4
+    }
+
     /// Whether somebody with this key is there.
     pub fn contains(&self, key: &K) -> bool {
         self.0

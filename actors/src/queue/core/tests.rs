@@ -48,25 +48,175 @@ fn delivered() -> Outcome {
     Outcome::Deliver(Reply::new(250, Enhanced(2, 0, 0), "ok"))
 }
 
+/// Who is there, and what each carries.
+fn running(queue: &DomainQueue) -> Vec<(u64, Vec<Key>)> {
+    let loads = queue.carriers.loads();
+    loads
+        .map(|(attempt, keys)| (attempt, keys.to_vec()))
+        .collect()
+}
+
+/// What waiting deliveries are handed.
+fn hands(effects: &[Effect]) -> Vec<(u64, MessageId)> {
+    let hand = |effect: &Effect| match effect {
+        Effect::Hand { attempt, id, .. } => Some((*attempt, *id)),
+        _ => None,
+    };
+    effects.iter().filter_map(hand).collect()
+}
+
+/// What a delivery gets that asks and does not wait.
+fn next(queue: &mut DomainQueue, attempt: u64, now: Time) -> Option<MessageId> {
+    let mut effects = Vec::new();
+    queue.more(attempt, false, now, &mut effects);
+    match effects.as_slice() {
+        [Effect::Dismiss(dismissed)] => {
+            assert_eq!(*dismissed, attempt);
+            None
+        }
+        effects => Some(hands(effects)[0].1),
+    }
+}
+
+/// A queue with a delivery, number 1, that has carried message 1 and waits.
+fn lingering() -> DomainQueue {
+    let mut queue = queue(100);
+    let mut effects = Vec::new();
+    queue.enqueue(row(1, 0, NOW));
+    queue.wake(NOW, &mut effects);
+    carried(&mut queue, 1, 1, &mut effects);
+    queue.more(1, true, NOW, &mut effects);
+    assert_eq!((queue.idle(), queue.counts()), (1, (0, 0, 1)));
+    queue
+}
+
+/// That delivery has carried that message, and the spool knows.
+fn carried(queue: &mut DomainQueue, attempt: u64, id: u128, effects: &mut Vec<Effect>) {
+    let id = MessageId(id);
+    let outcomes = vec![(0, delivered())];
+    queue.settle(attempt, id, outcomes, NOW, 0.0, effects);
+    queue.recorded(id, &[0], true, NOW, effects);
+}
+
 #[test]
 fn recipients_of_one_message_travel_together_when_they_wait_together() {
     let mut queue = queue(100);
     let mut effects = Vec::new();
     let rows = vec![row(1, 0, NOW), row(1, 1, NOW), row(2, 0, NOW)];
     queue.refill(rows, 100, NOW, &mut effects);
-    let expected = vec![(1, MessageId(1), vec![0, 1]), (2, MessageId(2), vec![0])];
-    assert_eq!(attempts(&effects), expected);
+    assert_eq!(attempts(&effects), [(1, MessageId(1), vec![0, 1])]);
 }
 
 #[test]
 fn a_standing_connection_carries_the_next_message_that_is_due() {
     let mut queue = queue(100);
-    let rows = (1..=4).map(|id| row(id, 0, NOW)).collect();
+    let rows = (1..=3).map(|id| row(id, 0, NOW)).collect();
     queue.refill(rows, 100, NOW, &mut Vec::new());
-    assert_eq!(queue.next(1, NOW), Some((MessageId(3), vec![0])));
-    assert_eq!(queue.next(9, NOW), None, "who is not known gets nothing");
-    assert_eq!(queue.next(2, NOW), Some((MessageId(4), vec![0])));
-    assert_eq!(queue.next(1, NOW), None);
+    assert_eq!(next(&mut queue, 1, NOW), Some(MessageId(2)));
+    let unknown = next(&mut queue, 9, NOW);
+    assert_eq!(unknown, None, "who is not known gets nothing");
+    assert_eq!(next(&mut queue, 1, NOW), Some(MessageId(3)));
+    assert_eq!(next(&mut queue, 1, NOW), None);
+}
+
+#[test]
+fn a_connection_that_waits_gets_what_comes_and_no_other_is_opened() {
+    let mut queue = lingering();
+    let mut effects = Vec::new();
+    queue.enqueue(row(2, 0, NOW));
+    queue.wake(NOW, &mut effects);
+    assert_eq!(hands(&effects), [(1, MessageId(2))]);
+    assert_eq!(attempts(&effects), []);
+    assert_eq!(queue.idle(), 0);
+}
+
+#[test]
+fn who_has_waited_least_is_set_to_work_first_so_that_the_others_can_leave() {
+    let mut queue = lingering();
+    let mut effects = Vec::new();
+    let later = NOW + Duration::from_secs(2);
+    for id in 2..=3 {
+        queue.enqueue(row(id, 0, NOW));
+    }
+    queue.wake(later, &mut effects);
+    assert_eq!(hands(&effects), [(1, MessageId(2))]);
+    assert_eq!(attempts(&effects), [(2, MessageId(3), vec![0])]);
+    carried(&mut queue, 2, 3, &mut effects);
+    queue.more(2, true, later, &mut effects);
+    carried(&mut queue, 1, 2, &mut effects);
+    queue.more(1, true, later, &mut effects);
+    effects.clear();
+    queue.enqueue(row(4, 0, later));
+    queue.wake(later, &mut effects);
+    assert_eq!(hands(&effects), [(1, MessageId(4))]);
+}
+
+#[test]
+fn what_was_handed_to_somebody_who_leaves_is_carried_by_another_at_once() {
+    let mut queue = lingering();
+    let mut effects = Vec::new();
+    queue.enqueue(row(2, 0, NOW));
+    queue.wake(NOW, &mut effects);
+    effects.clear();
+    queue.leave(1, NOW, &mut effects);
+    assert_eq!(attempts(&effects), [(2, MessageId(2), vec![0])]);
+    queue.leave(1, NOW, &mut effects);
+    queue.gone(1, None, NOW, &mut effects);
+    assert_eq!(queue.counts(), (0, 1, 1), "it is not tried twice");
+}
+
+#[test]
+fn a_connection_that_takes_its_leave_still_counts() {
+    let mut queue = queue(100); // two at a time
+    let mut effects = Vec::new();
+    queue.refill(vec![row(1, 0, NOW)], 100, NOW, &mut effects);
+    queue.leave(1, NOW, &mut effects); // 2 carries it on
+    queue.leave(2, NOW, &mut effects);
+    assert_eq!(queue.counts(), (1, 0, 2));
+    queue.gone(1, None, NOW, &mut effects);
+    assert_eq!(attempts(&effects).len(), 3);
+    assert_eq!(next(&mut queue, 2, NOW), None, "it has left");
+}
+
+#[test]
+fn a_further_connection_is_opened_for_what_has_waited_as_long_as_one_takes() {
+    let mut queue = queue(100);
+    let mut effects = Vec::new();
+    let rows = (1..=3).map(|id| row(id, 0, NOW)).collect();
+    queue.refill(rows, 100, NOW, &mut effects);
+    assert_eq!(attempts(&effects).len(), 1);
+    let second = NOW + Duration::from_secs(1);
+    assert_eq!(effects.last(), Some(&Effect::WakeAt(second)));
+    effects.clear();
+    queue.wake(second, &mut effects);
+    assert_eq!(attempts(&effects), [(2, MessageId(2), vec![0])]);
+    effects.clear();
+    queue.wake(second + Duration::from_secs(9), &mut effects);
+    assert_eq!(effects, [], "two is all there may be");
+}
+
+#[test]
+fn in_a_crowded_house_a_domain_has_one_connection_and_nobody_waits() {
+    let mut queue = lingering();
+    let mut effects = Vec::new();
+    queue.crowd(true);
+    queue.wake(NOW, &mut effects);
+    assert_eq!(effects, [Effect::Dismiss(1)]);
+    queue.leave(1, NOW, &mut effects);
+    queue.gone(1, None, NOW, &mut effects);
+    effects.clear();
+    for id in 2..=4 {
+        queue.enqueue(row(id, 0, NOW));
+    }
+    queue.wake(NOW + Duration::from_secs(60), &mut effects);
+    assert_eq!(attempts(&effects).len(), 1);
+    let asks = next(&mut queue, 2, NOW);
+    assert_eq!(asks, Some(MessageId(3)), "the only one goes on");
+    queue.crowd(false);
+    queue.wake(NOW + Duration::from_secs(90), &mut effects);
+    assert_eq!(queue.counts().2, 2);
+    queue.crowd(true);
+    assert_eq!(next(&mut queue, 3, NOW), None, "one of two goes");
 }
 
 #[test]
@@ -192,7 +342,7 @@ fn a_dead_site_is_held_and_then_probed_by_one() {
     queue.refill(rows, 100, NOW, &mut effects);
     let mut attempt = 0;
     while queue.held(NOW).is_none() {
-        let running = *queue.deliveries.keys().next().unwrap();
+        let running = running(&queue)[0].0;
         queue.gone(
             running,
             Some(Reply::new(451, None, "refused")),
@@ -202,8 +352,7 @@ fn a_dead_site_is_held_and_then_probed_by_one() {
         attempt += 1;
         assert!(attempt < 10, "a dead site is held sooner or later");
     }
-    let running: Vec<u64> = queue.deliveries.keys().copied().collect();
-    for running in running {
+    for (running, _) in running(&queue) {
         queue.gone(
             running,
             Some(Reply::new(451, None, "refused")),
@@ -328,6 +477,14 @@ impl Bench {
                     }
                     Effect::Late(id) => assert!(self.late.insert(id), "told twice"),
                     Effect::Return(_) => self.returned += 1,
+                    Effect::Dismiss(attempt) => {
+                        self.queue.gone(attempt, None, now, &mut self.effects);
+                    }
+                    Effect::Hand {
+                        attempt,
+                        id,
+                        recipients,
+                    } => begun.push((attempt, id, recipients)),
                     effect => begun.extend(attempts(&[effect])),
                 }
             }
@@ -359,10 +516,7 @@ impl Bench {
             self.queue
                 .settle(attempt, id, outcomes.collect(), now, 0.5, &mut self.effects);
             begun.extend(self.carry_out(now));
-            match self.queue.next(attempt, now) {
-                Some((id, recipients)) => begun.push_front((attempt, id, recipients)),
-                None => self.queue.gone(attempt, None, now, &mut self.effects),
-            }
+            self.queue.more(attempt, false, now, &mut self.effects);
             begun.extend(self.carry_out(now));
         }
         tried
@@ -391,91 +545,177 @@ fn deferred_mail_does_not_keep_the_spool_from_being_read() {
 
 #[derive(Clone, Debug)]
 enum Event {
+    Crowd(bool),
     Enqueue(u8, u8),
-    Gone(bool),
+    Gone(usize, bool),
     Later(u16),
-    Next,
+    Leave(usize),
+    More(usize, bool),
     /// The store has taken the oldest record, or has not.
     Recorded(bool),
-    Settle(bool),
+    Settle(usize, bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
+    let which = 0_usize..2;
     prop_oneof![
-        (0_u8..20, 0_u8..3).prop_map(|(id, recipient)| Event::Enqueue(id, recipient)),
-        any::<bool>().prop_map(Event::Gone),
-        any::<u16>().prop_map(Event::Later),
-        Just(Event::Next),
-        any::<bool>().prop_map(Event::Recorded),
-        any::<bool>().prop_map(Event::Settle),
+        1 => any::<bool>().prop_map(Event::Crowd),
+        4 => (0_u8..20, 0_u8..3).prop_map(|(id, recipient)| Event::Enqueue(id, recipient)),
+        2 => (which.clone(), any::<bool>()).prop_map(|(n, b)| Event::Gone(n, b)),
+        2 => any::<u16>().prop_map(Event::Later),
+        2 => which.clone().prop_map(Event::Leave),
+        4 => (which.clone(), any::<bool>()).prop_map(|(n, b)| Event::More(n, b)),
+        4 => any::<bool>().prop_map(Event::Recorded),
+        4 => (which, any::<bool>()).prop_map(|(n, b)| Event::Settle(n, b)),
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+/// A queue that anything happens to, and what is known of it from outside.
+struct Fate {
+    queue: DomainQueue,
+    now: Time,
+    /// Recipients whose end has not been recorded.
+    open: std::collections::HashSet<Key>,
+    records: std::collections::VecDeque<(MessageId, Vec<(u32, Settle)>)>,
+    /// Deliveries that have asked and were not answered.
+    asking: std::collections::HashSet<u64>,
+}
 
-    /// Whatever happens, each item is in exactly one place, and nothing gets lost but by a
-    /// recorded end.
+impl Fate {
+    fn happens(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        let (all, now) = (running(&self.queue), self.now);
+        let nth = |n: usize| all.get(n).cloned();
+        let queue = &mut self.queue;
+        match event {
+            Event::Crowd(crowded) => {
+                queue.crowd(crowded);
+                queue.wake(now, &mut effects);
+            }
+            Event::Enqueue(id, recipient) => {
+                self.open
+                    .insert((MessageId(id.into()), u32::from(recipient)));
+                queue.enqueue(row(id.into(), recipient.into(), now));
+                queue.wake(now, &mut effects);
+            }
+            Event::Gone(n, unreachable) => {
+                if let Some((attempt, _)) = nth(n) {
+                    self.asking.remove(&attempt);
+                    let why = unreachable.then(|| Reply::new(451, None, "refused"));
+                    queue.gone(attempt, why, now, &mut effects);
+                }
+            }
+            Event::Later(seconds) => {
+                self.now = now + Duration::from_secs(seconds.into());
+                queue.wake(self.now, &mut effects);
+            }
+            Event::Leave(n) => {
+                if let Some((attempt, _)) = nth(n) {
+                    self.asking.remove(&attempt);
+                    queue.leave(attempt, now, &mut effects);
+                }
+            }
+            Event::More(n, may_wait) => {
+                // A delivery asks when it carries nothing.
+                if let Some((attempt, keys)) = nth(n)
+                    && keys.is_empty()
+                {
+                    self.asking.insert(attempt);
+                    queue.more(attempt, may_wait, now, &mut effects);
+                }
+            }
+            Event::Recorded(stored) => self.recorded(stored, &mut effects),
+            Event::Settle(n, well) => {
+                if let Some((attempt, keys)) = nth(n)
+                    && let Some(key) = keys.first()
+                {
+                    let outcome = if well { delivered() } else { deferred() };
+                    let outcomes = vec![(key.1, outcome)];
+                    queue.settle(attempt, key.0, outcomes, now, 0.5, &mut effects);
+                }
+            }
+        }
+        self.carry_out(effects);
+    }
+
+    fn recorded(&mut self, stored: bool, effects: &mut Vec<Effect>) {
+        let Some((id, what)) = self.records.pop_front() else {
+            return;
+        };
+        let recipients: Vec<u32> = what.iter().map(|(r, _)| *r).collect();
+        self.queue
+            .recorded(id, &recipients, stored, self.now, effects);
+        for (recipient, settle) in what {
+            if stored && !matches!(settle, Settle::Again { .. }) {
+                self.open.remove(&(id, recipient));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Record { id, what } => self.records.push_back((id, what)),
+                Effect::Dismiss(attempt) | Effect::Hand { attempt, .. } => {
+                    assert!(
+                        self.asking.remove(&attempt),
+                        "only who asks is answered, and once"
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Each item is in exactly one place, and nobody is there who may not be.
+    fn check(&self) {
+        let loads = running(&self.queue);
+        let carried: Vec<&Key> = loads.iter().flat_map(|(_, keys)| keys).collect();
+        let distinct: std::collections::HashSet<_> = carried.iter().collect();
+        assert_eq!(carried.len(), distinct.len(), "nobody is carried by two");
+        let items = self.queue.items.values();
+        let recording = items.filter(|item| item.stage == Stage::Recording).count();
+        let places = self.queue.waiting.len() + carried.len() + recording;
+        assert_eq!(self.queue.items.len(), places);
+        assert_eq!(self.queue.items.len(), self.open.len());
+        assert!(loads.len() <= 2, "no more connections than are allowed");
+        assert!(self.queue.carriers.at_work() + self.queue.idle() <= loads.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whatever happens, nothing gets lost but by a recorded end, and once all is well again
+    /// everything is delivered.
     #[test]
     fn no_recipient_is_ever_lost_or_tried_by_two(events in prop::collection::vec(event(), 1..200)) {
-        let mut queue = queue(1000);
-        let mut now = NOW;
-        let mut open = std::collections::HashSet::new();
-        let mut records = std::collections::VecDeque::new();
+        let mut fate = Fate {
+            queue: queue(1000),
+            now: NOW,
+            open: std::collections::HashSet::new(),
+            records: std::collections::VecDeque::new(),
+            asking: std::collections::HashSet::new(),
+        };
         for event in events {
-            let mut effects = Vec::new();
-            let running: Vec<(u64, Vec<Key>)> =
-                queue.deliveries.iter().map(|(a, keys)| (*a, keys.clone())).collect();
-            match event {
-                Event::Enqueue(id, recipient) => {
-                    open.insert((MessageId(id.into()), u32::from(recipient)));
-                    queue.enqueue(row(id.into(), recipient.into(), now));
-                    queue.wake(now, &mut effects);
-                }
-                Event::Gone(unreachable) => {
-                    if let Some((attempt, _)) = running.first() {
-                        let why = unreachable.then(|| Reply::new(451, None, "refused"));
-                        queue.gone(*attempt, why, now, &mut effects);
-                    }
-                }
-                Event::Later(seconds) => {
-                    now = now + Duration::from_secs(seconds.into());
-                    queue.wake(now, &mut effects);
-                }
-                Event::Next => {
-                    if let Some((attempt, _)) = running.first() {
-                        let _ = queue.next(*attempt, now);
-                    }
-                }
-                Event::Recorded(stored) => {
-                    let Some((id, what)) = records.pop_front() else { continue };
-                    let what: Vec<(u32, Settle)> = what;
-                    let recipients: Vec<u32> = what.iter().map(|(r, _)| *r).collect();
-                    queue.recorded(id, &recipients, stored, now, &mut effects);
-                    for (recipient, settle) in what {
-                        if stored && !matches!(settle, Settle::Again { .. }) {
-                            open.remove(&(id, recipient));
-                        }
-                    }
-                }
-                Event::Settle(well) => {
-                    let Some((attempt, keys)) = running.first() else { continue };
-                    let Some(key) = keys.first() else { continue };
-                    let outcome = if well { delivered() } else { deferred() };
-                    queue.settle(*attempt, key.0, vec![(key.1, outcome)], now, 0.5, &mut effects);
-                }
+            fate.happens(event);
+            fate.check();
+        }
+        for round in 0.. {
+            if fate.open.is_empty() {
+                break;
             }
-            for effect in effects {
-                if let Effect::Record { id, what } = effect {
-                    records.push_back((id, what));
-                }
+            prop_assert!(round < 500, "{:?} are not delivered", fate.open);
+            fate.happens(Event::Later(600));
+            for n in [0, 1, 0, 1, 0, 1] {
+                fate.happens(Event::Settle(n, true));
+                fate.happens(Event::Recorded(true));
             }
-            let in_flight: usize = queue.deliveries.values().map(Vec::len).sum();
-            let recording = queue.items.values().filter(|item| item.stage == Stage::Recording);
-            let places = queue.waiting.len() + in_flight + recording.count();
-            prop_assert_eq!(queue.items.len(), places);
-            prop_assert_eq!(queue.items.len(), open.len());
-            prop_assert!(queue.deliveries.len() <= 2);
+            for n in [1, 0] {
+                fate.happens(if round % 2 == 0 { Event::More(n, true) } else { Event::Leave(n) });
+                fate.happens(Event::Gone(n, false));
+            }
+            fate.check();
         }
     }
 }
