@@ -28,7 +28,7 @@ pub use poison::{
     CommandId, CommandIdError, CommandMark, CrashNote, CrashTeller, Crashed, MessageInHand,
     PoisonFailure, PoisonKey, PoisonMsg, PoisonReport, RefusedCommand, Subject,
 };
-pub use queue::{QueueMsg, QueueReport};
+pub use queue::{Load, QueueMsg, QueueReport};
 pub use resolver::*;
 pub use router::{RouterMsg, RouterReport};
 pub use session::SessionMsg;

@@ -46,7 +46,7 @@ pub enum QueueMsg {
         /// Whether it waits if there is nothing now.
         may_wait: bool,
         /// The next message with its recipients, or nothing: then it is to leave.
-        reply: RpcReplyPort<Option<(MessageId, Vec<u32>)>>,
+        reply: RpcReplyPort<Option<Load>>,
     },
     /// From itself: the store has recorded a settlement.
     Recorded {
@@ -69,6 +69,9 @@ pub enum QueueMsg {
     /// From the clock, or from itself: something may be due.
     Wake,
 }
+
+/// A message, and the numbers of the recipients that it is to be carried to.
+pub type Load = (MessageId, Vec<u32>);
 
 /// How a domain queue is: the answer to "why does it not move?".
 #[derive(Clone, Debug, Serialize)]

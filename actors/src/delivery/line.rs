@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use mail::{Domain, Enhanced, MessageId, Reply};
+use mail::{Domain, Enhanced, Reply};
 use smtp::{
     Family,
     client::{Client, Config, Tls},
@@ -13,6 +13,7 @@ use tokio::{select, sync::oneshot};
 use world::outbound::{Outbound, OutboundError};
 
 use super::way::Stop;
+use crate::contract::Load;
 
 /// A connection that stands.
 pub(super) struct Line {
@@ -30,7 +31,7 @@ pub(super) struct Line {
 /// A question to the queue: what is next?
 pub(super) struct Asked {
     /// The answer. Once this is dropped, the queue keeps what it would have handed out.
-    pub(super) answer: oneshot::Receiver<Option<(MessageId, Vec<u32>)>>,
+    pub(super) answer: oneshot::Receiver<Option<Load>>,
     /// How long it is waited for.
     pub(super) limit: Duration,
 }
@@ -66,11 +67,7 @@ impl Line {
     /// # Errors
     /// Why this connection carries nothing more: a label of
     /// [`LEFT`](super::metrics::LEFT).
-    pub(super) async fn wait(
-        &mut self,
-        asked: Asked,
-        gate: &Gate,
-    ) -> Result<(MessageId, Vec<u32>), &'static str> {
+    pub(super) async fn wait(&mut self, asked: Asked, gate: &Gate) -> Result<Load, &'static str> {
         select! {
             biased;
             answer = asked.answer => answer.ok().flatten().ok_or("nothing"),

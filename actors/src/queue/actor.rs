@@ -38,7 +38,7 @@ use super::{
     core::{DomainQueue, Effect},
     metrics::{ATTEMPTS, MESSAGES, SETTLED},
 };
-use crate::contract::{Attempt, BounceMsg, DeliveryMsg, QueueMsg, QueueReport};
+use crate::contract::{Attempt, BounceMsg, DeliveryMsg, Load, QueueMsg, QueueReport};
 
 /// The queue of one outbound domain.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub struct QueueState {
     fence: Fence,
     core: DomainQueue,
     /// Deliveries that have asked for more, and where they wait for it.
-    asking: HashMap<u64, RpcReplyPort<Option<(MessageId, Vec<u32>)>>>,
+    asking: HashMap<u64, RpcReplyPort<Option<Load>>>,
     /// The one alarm, and when it rings. Dropping it silences it.
     alarm: Option<(Time, Alarm)>,
     /// Whether it has told itself to look at what was enqueued.
@@ -266,7 +266,7 @@ impl QueueState {
     }
 
     /// Answers a delivery that has asked for more; false if it does not wait for that any more.
-    fn answer(&mut self, attempt: u64, more: Option<(MessageId, Vec<u32>)>) -> bool {
+    fn answer(&mut self, attempt: u64, more: Option<Load>) -> bool {
         let asking = self.asking.remove(&attempt);
         asking.is_some_and(|reply| reply.send(more).is_ok())
     }
