@@ -27,6 +27,15 @@ pub(crate) struct Batch {
     patches: Vec<(usize, usize)>,
     refs: BTreeMap<Blob, i64>,
     counts: BTreeMap<(Class, Vec<u8>), i64>,
+    moves: Vec<Move>,
+}
+
+/// A body of this batch that takes the place of one at rest.
+#[derive(Clone, Copy, Debug)]
+struct Move {
+    body: usize,
+    number: u64,
+    from: u64,
 }
 
 /// A body that a row refers to.
@@ -88,17 +97,21 @@ impl Batch {
             patches: Vec::new(),
             refs: BTreeMap::new(),
             counts: BTreeMap::new(),
+            moves: Vec::new(),
         }
     }
 
     /// Whether nothing changes.
     pub(crate) fn is_empty(&self) -> bool {
-        self.index.is_empty() && self.refs.is_empty() && self.counts.is_empty()
+        self.index.is_empty()
+            && self.refs.is_empty()
+            && self.counts.is_empty()
+            && self.moves.is_empty()
     }
 
     /// Whether it brings new mail, which has to stop before the disk is full.
     pub(crate) const fn brings_mail(&self) -> bool {
-        !self.bodies.is_empty()
+        !self.bodies.is_empty() && self.moves.is_empty()
     }
 
     pub(crate) fn bodies(&self) -> &[Draft] {
@@ -113,7 +126,8 @@ impl Batch {
     /// At most so many octets of operations come out of [`Batch::seal`], by and large.
     pub(crate) fn octets_max(&self) -> usize {
         let counts = self.counts.keys().map(|(_, key)| key.len() + 32);
-        self.ops.len() + 192 * self.refs.len() + counts.sum::<usize>() + 64
+        let rows = self.refs.len() + self.moves.len();
+        self.ops.len() + 192 * rows + counts.sum::<usize>() + 64
     }
 
     /// Sets a key.
@@ -166,6 +180,17 @@ impl Batch {
         *self.refs.entry(blob).or_default() += by;
     }
 
+    /// Says that the body of that number lies where this draft is going to lie, if it still lies
+    /// at `from` when the batch gets its place. Such a batch brings nothing else.
+    pub(crate) fn relocate(&mut self, draft: Draft, number: u64, from: u64) {
+        self.bodies.push(draft);
+        self.moves.push(Move {
+            body: self.bodies.len() - 1,
+            number,
+            from,
+        });
+    }
+
     /// Changes a count.
     pub(crate) fn count(&mut self, class: Class, key: Vec<u8>, by: i64) {
         *self.counts.entry((class, key)).or_default() += by;
@@ -182,6 +207,9 @@ impl Batch {
             if by != 0 {
                 self.seal_refs(blob, by, placed, get, &mut dead)?;
             }
+        }
+        for relocated in std::mem::take(&mut self.moves) {
+            self.seal_move(relocated, placed, get)?;
         }
         for ((class, key), by) in std::mem::take(&mut self.counts) {
             if by == 0 {
@@ -243,14 +271,44 @@ impl Batch {
             (1.., 0) => -1,
             _ => return Ok(()),
         };
-        for (segment, octets) in refs.spans {
+        self.count_live(&refs.spans, sign);
+        Ok(())
+    }
+
+    fn seal_move(
+        &mut self,
+        Move { body, number, from }: Move,
+        placed: &[Placed],
+        get: &Get<'_>,
+    ) -> Result<(), StoreError> {
+        let key = keys::blob(number);
+        let Some(octets) = get(Class::Blobs, &key)? else {
+            return Ok(()); // nobody refers to it any more: the copy is dead where it is
+        };
+        let before = record::read_refs(&octets)?;
+        if before.at != from {
+            return Ok(());
+        }
+        let Placed { number: at, spans } = &placed[body];
+        let after = Refs {
+            refs: before.refs,
+            at: *at,
+            spans: spans.clone(),
+        };
+        self.put(Class::Blobs, &key, &record::write_refs(&after));
+        self.count_live(&before.spans, -1);
+        self.count_live(&after.spans, 1);
+        Ok(())
+    }
+
+    fn count_live(&mut self, spans: &[(u32, u64)], sign: i64) {
+        for (segment, octets) in spans {
             self.count(
                 Class::Blobs,
-                keys::live(segment).to_vec(),
-                sign * i64::try_from(octets).unwrap_or(i64::MAX),
+                keys::live(*segment).to_vec(),
+                sign * i64::try_from(*octets).unwrap_or(i64::MAX),
             );
         }
-        Ok(())
     }
 
     fn write(&mut self, tag: u8, class: Class, key: &[u8], value: &[u8]) {

@@ -167,6 +167,9 @@ pub(crate) fn read_message_id(key: &[u8]) -> Option<MessageId> {
     Some(MessageId(u128::from_be_bytes(*id)))
 }
 
+/// What the keys of all bodies begin with.
+pub(crate) const BLOBS: &[u8] = b"B";
+
 pub(crate) fn blob(number: u64) -> [u8; 9] {
     key!(b'B', 9, number => 8)
 }

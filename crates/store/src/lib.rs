@@ -13,6 +13,7 @@
 )]
 
 mod batch;
+mod codec;
 mod desk;
 mod directory;
 mod disk;
@@ -26,10 +27,15 @@ mod metrics;
 pub mod port;
 mod record;
 
+pub use codec::Compress;
 pub use desk::Store;
 pub use error::StoreError;
+#[doc(hidden)]
+pub use journal::{Probed, probe};
 pub use keeper::Clock;
-pub use local::{CheckReport, Config, Local, Opened, Stats};
+pub use local::{
+    CheckReport, Compared, Config, Local, Opened, Progress, SegmentReport, Stage, Stats, Teller,
+};
 pub use memory::Memory;
 pub use metrics::METRICS;
 

@@ -7,13 +7,16 @@ pub const METRICS: &[Metric] = &[
     APPLIED,
     APPLY_SECONDS,
     CHECKPOINT_SECONDS,
+    COMPACTED,
     DAMAGED,
+    DROPPED,
     FREE,
     GROUP_FRAMES,
     LAG,
     OCTETS,
     POISONED,
     QUEUE,
+    SEALED_OCTETS,
     SEGMENTS,
     SYNC_SECONDS,
 ];
@@ -39,12 +42,26 @@ pub(crate) const CHECKPOINT_SECONDS: Metric = Metric {
     help: "How long a checkpoint of the directory took.",
 };
 
+pub(crate) const COMPACTED: Metric = Metric {
+    name: "heronry_store_compacted_octets_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Octets of bodies that were moved out of segments that were mostly dead.",
+};
+
 /// `what`: body | directory | frame.
 pub(crate) const DAMAGED: Metric = Metric {
     name: "heronry_store_damaged_total",
     kind: Kind::Counter,
     labels: &["what"],
     help: "Damage that was found and set aside.",
+};
+
+pub(crate) const DROPPED: Metric = Metric {
+    name: "heronry_store_segments_dropped_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Segments of the journal that were given back.",
 };
 
 pub(crate) const FREE: Metric = Metric {
@@ -87,6 +104,14 @@ pub(crate) const QUEUE: Metric = Metric {
     kind: Kind::Gauge,
     labels: &[],
     help: "Octets that wait for the journal's writer.",
+};
+
+/// `state`: dead | live.
+pub(crate) const SEALED_OCTETS: Metric = Metric {
+    name: "heronry_store_sealed_octets",
+    kind: Kind::Gauge,
+    labels: &["state"],
+    help: "Octets of sealed segments: of bodies that somebody refers to, and all others.",
 };
 
 pub(crate) const SEGMENTS: Metric = Metric {

@@ -52,6 +52,7 @@ contract! {
         open_local_recipients_are_found_among_remote_ones
         ten_thousand_recipients_are_accepted_and_settled
         a_message_without_recipients_is_forgotten_at_once
+        all_recipients_of_a_message_share_one_copy_of_it
     }
     aside {
         what_is_set_aside_is_in_no_list_and_keeps_body_envelope_and_states

@@ -231,6 +231,11 @@ pub(crate) fn read(
     }
 }
 
+/// Octets of a row in a block.
+pub(crate) fn row_octets(key: &[u8], value: &[u8]) -> u64 {
+    (7 + key.len() + value.len()) as u64
+}
+
 fn name(lsn: u64) -> String {
     format!("{FOLDER}/{lsn:020}")
 }

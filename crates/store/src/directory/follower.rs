@@ -19,8 +19,9 @@ pub(crate) struct Follower {
     checkpoint_octets: u64,
     /// Octets applied since the latest checkpoint.
     since: u64,
-    /// The length of the latest checkpoint.
+    /// The length of the latest checkpoint, and its LSN.
     length: u64,
+    latest: u64,
     /// All up to here is in the engine.
     pub(crate) applied: u64,
     /// Journal frames up to here are needed by no checkpoint that is kept.
@@ -32,6 +33,13 @@ pub(crate) struct Follower {
 pub(crate) struct Round {
     pub(crate) rows: usize,
     pub(crate) checkpoint: bool,
+}
+
+/// What it is time for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Due {
+    Round,
+    OtherWork,
 }
 
 /// How the follower is woken.
@@ -78,28 +86,26 @@ impl Follow {
         self.rung.notify_one();
     }
 
-    /// Waits until it is time for a round; `false` when it is time to end. With `busy`, there is
-    /// other work: it does not wait.
-    pub(crate) fn wait(&self, busy: bool) -> bool {
+    /// Waits until it is time for a round, or for other work; `None` when it is time to end.
+    pub(crate) fn wait(&self, other_work: Instant) -> Option<Due> {
         let mut bell = self.lock();
         loop {
             if bell.stopped {
-                return false;
+                return None;
             }
-            let waited = bell.since.map(|since| since.elapsed());
-            if busy || bell.hurry || waited.is_some_and(|waited| waited >= LINGER) {
+            let now = Instant::now();
+            let round_at = bell.since.map(|since| since + LINGER);
+            if bell.hurry || round_at.is_some_and(|at| at <= now) {
                 bell.since = None;
                 bell.hurry = false;
-                return true;
+                return Some(Due::Round);
             }
-            bell = match waited {
-                Some(waited) => {
-                    let rest = LINGER.saturating_sub(waited);
-                    let woken = self.rung.wait_timeout(bell, rest);
-                    woken.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.rung.wait(bell).unwrap_or_else(PoisonError::into_inner),
-            };
+            if other_work <= now {
+                return Some(Due::OtherWork);
+            }
+            let next = round_at.map_or(other_work, |at| at.min(other_work));
+            let woken = self.rung.wait_timeout(bell, next - now);
+            bell = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -134,6 +140,7 @@ impl Follower {
             checkpoint_octets,
             since,
             length,
+            latest: kept.first().copied().unwrap_or(0),
             applied,
             floor: kept.get(1).copied().unwrap_or(0),
         })
@@ -163,8 +170,18 @@ impl Follower {
 
     /// Whether a checkpoint of the length of the latest would find room. On a full disk to begin
     /// one again and again would only be in the way.
-    fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.disk.free().is_ok_and(|free| free > self.length)
+    }
+
+    /// The length of the latest checkpoint.
+    pub(crate) const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether nothing was applied since the latest checkpoint.
+    pub(crate) const fn is_at_checkpoint(&self) -> bool {
+        self.latest == self.applied
     }
 
     /// Writes all rows to a checkpoint.
@@ -197,6 +214,7 @@ impl Follower {
         }
         let (length, floor) = writing.finish()?;
         self.length = length;
+        self.latest = self.applied;
         self.since = 0;
         self.floor = floor.unwrap_or(0);
         metrics::CHECKPOINT_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);

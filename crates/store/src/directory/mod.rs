@@ -16,7 +16,7 @@ mod partitions;
 mod sled;
 
 pub(crate) use engine::{Engine, Engines, Row};
-pub(crate) use follower::{Follow, Follower};
+pub(crate) use follower::{Due, Follow, Follower};
 #[cfg(test)]
 pub(crate) use memory::{EngineFault, MemoryEngines};
 pub(crate) use overlay::Overlay;

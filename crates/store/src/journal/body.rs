@@ -15,9 +15,10 @@ use super::{
 use crate::{
     StoreError,
     batch::Placed,
+    codec::Codec,
     disk::File,
     metrics,
-    port::{Body, BodyWriter, Chunk, Draft, Parts},
+    port::{Body, BodyWriter, Chunk, Draft, Part, Parts},
 };
 
 /// Reads bodies.
@@ -44,37 +45,37 @@ impl Spill {
         let begin = self.octets;
         let mut spans: BTreeMap<u32, u64> = BTreeMap::new();
         let at = tail.at(head + begin);
-        let pieces = std::mem::take(&mut draft.pieces);
+        let rest = std::mem::take(&mut draft.rest);
         let number = if draft.chunks.is_empty() {
             let section = Section {
                 kind: SectionKind::Whole,
-                crc: draft.pieces_crc,
+                codec: rest.codec,
+                crc: rest.crc,
                 octets: draft.octets,
-                data: length(draft.pieces_octets),
+                data: length(rest.data),
                 digest: draft.digest,
             };
-            self.section(&section, pieces);
+            self.section(&section, rest.pieces);
             at
         } else {
             let mut chunks = draft.chunks.clone();
             let spilled = chunks.len();
-            if draft.pieces_octets > 0 {
-                self.chunk(pieces, draft.pieces_octets, draft.pieces_crc);
+            if rest.octets > 0 {
                 chunks.push(Chunk {
                     at,
-                    octets: length(draft.pieces_octets),
-                    crc: draft.pieces_crc,
-                    generation: 0,
+                    ..chunk_of(&rest)
                 });
+                self.chunk(rest);
             }
             for chunk in chunks.iter().take(spilled) {
                 *spans.entry(segment_of(chunk.at)).or_default() +=
-                    Section::whole(chunk.octets as usize);
+                    Section::whole(chunk.data as usize);
             }
             let number = tail.at(head + self.octets);
-            let list = write_chunks(&chunks);
+            let (kind, list) = write_chunks(&chunks);
             let section = Section {
-                kind: SectionKind::Chunks,
+                kind,
+                codec: Codec::Plain,
                 crc: crc32c::crc32c(&list),
                 octets: draft.octets,
                 data: length(list.len()),
@@ -92,15 +93,16 @@ impl Spill {
     }
 
     /// Lays a chunk out.
-    pub(crate) fn chunk(&mut self, pieces: Vec<Bytes>, octets: usize, crc: u32) {
+    pub(crate) fn chunk(&mut self, part: Part) {
         let section = Section {
             kind: SectionKind::Chunk,
-            crc,
-            octets: octets as u64,
-            data: length(octets),
+            codec: part.codec,
+            crc: part.crc,
+            octets: part.octets as u64,
+            data: length(part.data),
             digest: [0; 32],
         };
-        self.section(&section, pieces);
+        self.section(&section, part.pieces);
     }
 
     fn section(&mut self, section: &Section, pieces: Vec<Bytes>) {
@@ -138,7 +140,7 @@ impl Bodies {
         let offset = offset_of(place);
         let spilled = octets >= BodyWriter::SPILL_OCTETS as u64;
         let guess = if spilled {
-            16 * (octets / BodyWriter::SPILL_OCTETS as u64 + 2)
+            PACKED_OCTETS as u64 * (octets / BodyWriter::SPILL_OCTETS as u64 + 2)
         } else {
             octets
         };
@@ -164,26 +166,38 @@ impl Bodies {
         }
         let data = read.slice(SECTION_HEAD..wanted);
         match section.kind {
-            SectionKind::Whole => Ok(Some(Body::whole(data))),
+            SectionKind::Whole => match section.codec {
+                Codec::Plain => Ok(Some(Body::whole(data))),
+                codec => {
+                    let octets = usize::try_from(octets).map_err(|_| damage())?;
+                    let whole = codec.unpack(data, octets).ok_or_else(damage)?;
+                    Ok(Some(Body::whole(whole)))
+                }
+            },
             SectionKind::Chunks => {
                 let chunks = read_chunks(&data).ok_or_else(damage)?;
-                Ok(Some(Body::parts(Arc::new(self.large(octets, &chunks)?))))
+                self.large(octets, &chunks)
+            }
+            SectionKind::Packed => {
+                let chunks = read_packed(&data).ok_or_else(damage)?;
+                self.large(octets, &chunks)
             }
             SectionKind::Chunk => Err(damage()),
         }
     }
 
-    /// The digest that a body was stored with.
-    pub(crate) fn digest(&self, place: u64) -> Result<Option<[u8; 32]>, StoreError> {
+    /// What a body was stored with: its length and digest.
+    pub(crate) fn section(&self, place: u64) -> Result<Option<Section>, StoreError> {
         let Some(file) = self.0.segment(segment_of(place))? else {
             return Ok(None);
         };
         let read = fetch(&file, offset_of(place), SECTION_HEAD)?;
         let section = Section::read(&read).ok_or_else(|| damaged(place))?;
-        Ok(Some(section.digest))
+        Ok(Some(section))
     }
 
-    fn large(&self, octets: u64, chunks: &[Chunk]) -> Result<Large, StoreError> {
+    /// A body in chunks; `None` when a segment of one is not there: it lies elsewhere now.
+    fn large(&self, octets: u64, chunks: &[Chunk]) -> Result<Option<Body>, StoreError> {
         let mut large = Large {
             octets,
             chunks: Vec::with_capacity(chunks.len()),
@@ -194,14 +208,16 @@ impl Bodies {
         for chunk in chunks {
             let segment = segment_of(chunk.at);
             if let Entry::Vacant(entry) = large.files.entry(segment) {
-                let file = self.0.segment(segment)?;
-                entry.insert(file.ok_or_else(|| damaged(chunk.at))?);
+                let Some(file) = self.0.segment(segment)? else {
+                    return Ok(None);
+                };
+                entry.insert(file);
             }
             large.chunks.push((from, *chunk));
             from += u64::from(chunk.octets);
         }
         if from == octets {
-            Ok(large)
+            Ok(Some(Body::parts(Arc::new(large))))
         } else {
             Err(damaged(chunks.first().map_or(0, |chunk| chunk.at)))
         }
@@ -246,11 +262,28 @@ impl Large {
         let file = self.files.get(&segment_of(chunk.at));
         let file = file.ok_or_else(|| damaged(chunk.at))?;
         let from = offset_of(chunk.at) + SECTION_HEAD as u64;
-        let octets = fetch(file, from, chunk.octets as usize)?;
-        if octets.len() < chunk.octets as usize || crc32c::crc32c(&octets) != chunk.crc {
+        let data = fetch(file, from, chunk.data as usize)?;
+        if data.len() < chunk.data as usize || crc32c::crc32c(&data) != chunk.crc {
             return Err(damaged(chunk.at));
         }
-        Ok(octets)
+        let octets = chunk.codec.unpack(data, chunk.octets as usize);
+        octets.ok_or_else(|| damaged(chunk.at))
+    }
+}
+
+/// Whether a section's data is sound and can be made into what it stands for.
+pub(super) fn unpacks(section: &Section, data: &[u8]) -> bool {
+    if crc32c::crc32c(data) != section.crc {
+        return false;
+    }
+    match section.kind {
+        SectionKind::Whole | SectionKind::Chunk => {
+            let octets = usize::try_from(section.octets).unwrap_or(usize::MAX);
+            let data = Bytes::copy_from_slice(data);
+            section.codec.unpack(data, octets).is_some()
+        }
+        SectionKind::Chunks => read_chunks(data).is_some(),
+        SectionKind::Packed => read_packed(data).is_some(),
     }
 }
 
@@ -275,41 +308,81 @@ fn damaged(place: u64) -> StoreError {
 }
 
 fn measure(draft: &Draft) -> u64 {
-    let tail = if draft.pieces_octets > 0 || draft.chunks.is_empty() {
-        Section::whole(draft.pieces_octets)
+    let tail = if draft.rest.octets > 0 || draft.chunks.is_empty() {
+        Section::whole(draft.rest.data)
     } else {
         0
     };
     let list = if draft.chunks.is_empty() {
         0
     } else {
-        Section::whole(16 * (draft.chunks.len() + 1))
+        Section::whole(PACKED_OCTETS * (draft.chunks.len() + 1))
     };
     tail + list
 }
 
-/// Each chunk is `place (8) | octets (4) | CRC32C (4)`.
-fn write_chunks(chunks: &[Chunk]) -> Bytes {
-    let mut out = BytesMut::with_capacity(16 * chunks.len());
+/// What is said of a part in a list of chunks; its place is not known yet.
+pub(crate) fn chunk_of(part: &Part) -> Chunk {
+    Chunk {
+        at: 0,
+        octets: length(part.octets),
+        data: length(part.data),
+        crc: part.crc,
+        codec: part.codec,
+        generation: 0,
+    }
+}
+
+/// Each chunk is `place (8) | octets (4) | CRC32C (4)`, and if any of them has a codec
+/// `length of the data (4) | codec (1) | zero (3)`.
+fn write_chunks(chunks: &[Chunk]) -> (SectionKind, Bytes) {
+    let packed = chunks.iter().any(|chunk| chunk.codec != Codec::Plain);
+    let mut out = BytesMut::with_capacity(PACKED_OCTETS * chunks.len());
     for chunk in chunks {
         out.put_u64_le(chunk.at);
         out.put_u32_le(chunk.octets);
         out.put_u32_le(chunk.crc);
+        if packed {
+            out.put_u32_le(chunk.data);
+            out.put_u32_le(chunk.codec as u32);
+        }
     }
-    out.freeze()
+    let kind = if packed {
+        SectionKind::Packed
+    } else {
+        SectionKind::Chunks
+    };
+    (kind, out.freeze())
 }
 
 fn read_chunks(list: &[u8]) -> Option<Vec<Chunk>> {
     let (chunks, rest) = list.as_chunks::<16>();
-    rest.is_empty().then(|| {
-        let chunks = chunks.iter().map(|chunk| Chunk {
-            at: super::frame::u64_at(chunk, 0),
-            octets: super::frame::u32_at(chunk, 8),
-            crc: super::frame::u32_at(chunk, 12),
-            generation: 0,
-        });
-        chunks.collect()
-    })
+    rest.is_empty()
+        .then(|| chunks.iter().map(|chunk| read_chunk(chunk)).collect())
+}
+
+fn read_packed(list: &[u8]) -> Option<Vec<Chunk>> {
+    let (chunks, rest) = list.as_chunks::<PACKED_OCTETS>();
+    let chunks = chunks.iter().map(|chunk| {
+        Some(Chunk {
+            data: super::frame::u32_at(chunk, 16),
+            codec: Codec::of(chunk[20])?,
+            ..read_chunk(chunk)
+        })
+    });
+    rest.is_empty().then(|| chunks.collect())?
+}
+
+fn read_chunk(chunk: &[u8]) -> Chunk {
+    let octets = super::frame::u32_at(chunk, 8);
+    Chunk {
+        at: super::frame::u64_at(chunk, 0),
+        octets,
+        data: octets,
+        crc: super::frame::u32_at(chunk, 12),
+        codec: Codec::Plain,
+        generation: 0,
+    }
 }
 
 fn length(octets: usize) -> u32 {
@@ -319,5 +392,55 @@ fn length(octets: usize) -> u32 {
 /// Up to here a body is copied beside its head: a group of small bodies is then one slice each.
 const COPY_OCTETS: usize = 16 * 1024;
 
-/// A list of chunks of 16 GiB.
+/// A chunk in a list that may have codecs.
+const PACKED_OCTETS: usize = 24;
+
+/// A list of chunks of 10 GiB and more.
 const LIST_OCTETS_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK: Chunk = Chunk {
+        at: 0x0000_0005_0000_1040,
+        octets: 0x0004_0000,
+        data: 0x0004_0000,
+        crc: 0xAABB_CCDD,
+        codec: Codec::Plain,
+        generation: 0,
+    };
+
+    #[test]
+    fn a_list_of_chunks_has_these_octets_for_ever() {
+        let (kind, list) = write_chunks(&[CHUNK]);
+        assert_eq!(kind, SectionKind::Chunks);
+        let golden = [
+            0x40, 0x10, 0, 0, 5, 0, 0, 0, 0, 0, 4, 0, 0xDD, 0xCC, 0xBB, 0xAA,
+        ];
+        assert_eq!(list[..], golden);
+        assert_eq!(read_chunks(&list), Some(vec![CHUNK]));
+        assert_eq!(read_chunks(&list[..15]), None);
+    }
+
+    #[test]
+    fn a_list_with_codecs_has_these_octets_for_ever() {
+        let packed = Chunk {
+            data: 0x1234,
+            codec: Codec::Zstd,
+            ..CHUNK
+        };
+        let (kind, list) = write_chunks(&[packed, CHUNK]);
+        assert_eq!(kind, SectionKind::Packed);
+        let golden = [
+            0x40, 0x10, 0, 0, 5, 0, 0, 0, 0, 0, 4, 0, 0xDD, 0xCC, 0xBB, 0xAA, 0x34, 0x12, 0, 0, 1,
+            0, 0, 0,
+        ];
+        assert_eq!(list[..24], golden);
+        assert_eq!(read_packed(&list), Some(vec![packed, CHUNK]));
+        assert_eq!(read_packed(&list[..40]), None);
+        let mut newer = list.to_vec();
+        newer[20] = 2;
+        assert_eq!(read_packed(&newer), None);
+    }
+}

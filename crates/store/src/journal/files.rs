@@ -57,12 +57,13 @@ impl Files {
         open.insert(number, file);
     }
 
-    /// Removes a segment for good.
+    /// Removes a segment for good. Whoever has it open may go on reading.
     pub(crate) fn remove(&self, number: u32) -> Result<(), StoreError> {
-        self.lock().remove(&number);
         let name = segment::name(number);
-        self.disk
-            .remove(&name)
+        let removed = self.disk.remove(&name);
+        // After that: a reader may have opened it just before, and would keep its room.
+        self.lock().remove(&number);
+        removed
             .and_then(|()| self.disk.sync_folder(segment::FOLDER))
             .map_err(|error| disk_error(&format!("remove {name}"), &error))
     }

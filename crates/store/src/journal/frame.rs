@@ -9,7 +9,10 @@
 //!        56 data | padding to 8
 //! ```
 //!
-//! Each body has checksums of its own: a bit that rots in one costs that body and nothing else.
+//! The data is what is stored, which is the body itself or, with a codec, something shorter that it
+//! is made from. Each body has checksums of its own: a bit that rots in one costs that body and nothing else.
+
+use crate::codec::Codec;
 
 /// Octets of a frame's head.
 pub(crate) const FRAME_HEAD: usize = 48;
@@ -111,12 +114,16 @@ pub(crate) enum SectionKind {
     Chunks = 2,
     /// A chunk.
     Chunk = 3,
+    /// The places of its chunks, some of them with a codec.
+    Packed = 4,
 }
 
 /// The head of a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Section {
     pub(crate) kind: SectionKind,
+    /// What was done to the data.
+    pub(crate) codec: Codec,
     pub(crate) crc: u32,
     /// Octets of the body as received.
     pub(crate) octets: u64,
@@ -129,6 +136,7 @@ impl Section {
     pub(crate) fn write(&self) -> [u8; SECTION_HEAD] {
         let mut out = [0; SECTION_HEAD];
         out[0] = self.kind as u8;
+        out[1] = self.codec as u8;
         out[4..8].copy_from_slice(&self.crc.to_le_bytes());
         out[8..16].copy_from_slice(&self.octets.to_le_bytes());
         out[16..20].copy_from_slice(&self.data.to_le_bytes());
@@ -140,8 +148,7 @@ impl Section {
 
     pub(crate) fn read(octets: &[u8]) -> Option<Self> {
         let head: &[u8; SECTION_HEAD] = octets.first_chunk()?;
-        // A codec that we do not know cannot be read: it counts as damage of this body.
-        if Self::crc(head) != u32_at(head, 20) || head[1] != 0 {
+        if Self::crc(head) != u32_at(head, 20) {
             return None;
         }
         Some(Self {
@@ -149,8 +156,11 @@ impl Section {
                 1 => SectionKind::Whole,
                 2 => SectionKind::Chunks,
                 3 => SectionKind::Chunk,
+                4 => SectionKind::Packed,
                 _ => return None,
             },
+            // One that we do not know cannot be read: it counts as damage of this body.
+            codec: Codec::of(head[1])?,
             crc: u32_at(head, 4),
             octets: u64_at(head, 8),
             data: u32_at(head, 16),
@@ -231,6 +241,7 @@ mod tests {
     fn a_bodys_head_has_these_octets_for_ever() {
         let section = Section {
             kind: SectionKind::Chunks,
+            codec: Codec::Plain,
             crc: 1,
             octets: 2,
             data: 3,
@@ -245,6 +256,25 @@ mod tests {
             "{octets:02x?}"
         );
         assert_eq!(Section::read(&octets), Some(section));
+    }
+
+    #[test]
+    fn a_codec_is_said_in_the_head_and_one_that_is_not_known_is_damage() {
+        let section = Section {
+            kind: SectionKind::Whole,
+            codec: Codec::Zstd,
+            crc: 1,
+            octets: 2,
+            data: 3,
+            digest: [4; 32],
+        };
+        let mut octets = section.write();
+        assert_eq!(octets[..2], [1, 1]);
+        assert_eq!(Section::read(&octets), Some(section));
+        octets[1] = 2;
+        let crc = Section::crc(&octets);
+        octets[20..24].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(Section::read(&octets), None);
     }
 
     #[test]

@@ -16,14 +16,16 @@ mod body;
 mod files;
 mod frame;
 mod intake;
+mod probe;
 mod scan;
 mod segment;
 mod writer;
 
-pub(crate) use body::{Bodies, Spill};
+pub(crate) use body::{Bodies, Spill, chunk_of};
 pub(crate) use files::{Files, disk_error};
 pub(crate) use frame::{FRAME_HEAD, FrameKind, Section, segment_of};
 pub(crate) use intake::{Journal, Tail};
+pub use probe::{Probed, probe};
 pub(crate) use scan::{Found, Scan, Span, scan};
-pub(crate) use segment::{FOLDER, FRAMES_FROM, NoSegment, SegmentHead, list};
+pub(crate) use segment::{FOLDER, FORMAT, FRAMES_FROM, NoSegment, SegmentHead, list};
 pub(crate) use writer::Writer;

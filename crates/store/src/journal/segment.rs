@@ -14,7 +14,8 @@ pub(crate) const FOLDER: &str = "journal";
 
 const MAGIC: &[u8; 8] = b"HERONSEG";
 const HEAD: usize = 56;
-const FORMAT: u8 = 1;
+/// Since 2 there may be bodies with a codec in it, which whoever knows only 1 cannot read.
+pub(crate) const FORMAT: u8 = 2;
 
 /// What a segment says about itself and about the one before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,4 +88,47 @@ pub(crate) fn list(disk: &dyn Disk) -> io::Result<Vec<u32>> {
         .collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::SimulatedDisk;
+
+    /// Segment 7 after 6, as version 1 wrote it.
+    fn head(format: u8) -> [u8; HEAD] {
+        let mut head = [0; HEAD];
+        head[..8].copy_from_slice(MAGIC);
+        head[8] = format;
+        (head[12], head[16], head[24], head[32], head[41]) = (7, 9, 3, 6, 0x20);
+        let crc = crc32c::crc32c(&head[..52]);
+        head[52..].copy_from_slice(&crc.to_le_bytes());
+        head
+    }
+
+    #[test]
+    fn every_format_of_a_segments_head_is_read_and_the_newest_is_written() {
+        let disk = SimulatedDisk::new(1);
+        let known = SegmentHead {
+            number: 7,
+            first_lsn: 9,
+            epoch: 3,
+            before: 6,
+            before_end: 0x2000,
+        };
+        let file = disk.create("a", 0).unwrap();
+        known.write(&*file).unwrap();
+        let mut written = [0; HEAD];
+        file.read_at(&mut written, 0).unwrap();
+        assert_eq!(written, head(2));
+        for format in 1..=3 {
+            let octets = head(format);
+            file.write_at(&mut [IoSlice::new(&octets)], 0).unwrap();
+            let expected = match format {
+                3 => Err(NoSegment::Newer(3)),
+                _ => Ok(known),
+            };
+            assert_eq!(SegmentHead::read(&*file).unwrap(), expected);
+        }
+    }
 }

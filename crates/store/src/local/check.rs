@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, io, ops::ControlFlow};
 
 use mail::{AccountId, Flags, MailboxId, Uid};
 
-use super::keeper::{Local, Shared};
+use super::{
+    keeper::{Local, Shared},
+    progress::{self, Progress, Stage, Teller},
+};
 use crate::{
     StoreError,
     desk::Store,
@@ -41,9 +44,18 @@ impl Store<Local> {
     /// # Errors
     /// When the disk refuses to be read.
     pub fn check(&self) -> Result<CheckReport, StoreError> {
+        self.check_telling(&progress::nobody())
+    }
+
+    /// The same, telling how far it has come.
+    ///
+    /// # Errors
+    /// When the disk refuses to be read.
+    pub fn check_telling(&self, teller: &Teller) -> Result<CheckReport, StoreError> {
         let shared = &*self.keeper.shared()?;
         let mut check = Check {
             shared,
+            teller,
             report: CheckReport::default(),
             bodies: BTreeMap::new(),
             refs: BTreeMap::new(),
@@ -64,6 +76,7 @@ impl Store<Local> {
 
 struct Check<'a> {
     shared: &'a Shared,
+    teller: &'a Teller,
     report: CheckReport,
     /// Bodies by number: octets, and how many rows refer to them.
     bodies: BTreeMap<u64, (u64, u32)>,
@@ -114,7 +127,9 @@ impl Check<'_> {
     fn journal(&mut self) -> Result<(), StoreError> {
         let failed = |error: io::Error| disk_error("read the journal", &error);
         let tail = self.shared.journal.lock().tail;
-        for number in journal::list(&*self.shared.disk).map_err(failed)? {
+        let numbers = journal::list(&*self.shared.disk).map_err(failed)?;
+        for (done, &number) in (1..).zip(&numbers) {
+            self.tell(Stage::Segments, done, numbers.len());
             let Some(file) = self.shared.files.segment(number)? else {
                 continue;
             };
@@ -304,13 +319,23 @@ impl Check<'_> {
     }
 
     fn bodies(&mut self, keeper: &Local) {
-        for (blob, (octets, _)) in std::mem::take(&mut self.bodies) {
+        let bodies = std::mem::take(&mut self.bodies);
+        let total = bodies.len();
+        for (done, (blob, (octets, _))) in (1..).zip(bodies) {
+            if done % TELL_BODIES == 0 || done == total as u64 {
+                self.tell(Stage::Bodies, done, total);
+            }
             self.report.bodies += 1;
             self.report.octets += octets;
             if !is_whole(keeper, BodyRef { blob, octets }).unwrap_or(false) {
                 self.bad(format!("body {blob}"));
             }
         }
+    }
+
+    fn tell(&self, stage: Stage, done: u64, total: usize) {
+        let total = total as u64;
+        (self.teller)(Progress { stage, done, total });
     }
 
     fn bad(&mut self, what: String) {
@@ -324,11 +349,15 @@ fn is_whole(keeper: &Local, body: BodyRef) -> Result<bool, StoreError> {
     let Some(row) = row else {
         return Ok(false);
     };
+    // Where the row says that it is: where it was before it may be found, too.
     let at = record::read_refs(&row)?.at;
-    let Some(digest) = keeper.shared()?.bodies.digest(at)? else {
+    let shared = keeper.shared()?;
+    let Some(section) = shared.bodies.section(at)? else {
         return Ok(false);
     };
-    let octets = keeper.read(&body)?;
+    let Some(octets) = shared.bodies.read(at, body.octets)? else {
+        return Ok(false);
+    };
     let mut hash = blake3::Hasher::new();
     let mut from = 0;
     while from < octets.octets() {
@@ -339,7 +368,10 @@ fn is_whole(keeper: &Local, body: BodyRef) -> Result<bool, StoreError> {
             return Ok(false);
         }
     }
-    Ok(hash.finalize().as_bytes() == &digest)
+    Ok(hash.finalize().as_bytes() == &section.digest)
 }
+
+/// How often it is told how many bodies were read.
+const TELL_BODIES: u64 = 1000;
 
 const PART_OCTETS: usize = 256 * 1024;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::Compress;
+
 /// The store's configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +31,17 @@ pub struct Config {
     /// Over how many partitions mail is spread, 1 to 16. May be changed at any time: the
     /// directory is then made anew.
     pub mail_partitions: usize,
+    /// A segment of the journal is given back, and what is alive in it moved, when less than so
+    /// many hundredths of it are alive; 0: only when nothing is alive. At most 90.
+    pub compact_below_percent: u8,
+    /// How many octets of bodies are moved in a second, at most. A disk that is nearly full is
+    /// in more of a hurry.
+    pub compact_octets_per_second: u64,
+    /// How often, at most, all rows are copied to a checkpoint for no other reason than that room
+    /// in the journal waits to be given back.
+    pub reclaim_seconds: u64,
+    /// When bodies are compressed.
+    pub compress: Compress,
 }
 
 impl Default for Config {
@@ -42,6 +55,10 @@ impl Default for Config {
             overlay_octets: 16 * 1024 * 1024,
             checkpoint_octets: 64 * MEBI,
             mail_partitions: 4,
+            compact_below_percent: 50,
+            compact_octets_per_second: 8 * MEBI,
+            reclaim_seconds: 600,
+            compress: Compress::Cold,
         }
     }
 }
@@ -60,6 +77,9 @@ impl Config {
     pub(super) fn bounded(mut self) -> Self {
         self.segment_octets = self.segment_octets.clamp(SEGMENT_OCTETS_MIN, 1024 * MEBI);
         self.mail_partitions = self.mail_partitions.clamp(1, 16);
+        // Above that much is moved for little room.
+        self.compact_below_percent = self.compact_below_percent.min(90);
+        self.compact_octets_per_second = self.compact_octets_per_second.max(MEBI / 4);
         self
     }
 }

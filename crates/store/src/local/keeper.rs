@@ -9,17 +9,19 @@ use bytes::Bytes;
 use mail::Time;
 
 use super::{
-    awaited::Awaited, config::Config, ended::Ended, lives::Ground, report::Opened, threads::Workers,
+    awaited::Awaited, config::Config, ended::Ended, lives::Ground, report::Opened,
+    threads::Workers, upkeep::Wishes,
 };
 use crate::{
     StoreError,
     batch::{Batch, Placed},
+    codec::Compress,
     directory::{Follow, Overlay, Partitions},
     disk::{Disk, Lock},
-    journal::{Bodies, Files, FrameKind, Journal, Section, Spill, segment_of},
+    journal::{Bodies, Files, FrameKind, Journal, Section, Spill, chunk_of, segment_of},
     keeper::{Ack, Keeper, Seen},
     keys::{self, Class},
-    port::{Body, BodyRef, BodyWriter, Chunk, Pending, Sink},
+    port::{Body, BodyRef, BodyWriter, Chunk, Part, Pending, Sink},
     record,
 };
 
@@ -51,6 +53,7 @@ pub(super) struct Shared {
     pub(super) bodies: Bodies,
     pub(super) follow: Arc<Follow>,
     pub(super) ended: Ended,
+    pub(super) wishes: Wishes,
     /// Octets free on the disk, when it was last looked at.
     pub(super) free: AtomicU64,
     /// All up to here is in the engine.
@@ -175,7 +178,7 @@ impl Shared {
         }
     }
 
-    fn try_commit(&self, mut batch: Batch, ack: Ack) -> Result<(), (StoreError, Ack)> {
+    pub(super) fn try_commit(&self, mut batch: Batch, ack: Ack) -> Result<(), (StoreError, Ack)> {
         macro_rules! attempt {
             ($result:expr) => {
                 match $result {
@@ -232,12 +235,11 @@ impl Shared {
 
     fn try_spill(
         &self,
-        pieces: &mut Vec<Bytes>,
-        octets: usize,
-        crc: u32,
+        part: &mut Part,
+        new_mail: bool,
         ack: Ack,
     ) -> Result<Chunk, (StoreError, Ack)> {
-        if let Err(error) = self.admit_mail() {
+        if new_mail && let Err(error) = self.admit_mail() {
             return Err((error, ack));
         }
         let mut intake = self.journal.lock();
@@ -245,10 +247,11 @@ impl Shared {
         if let Err(error) = self.journal.admit(&intake, generation) {
             return Err((error, ack));
         }
-        let need = Section::whole(octets) + FRAME_SLACK;
+        let need = Section::whole(part.data) + FRAME_SLACK;
         let tail = self.journal.place(&intake, need);
+        let chunk = chunk_of(part);
         let mut spill = Spill::default();
-        spill.chunk(std::mem::take(pieces), octets, crc);
+        spill.chunk(std::mem::take(part));
         let payload = (spill.pieces, Bytes::new());
         self.journal
             .push(&mut intake, tail, FrameKind::Chunk, payload, ack);
@@ -256,9 +259,8 @@ impl Shared {
         self.journal.ring(intake);
         Ok(Chunk {
             at: tail.at(crate::journal::FRAME_HEAD as u64),
-            octets: record::small(octets),
-            crc,
             generation,
+            ..chunk
         })
     }
 }
@@ -321,26 +323,31 @@ impl Keeper for Local {
         let life = self
             .shared()
             .map_or_else(|_| Weak::new(), |shared| Arc::downgrade(&shared));
-        BodyWriter::new(Arc::new(Spillway(life)))
+        let packs = self.ground.config.compress == Compress::Always;
+        BodyWriter::new(Arc::new(Spillway::of_new_mail(life)), packs)
     }
 
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {
         let shared = self.shared()?;
-        if let Some(found) = shared.bodies.read(body.blob, body.octets)? {
-            return Ok(found);
-        }
-        // Its first segment is gone: either it lies elsewhere now, or it is gone, too.
-        let row = shared.get(Seen::Durable, Class::Blobs, &keys::blob(body.blob))?;
-        let moved = match row {
-            Some(octets) => {
-                let at = record::read_refs(&octets)?.at;
-                shared.bodies.read(at, body.octets)?
+        // Where it was first is where most bodies are.
+        let mut at = body.blob;
+        loop {
+            if let Some(found) = shared.bodies.read(at, body.octets)? {
+                return Ok(found);
             }
-            None => None,
-        };
-        moved.ok_or_else(|| StoreError::Missing {
-            what: format!("body {}", body.blob),
-        })
+            // Its segment is gone: either it lies elsewhere now, or it is gone, too. While it is
+            // looked up it may be moved once more.
+            let row = shared.get(Seen::Durable, Class::Blobs, &keys::blob(body.blob))?;
+            let now = row.map(|octets| record::read_refs(&octets)).transpose()?;
+            match now {
+                Some(refs) if refs.at != at => at = refs.at,
+                _ => {
+                    return Err(StoreError::Missing {
+                        what: format!("body {}", body.blob),
+                    });
+                }
+            }
+        }
     }
 
     fn epoch(&self) -> u64 {
@@ -355,21 +362,36 @@ impl Keeper for Local {
 /// Where a draft's chunks go. A draft may be held for hours, and holds nobody up: what it has
 /// spilled is lost when the store is opened anew, because nothing says that it must be kept.
 #[derive(Debug)]
-struct Spillway(Weak<Shared>);
+pub(super) struct Spillway {
+    life: Weak<Shared>,
+    new_mail: bool,
+}
+
+impl Spillway {
+    pub(super) const fn of_new_mail(life: Weak<Shared>) -> Self {
+        Self {
+            life,
+            new_mail: true,
+        }
+    }
+
+    /// For bodies that are only moved: the reserve is theirs, too.
+    pub(super) fn of_old_mail(life: &Arc<Shared>) -> Self {
+        Self {
+            life: Arc::downgrade(life),
+            new_mail: false,
+        }
+    }
+}
 
 impl Sink for Spillway {
-    fn spill(
-        &self,
-        pieces: &mut Vec<Bytes>,
-        octets: usize,
-        crc: u32,
-    ) -> Option<(Result<Chunk, StoreError>, Pending<()>)> {
-        let Some(shared) = self.0.upgrade() else {
+    fn spill(&self, part: &mut Part) -> Option<(Result<Chunk, StoreError>, Pending<()>)> {
+        let Some(shared) = self.life.upgrade() else {
             return Some((Err(StoreError::Lost), Pending::ready(Err(StoreError::Lost))));
         };
         let (promise, pending) = Pending::promise();
         let ack: Ack = Box::new(move |result| promise.keep(result));
-        Some(match shared.try_spill(pieces, octets, crc, ack) {
+        Some(match shared.try_spill(part, self.new_mail, ack) {
             Ok(chunk) => (Ok(chunk), pending),
             Err((error, ack)) => {
                 ack(Err(error.clone()));
@@ -379,7 +401,7 @@ impl Sink for Spillway {
     }
 
     fn release(&self, chunks: &[Chunk]) {
-        let Some(shared) = self.0.upgrade() else {
+        let Some(shared) = self.life.upgrade() else {
             return;
         };
         let mut intake = shared.journal.lock();

@@ -11,6 +11,7 @@ use super::{
     config::Config,
     keeper::{Local, Shared},
     marks::{self, Clean},
+    progress,
     report::Opened,
     threads::Workers,
 };
@@ -81,7 +82,7 @@ impl Store<Local> {
             epoch: keeper.epoch.load(Ordering::Acquire),
             generation: keeper.generation.load(Ordering::Acquire),
         };
-        let (shared, at_hand, opened) = keeper.ground.open(true, before)?;
+        let (shared, at_hand, opened) = keeper.ground.open(true, before, progress::nobody())?;
         let shared = Arc::new(shared);
         *workers = at_hand;
         start(&shared, workers)?;
@@ -101,12 +102,13 @@ impl Store<Local> {
         let shared = self.keeper.shared()?;
         let mut workers = self.workers();
         workers.stop(&shared);
-        let Workers::AtHand(writer, follower) = &mut *workers else {
+        let Workers::AtHand(writer, upkeep) = &mut *workers else {
             return Err(StoreError::Lost);
         };
         let (segment, end) = writer.finish()?;
-        follower.round()?;
-        shared.applied.store(follower.applied, Ordering::Relaxed);
+        upkeep.follower.round()?;
+        let applied = upkeep.follower.applied;
+        shared.applied.store(applied, Ordering::Relaxed);
         shared.partitions.flush()?;
         let lsn = shared.journal.durable();
         drop(shared);

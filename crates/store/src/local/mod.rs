@@ -2,19 +2,26 @@
 
 mod awaited;
 mod check;
+mod compaction;
+mod compare;
 mod config;
 mod ended;
 mod keeper;
+mod ledger;
 mod lives;
 mod marks;
 mod open;
+mod progress;
 mod report;
 mod threads;
+mod upkeep;
 
 #[cfg(test)]
 mod crash;
 
 pub use check::CheckReport;
+pub use compare::Compared;
 pub use config::Config;
 pub use keeper::Local;
-pub use report::{Opened, Stats};
+pub use progress::{Progress, Stage, Teller};
+pub use report::{Opened, SegmentReport, Stats};

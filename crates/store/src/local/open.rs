@@ -26,8 +26,10 @@ use super::{
     keeper::{Local, Shared},
     lives::{Before, Ground},
     marks::{self, Clean},
+    progress::{self, Progress, Stage, Teller},
     report::Opened,
     threads::Workers,
+    upkeep::{Upkeep, Wishes},
 };
 use crate::{
     StoreError,
@@ -52,7 +54,7 @@ impl Store<Local> {
     /// [`StoreError::InUse`], [`StoreError::Newer`], [`StoreError::Disk`]; [`StoreError::Damage`]
     /// when neither a checkpoint nor the whole journal is there to make the directory from.
     pub fn open(config: Config, clock: Clock) -> Result<Self, StoreError> {
-        Self::open_folder(config, clock, true)
+        Self::open_folder(config, clock, true, progress::nobody())
     }
 
     /// Opens the store of a folder and makes its directory anew from checkpoint and journal,
@@ -61,10 +63,27 @@ impl Store<Local> {
     /// # Errors
     /// As [`Store::open`].
     pub fn rebuild(config: Config, clock: Clock) -> Result<Self, StoreError> {
-        Self::open_folder(config, clock, false)
+        Self::rebuild_telling(config, clock, progress::nobody())
     }
 
-    fn open_folder(config: Config, clock: Clock, trust: bool) -> Result<Self, StoreError> {
+    /// The same, telling how far it has come.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn rebuild_telling(
+        config: Config,
+        clock: Clock,
+        teller: Teller,
+    ) -> Result<Self, StoreError> {
+        Self::open_folder(config, clock, false, teller)
+    }
+
+    fn open_folder(
+        config: Config,
+        clock: Clock,
+        trust: bool,
+        teller: Teller,
+    ) -> Result<Self, StoreError> {
         let config = config.bounded();
         let disk = RealDisk::new(&config.folder)
             .map_err(|error| disk_error("create the data folder", &error))?;
@@ -73,7 +92,8 @@ impl Store<Local> {
             &config.folder.join("directory"),
             config.cache_octets / partitions,
         );
-        let store = Self::open_on(Arc::new(disk), Arc::new(engines), config, clock, trust)?;
+        let (disk, engines) = (Arc::new(disk), Arc::new(engines));
+        let store = Self::open_on(disk, engines, config, clock, (trust, teller))?;
         store.start()?;
         Ok(store)
     }
@@ -84,7 +104,7 @@ impl Store<Local> {
         engines: Arc<dyn Engines>,
         config: Config,
         clock: Clock,
-        trust: bool,
+        (trust, teller): (bool, Teller),
     ) -> Result<Self, StoreError> {
         let config = config.bounded();
         let failed = |error: io::Error| disk_error("take the data folder", &error);
@@ -100,7 +120,7 @@ impl Store<Local> {
             engines,
             lock: Arc::new(lock),
         };
-        let (shared, workers, opened) = ground.open(trust, Before::default())?;
+        let (shared, workers, opened) = ground.open(trust, Before::default(), teller)?;
         Ok(Self::over(Arc::new(Local {
             ground,
             epoch: AtomicU64::new(shared.epoch),
@@ -119,6 +139,7 @@ impl Ground {
         &self,
         trust: bool,
         before: Before,
+        teller: Teller,
     ) -> Result<(Shared, Workers, Opened), StoreError> {
         let begun = Instant::now();
         let failed = |error: io::Error| disk_error("prepare the data folder", &error);
@@ -133,6 +154,7 @@ impl Ground {
             disk: disk.clone(),
             report: Opened::default(),
             segments: Vec::new(),
+            teller,
         };
         opening.find_segments()?;
         let clean = opening.clean()?;
@@ -219,12 +241,13 @@ impl Ground {
             partitions,
             follow,
             ended: Ended::new(),
+            wishes: Wishes::default(),
             free: AtomicU64::new(0),
             _lock: self.lock.clone(),
         };
         shared.look_at_free();
         debug_assert_eq!(shared.applied.load(Ordering::Relaxed), end.lsn);
-        let workers = Workers::AtHand(Box::new(writer), Box::new(follower));
+        let workers = Workers::AtHand(Box::new(writer), Box::new(Upkeep::new(follower)));
         Ok((shared, workers))
     }
 }
@@ -236,6 +259,7 @@ struct Opening {
     report: Opened,
     /// Ascending by number.
     segments: Vec<Segment>,
+    teller: Teller,
 }
 
 /// All partitions, in their order.
@@ -271,7 +295,7 @@ impl Opening {
                     return Err(StoreError::Newer {
                         what: format!("journal segment {number}"),
                         found,
-                        known: 1,
+                        known: journal::FORMAT,
                     });
                 }
             };
@@ -339,6 +363,10 @@ impl Opening {
         file.ok_or_else(|| StoreError::Missing {
             what: format!("journal segment {}", segment.number),
         })
+    }
+
+    fn tell(&self, stage: Stage, done: u64, total: u64) {
+        (self.teller)(Progress { stage, done, total });
     }
 
     fn damaged_span(&mut self, segment: &Segment, span: &Span) {

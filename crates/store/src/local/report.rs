@@ -21,6 +21,22 @@ pub struct Opened {
     pub took: Duration,
 }
 
+/// A segment of the journal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct SegmentReport {
+    /// Its number, which is the name of its file.
+    pub number: u32,
+    /// Octets of its file.
+    pub octets: u64,
+    /// Octets of bodies in it that somebody refers to; `None` while a change of that is on its
+    /// way into the directory.
+    pub live_octets: Option<u64>,
+    /// Whether a checkpoint still needs to be followed by what it says: until then it stays,
+    /// whatever is alive in it.
+    pub needed: bool,
+}
+
 /// How the store stands.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]

@@ -1,30 +1,31 @@
-//! Who works in the background: the journal's writer and the directory's follower, each on a
-//! thread of its own.
+//! Who works in the background: the journal's writer, and the upkeep of directory and journal, each
+//! on a thread of its own.
 
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, PoisonError, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use super::{
     keeper::{Local, Shared},
-    report::Stats,
+    ledger::{Ledger, Sealed},
+    report::{SegmentReport, Stats},
+    upkeep::Upkeep,
 };
 use crate::{
     StoreError,
     desk::{Store, WeakStore},
-    directory::Follower,
-    journal::{self, SegmentHead, Writer, disk_error},
-    keys::{self, Class},
-    metrics, record,
+    directory::{Due, checkpoint},
+    journal::{self, Writer, disk_error},
 };
 
 /// The two of them: at work, or at hand.
 pub(super) enum Workers {
-    AtHand(Box<Writer>, Box<Follower>),
-    AtWork(JoinHandle<Writer>, JoinHandle<Follower>),
+    AtHand(Box<Writer>, Box<Upkeep>),
+    AtWork(JoinHandle<Writer>, JoinHandle<Upkeep>),
     /// What they worked for may still be in somebody's hands.
     Gone(Option<Arc<Shared>>),
 }
@@ -33,8 +34,8 @@ impl Workers {
     /// Ends the threads: what was handed in is still written, but not put into the directory.
     pub(super) fn stop(&mut self, shared: &Shared) {
         shared.journal.stop();
-        let (writer, follower) = match std::mem::replace(self, Self::Gone(None)) {
-            Self::AtWork(writer, follower) => (writer, follower),
+        let (writer, upkeep) = match std::mem::replace(self, Self::Gone(None)) {
+            Self::AtWork(writer, upkeep) => (writer, upkeep),
             other => {
                 *self = other;
                 return;
@@ -44,9 +45,9 @@ impl Workers {
         // Whoever drops the store last may be one of the two, in an acknowledgement.
         let writer = (writer.thread().id() != own).then(|| writer.join());
         shared.follow.stop();
-        let follower = (follower.thread().id() != own).then(|| follower.join());
-        if let (Some(Ok(writer)), Some(Ok(follower))) = (writer, follower) {
-            *self = Self::AtHand(Box::new(writer), Box::new(follower));
+        let upkeep = (upkeep.thread().id() != own).then(|| upkeep.join());
+        if let (Some(Ok(writer)), Some(Ok(upkeep))) = (writer, upkeep) {
+            *self = Self::AtHand(Box::new(writer), Box::new(upkeep));
         }
     }
 }
@@ -65,8 +66,8 @@ impl Store<Local> {
         workers: &mut Workers,
     ) -> Result<(), StoreError> {
         let failed = |error: io::Error| disk_error("start a thread", &error);
-        let (mut writer, mut follower) = match std::mem::replace(workers, Workers::Gone(None)) {
-            Workers::AtHand(writer, follower) => (writer, follower),
+        let (mut writer, mut upkeep) = match std::mem::replace(workers, Workers::Gone(None)) {
+            Workers::AtHand(writer, upkeep) => (writer, upkeep),
             other => {
                 *workers = other;
                 return Ok(());
@@ -86,8 +87,8 @@ impl Store<Local> {
         let weak = self.downgrade();
         let following = named("store-directory")
             .spawn(move || {
-                follow(&guard.0, &mut follower, &weak);
-                *follower
+                follow(&guard.0, &mut upkeep, &weak);
+                *upkeep
             })
             .map_err(|error| {
                 shared.journal.stop();
@@ -130,6 +131,24 @@ impl Store<Local> {
         })
     }
 
+    /// All sealed segments of the journal, ascending.
+    ///
+    /// # Errors
+    /// When the journal's folder cannot be read.
+    pub fn segments(&self) -> Result<Vec<SegmentReport>, StoreError> {
+        let shared = self.keeper.shared()?;
+        let kept = checkpoint::list(&*shared.disk)?;
+        let floor = kept.get(1).copied().unwrap_or(0);
+        let report = |segment: Sealed| SegmentReport {
+            number: segment.number,
+            octets: segment.octets,
+            live_octets: segment.live,
+            needed: segment.last_lsn > floor,
+        };
+        let sealed = Ledger::default().look(&shared)?;
+        Ok(sealed.into_iter().map(report).collect())
+    }
+
     pub(super) fn workers(&self) -> std::sync::MutexGuard<'_, Workers> {
         let workers = &self.keeper.workers;
         workers.lock().unwrap_or_else(PoisonError::into_inner)
@@ -153,23 +172,26 @@ fn abandon(shared: &Shared) {
     shared.ended.tell();
 }
 
-/// The follower's thread: a round whenever there is something to do, until it is stopped, or
-/// until the engine is broken and there is room to make it anew.
-fn follow(shared: &Arc<Shared>, follower: &mut Follower, store: &WeakStore<Local>) {
-    let mut busy = false;
+/// The thread of all upkeep: a round whenever there is something to apply, and in between what
+/// gives room back, until it is stopped, or until the engine is broken and there is room to make
+/// it anew.
+fn follow(shared: &Arc<Shared>, upkeep: &mut Upkeep, store: &WeakStore<Local>) {
     let mut panics = 0;
-    while shared.follow.wait(busy) {
-        busy = false;
+    let mut next = Instant::now() + LONG;
+    while let Some(due) = shared.follow.wait(next) {
         if shared.partitions.is_broken() {
             return end_when_there_is_room(shared);
         }
-        // What a round has done before it failed is done again: every operation is absolute.
-        match catch_unwind(AssertUnwindSafe(|| round(shared, follower))) {
-            Ok(Ok(())) => panics = 0,
+        // What was done before it failed is done again: every operation is absolute.
+        match catch_unwind(AssertUnwindSafe(|| work(shared, upkeep, store, due))) {
+            Ok(Ok(at)) => {
+                panics = 0;
+                next = at;
+            }
             Ok(Err(error)) => {
                 tracing::error!(%error, "the directory does not follow the journal");
                 shared.follow.ring(false);
-                continue;
+                next = Instant::now() + LONG;
             }
             Err(panic) => {
                 panics += 1;
@@ -178,12 +200,34 @@ fn follow(shared: &Arc<Shared>, follower: &mut Follower, store: &WeakStore<Local
                 }
                 tracing::error!(panics, "the directory's follower panicked and goes on");
                 shared.follow.ring(false);
-                continue;
+                next = Instant::now() + LONG;
             }
         }
-        shared.look_at_free();
-        busy = purge(store);
     }
+}
+
+/// Does what is due, and yields when there is more to do.
+fn work(
+    shared: &Arc<Shared>,
+    upkeep: &mut Upkeep,
+    store: &WeakStore<Local>,
+    due: Due,
+) -> Result<Instant, StoreError> {
+    if due == Due::Round {
+        upkeep.round(shared)?;
+        shared.look_at_free();
+    }
+    if due == Due::Round || upkeep.purges {
+        upkeep.purges = purge(store);
+    }
+    let next = upkeep.reclaim(shared).unwrap_or_else(|error| {
+        // It costs room and nothing else, and is tried again.
+        if !matches!(error, StoreError::Busy | StoreError::Lost) {
+            tracing::warn!(%error, "room in the journal is not given back yet");
+        }
+        Instant::now() + LONG
+    });
+    Ok(if upkeep.purges { Instant::now() } else { next })
 }
 
 /// Purges some of what is to be purged; whether there may be more.
@@ -220,59 +264,8 @@ fn end_when_there_is_room(shared: &Shared) {
     abandon(shared);
 }
 
-/// One round of the follower, with what depends on it.
-pub(super) fn round(shared: &Shared, follower: &mut Follower) -> Result<(), StoreError> {
-    let round = follower.round()?;
-    shared.applied.store(follower.applied, Ordering::Relaxed);
-    if round.checkpoint {
-        drop_dead_segments(shared, follower.floor)?;
-    }
-    Ok(())
-}
-
-/// Removes segments of which nothing is needed any more: no body, and no operation that a
-/// checkpoint would have to be followed by.
-pub(super) fn drop_dead_segments(shared: &Shared, floor: u64) -> Result<(), StoreError> {
-    let failed = |error: io::Error| disk_error("look at the journal", &error);
-    let numbers = journal::list(&*shared.disk).map_err(failed)?;
-    metrics::SEGMENTS.set(numbers.len() as f64, &[]);
-    let open = shared.journal.lock().tail.segment;
-    for pair in numbers.windows(2) {
-        let (number, next) = (pair[0], pair[1]);
-        if next > open {
-            break;
-        }
-        let Some(file) = shared.files.segment(next)? else {
-            continue;
-        };
-        let Ok(SegmentHead { first_lsn, .. }) = SegmentHead::read(&*file).map_err(failed)? else {
-            continue;
-        };
-        if first_lsn > floor + 1 || shared.journal.lock().is_pinned(number) {
-            continue;
-        }
-        if !is_live(shared, number)? {
-            shared.files.remove(number)?;
-            tracing::debug!(number, "a journal segment was given back");
-        }
-    }
-    Ok(())
-}
-
-/// Whether a body needs the segment, or may: a batch that turns the pins of its chunks into
-/// references is not durable for a moment, and neither is one that ends them. While anything
-/// about the segment is on its way, it stays.
-fn is_live(shared: &Shared, number: u32) -> Result<bool, StoreError> {
-    let key = keys::live(number);
-    let partition = shared.partition(Class::Blobs, &key)?;
-    if shared.overlay.get(partition, &key, u64::MAX).is_some() {
-        return Ok(true);
-    }
-    match shared.look(|partitions| partitions.get(partition, &key))? {
-        Some(octets) => Ok(record::read_count(&octets)? > 0),
-        None => Ok(false),
-    }
-}
+/// When something else may be tried again: something else mostly rings before.
+const LONG: Duration = Duration::from_secs(5);
 
 /// Panics in a row after which the store is better opened anew.
 const PANICS_MAX: u32 = 3;

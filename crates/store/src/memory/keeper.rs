@@ -18,7 +18,7 @@ use crate::{
     desk::Store,
     keeper::{Ack, Clock, Keeper, Seen},
     keys::Class,
-    port::{Body, BodyRef, BodyWriter, Chunk, Draft, Pending, Sink},
+    port::{Body, BodyRef, BodyWriter, Chunk, Draft, Part, Pending, Sink},
 };
 
 /// A keeper of rows and bodies in memory.
@@ -145,7 +145,7 @@ impl Keeper for Memory {
     }
 
     fn draft(&self) -> BodyWriter {
-        BodyWriter::new(Arc::new(NoSink))
+        BodyWriter::new(Arc::new(NoSink), false)
     }
 
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {
@@ -176,12 +176,7 @@ impl std::fmt::Debug for Memory {
 struct NoSink;
 
 impl Sink for NoSink {
-    fn spill(
-        &self,
-        _: &mut Vec<Bytes>,
-        _: usize,
-        _: u32,
-    ) -> Option<(Result<Chunk, StoreError>, Pending<()>)> {
+    fn spill(&self, _: &mut Part) -> Option<(Result<Chunk, StoreError>, Pending<()>)> {
         None
     }
 
@@ -189,11 +184,12 @@ impl Sink for NoSink {
 }
 
 fn joined(draft: &Draft) -> Bytes {
-    if let [whole] = &*draft.pieces {
+    let rest = &draft.rest;
+    if let [whole] = &*rest.pieces {
         return whole.clone();
     }
-    let mut octets = BytesMut::with_capacity(draft.pieces_octets);
-    for piece in &draft.pieces {
+    let mut octets = BytesMut::with_capacity(rest.octets);
+    for piece in &rest.pieces {
         octets.extend_from_slice(piece);
     }
     octets.freeze()

@@ -5,7 +5,10 @@ use std::{fmt, mem, sync::Arc};
 use bytes::{Bytes, BytesMut};
 
 use super::Pending;
-use crate::StoreError;
+use crate::{
+    StoreError,
+    codec::{self, Codec},
+};
 
 /// Where a body is at rest. Opaque to everybody but the store.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -23,6 +26,8 @@ pub struct BodyWriter {
     draft: Draft,
     tail: BytesMut,
     hash: blake3::Hasher,
+    /// Whether parts are compressed where that saves something.
+    packs: bool,
 }
 
 /// A whole body that waits to be accepted. Dropping it forgets it.
@@ -31,12 +36,23 @@ pub struct Draft {
     pub(crate) octets: u64,
     pub(crate) digest: [u8; 32],
     /// What is still in memory: the whole of a small body, the end of a large one.
-    pub(crate) pieces: Vec<Bytes>,
-    pub(crate) pieces_octets: usize,
-    pub(crate) pieces_crc: u32,
+    pub(crate) rest: Part,
     /// What went to the journal already, in order.
     pub(crate) chunks: Vec<Chunk>,
     sink: Arc<dyn Sink>,
+}
+
+/// A part of a body in memory, as it is going to be stored.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    pub(crate) pieces: Vec<Bytes>,
+    /// Octets of the body that it stands for.
+    pub(crate) octets: usize,
+    /// Octets of the pieces: fewer if they are compressed.
+    pub(crate) data: usize,
+    /// CRC32C of the pieces.
+    pub(crate) crc: u32,
+    pub(crate) codec: Codec,
 }
 
 /// A part of a large body at rest.
@@ -44,23 +60,22 @@ pub struct Draft {
 pub(crate) struct Chunk {
     /// The place: segment and offset of its first octet.
     pub(crate) at: u64,
+    /// Octets of the body that it stands for.
     pub(crate) octets: u32,
+    /// Octets that are stored.
+    pub(crate) data: u32,
+    /// CRC32C of what is stored.
     pub(crate) crc: u32,
+    pub(crate) codec: Codec,
     /// The journal's generation: a chunk of an older one may have been lost with a failed sync.
     pub(crate) generation: u64,
 }
 
 /// Where the chunks of a large body go while it is received.
 pub(crate) trait Sink: fmt::Debug + Send + Sync {
-    /// Takes a chunk of that length and CRC32C. The place is known at once, and the chunk is
-    /// kept until [`Sink::release`]. `None` when the sink keeps nothing of its own: the pieces
-    /// stay in the draft.
-    fn spill(
-        &self,
-        pieces: &mut Vec<Bytes>,
-        octets: usize,
-        crc: u32,
-    ) -> Option<(Result<Chunk, StoreError>, Pending<()>)>;
+    /// Takes a part. The place is known at once, and the chunk is kept until [`Sink::release`].
+    /// `None` when the sink keeps nothing of its own: the part stays in the draft.
+    fn spill(&self, part: &mut Part) -> Option<(Result<Chunk, StoreError>, Pending<()>)>;
 
     /// Says that a draft with these chunks is gone.
     fn release(&self, chunks: &[Chunk]);
@@ -87,19 +102,18 @@ impl BodyWriter {
     /// Bodies of this size and more do not stay in memory.
     pub const SPILL_OCTETS: usize = 256 * 1024;
 
-    pub(crate) fn new(sink: Arc<dyn Sink>) -> Self {
+    pub(crate) fn new(sink: Arc<dyn Sink>, packs: bool) -> Self {
         Self {
             draft: Draft {
                 octets: 0,
                 digest: [0; 32],
-                pieces: Vec::new(),
-                pieces_octets: 0,
-                pieces_crc: 0,
+                rest: Part::default(),
                 chunks: Vec::new(),
                 sink,
             },
             tail: BytesMut::new(),
             hash: blake3::Hasher::new(),
+            packs,
         }
     }
 
@@ -116,31 +130,31 @@ impl BodyWriter {
 
     fn write_some(&mut self, octets: Bytes) -> Option<Pending<()>> {
         let draft = &mut self.draft;
+        let rest = &mut draft.rest;
         draft.octets += octets.len() as u64;
-        draft.pieces_octets += octets.len();
-        draft.pieces_crc = crc32c::crc32c_append(draft.pieces_crc, &octets);
+        rest.octets += octets.len();
+        rest.data += octets.len();
+        rest.crc = crc32c::crc32c_append(rest.crc, &octets);
         self.hash.update(&octets);
         if octets.len() < COPY_OCTETS {
             self.tail.extend_from_slice(&octets);
         } else {
             if !self.tail.is_empty() {
-                draft.pieces.push(self.tail.split().freeze());
+                rest.pieces.push(self.tail.split().freeze());
             }
-            draft.pieces.push(octets);
+            rest.pieces.push(octets);
         }
-        if draft.pieces_octets < Self::SPILL_OCTETS {
+        if rest.octets < Self::SPILL_OCTETS {
             return None;
         }
         if !self.tail.is_empty() {
-            draft.pieces.push(self.tail.split().freeze());
+            rest.pieces.push(self.tail.split().freeze());
         }
-        let (chunk, pending) =
-            draft
-                .sink
-                .spill(&mut draft.pieces, draft.pieces_octets, draft.pieces_crc)?;
-        draft.pieces.clear();
-        draft.pieces_octets = 0;
-        draft.pieces_crc = 0;
+        if self.packs {
+            rest.pack();
+        }
+        let (chunk, pending) = draft.sink.spill(rest)?;
+        *rest = Part::default();
         draft.chunks.push(chunk.unwrap_or(Chunk::LOST));
         Some(pending)
     }
@@ -154,8 +168,12 @@ impl BodyWriter {
     /// Ends the body.
     #[must_use]
     pub fn finish(mut self) -> Draft {
+        let rest = &mut self.draft.rest;
         if !self.tail.is_empty() {
-            self.draft.pieces.push(self.tail.freeze());
+            rest.pieces.push(self.tail.freeze());
+        }
+        if self.packs {
+            rest.pack();
         }
         self.draft.digest = *self.hash.finalize().as_bytes();
         self.draft
@@ -167,6 +185,18 @@ impl Draft {
     #[must_use]
     pub const fn octets(&self) -> u64 {
         self.octets
+    }
+}
+
+impl Part {
+    /// Compresses it, if that saves something.
+    fn pack(&mut self) {
+        if let Some(packed) = codec::pack(&self.pieces, self.octets) {
+            self.data = packed.len();
+            self.crc = crc32c::crc32c(&packed);
+            self.pieces = vec![packed];
+            self.codec = Codec::Zstd;
+        }
     }
 }
 
@@ -183,7 +213,9 @@ impl Chunk {
     pub(crate) const LOST: Self = Self {
         at: 0,
         octets: 0,
+        data: 0,
         crc: 0,
+        codec: Codec::Plain,
         generation: u64::MAX,
     };
 }

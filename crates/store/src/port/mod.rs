@@ -20,7 +20,7 @@ mod spool;
 
 pub use accounts::{AccountChange, AccountRow, Accounts, Entry, NewAccount, Quota};
 pub use body::{Body, BodyRef, BodyWriter, Draft};
-pub(crate) use body::{Chunk, Parts, Sink};
+pub(crate) use body::{Chunk, Part, Parts, Sink};
 pub use leases::{Fence, Leases, Shard};
 pub use mail_store::{
     Appended, Arrival, Changes, Copied, FlagChange, FlagsHow, MailStore, MailboxRow, MessageFlags,

@@ -108,6 +108,15 @@ impl Bench {
         };
     }
 
+    /// Octets of the journal of the lives before; `None` for a store that has none.
+    pub(crate) fn sealed_octets(&self) -> Option<u64> {
+        let Kept::Disk { store, .. } = &self.kept else {
+            return None;
+        };
+        let segments = store.segments().unwrap();
+        Some(segments.iter().map(|segment| segment.octets).sum())
+    }
+
     pub(crate) fn fence(&self) -> Fence {
         self.store.fence(Shard::nth(7)).unwrap()
     }

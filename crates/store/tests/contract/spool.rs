@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use heronry_store::port::{
-    Answer, BodyWriter, DueRow, Fence, RecipientState, Settle, Spool, State,
+    Answer, Arrival, BodyWriter, DueRow, Fence, MailStore, MessageRow, RecipientState, Settle,
+    Spool, State, UidRange,
 };
-use mail::{MessageId, Time};
+use mail::{Flags, MessageId, Recipient, Target, Time};
 
-use super::bench::{Bench, address, assert_is, domain, remote, reply};
+use super::bench::{Bench, address, assert_is, domain, new_account, remote, reply};
 
 fn state(bench: &Bench, id: MessageId, number: usize) -> RecipientState {
     bench.store.get(id).unwrap().unwrap().states[number].clone()
@@ -477,4 +478,56 @@ pub(crate) async fn a_message_without_recipients_is_forgotten_at_once(
     let id = bench.accept(vec![], 1).await;
     assert_eq!(bench.store.get(id).unwrap(), None);
     assert_eq!(bench.store.open(None, 9).unwrap(), []);
+}
+
+pub(crate) async fn all_recipients_of_a_message_share_one_copy_of_it(
+    bench: impl Future<Output = Bench>,
+) {
+    const RECIPIENTS: u32 = 20;
+    let mut bench = bench.await;
+    let names: Vec<_> = (0..RECIPIENTS)
+        .map(|number| format!("r{number}@example.test"))
+        .collect();
+    let new = names.iter().map(|name| new_account(name)).collect();
+    bench.change(new).await.unwrap();
+    let accounts: Vec<_> = names.iter().map(|name| bench.id_of(name)).collect();
+    let recipients = names.iter().zip(&accounts).map(|(name, &account)| {
+        let detail = None;
+        Recipient::new(address(name), Target::Local { account, detail })
+    });
+    let body = vec![b'x'; 50_000];
+    let mail = bench.mail(recipients.collect(), 1_000, &body).await;
+    let id = bench.store.accept(bench.fence(), mail).await.unwrap();
+    let mut bodies = Vec::new();
+    for (recipient, &account) in (0..).zip(&accounts) {
+        let inbox = bench.store.mailbox_named(account, "INBOX").unwrap();
+        let arrival = Arrival {
+            id,
+            recipient,
+            internal_date: Time(0),
+            flags: Flags::NONE,
+            keywords: vec![],
+        };
+        let inbox = inbox.unwrap().id;
+        let done = bench.store.deliver(bench.fence(), account, inbox, arrival);
+        done.await.unwrap().unwrap();
+        let mut each = |row: &MessageRow| {
+            bodies.push(row.body);
+            true
+        };
+        let all = UidRange::ALL;
+        bench
+            .store
+            .messages(account, inbox, all, &mut each)
+            .unwrap();
+    }
+    assert_eq!(bodies.len(), accounts.len());
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    bench.reopen().await;
+    // Some rows for each recipient, and no second body.
+    let octets = bench.sealed_octets().unwrap_or(0);
+    assert!(octets < 50_000 + u64::from(RECIPIENTS) * 2_000, "{octets}");
+    let read = MailStore::read(&*bench.store, &bodies[0]).unwrap();
+    assert!(read.bytes().unwrap() == body);
 }

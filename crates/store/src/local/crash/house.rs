@@ -18,10 +18,7 @@ use crate::{
     desk::Store,
     directory::MemoryEngines,
     disk::SimulatedDisk,
-    local::{
-        Config, Local,
-        threads::{self, Workers},
-    },
+    local::{Config, Local, compaction::Step, threads::Workers, upkeep::Upkeep},
     port::{
         AccountChange, Accounts, Appended, Arrival, Draft, Entry, Fence, Leases, MailStore,
         NewAccount, NewMail, Pending, Quota, Shard, Spool,
@@ -123,30 +120,64 @@ impl House {
 
     /// Puts what is durable into the directory.
     pub(super) fn follow(&self) -> Result<(), StoreError> {
-        let Workers::AtHand(_, follower) = &mut *self.store.workers() else {
+        let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {
             unreachable!("nobody has started the threads");
         };
         let shared = self.store.keeper.shared()?;
         // What a round did before it panicked is done again by the next.
-        let round = AssertUnwindSafe(|| threads::round(&shared, follower));
+        let round = AssertUnwindSafe(|| upkeep.round(&shared));
         catch_unwind(round).unwrap_or(Err(StoreError::Lost))
+    }
+
+    /// Begins to move what is alive in segments that are mostly dead, or does a step of it.
+    pub(super) fn compact(&self) -> Result<Step, StoreError> {
+        let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {
+            unreachable!("nobody has started the threads");
+        };
+        let shared = self.store.keeper.shared()?;
+        let Upkeep {
+            follower,
+            ledger,
+            compaction,
+            ..
+        } = &mut **upkeep;
+        let step = AssertUnwindSafe(|| {
+            if !compaction.is_busy() {
+                let percent = self.config.compact_below_percent;
+                compaction.begin(&ledger.look(&shared)?, follower.floor, percent);
+            }
+            compaction.step(&shared, ledger)
+        });
+        catch_unwind(step).unwrap_or(Err(StoreError::Lost))
+    }
+
+    /// Moves all that is worth it.
+    pub(super) fn compact_all(&self) {
+        loop {
+            match self.compact().unwrap() {
+                Step::Idle => return,
+                Step::Did(_) | Step::Done | Step::Waits => self.turn(),
+            }
+            self.follow().unwrap();
+        }
     }
 
     pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
         self.follow()?;
-        let Workers::AtHand(_, follower) = &mut *self.store.workers() else {
+        let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {
             unreachable!("nobody has started the threads");
         };
-        let checkpoint = AssertUnwindSafe(|| follower.checkpoint());
+        let checkpoint = AssertUnwindSafe(|| upkeep.follower.checkpoint());
         catch_unwind(checkpoint).unwrap_or(Err(StoreError::Lost))
     }
 
     /// Gives back what nothing needs any more.
     pub(super) fn drop_dead(&self) -> Result<(), StoreError> {
-        let Workers::AtHand(_, follower) = &*self.store.workers() else {
+        let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {
             unreachable!("nobody has started the threads");
         };
-        threads::drop_dead_segments(&self.store.keeper.shared().unwrap(), follower.floor)
+        let shared = self.store.keeper.shared()?;
+        upkeep.drop_dead(&shared).map(|_| ())
     }
 
     /// The power is cut and comes back.
@@ -257,7 +288,7 @@ pub(super) fn open(
         Arc::new(engines.clone()),
         config.clone(),
         Arc::new(move || Time(ticks.fetch_add(1, Ordering::Relaxed))),
-        true,
+        (true, Arc::new(|_| ())),
     )
 }
 

@@ -1,5 +1,6 @@
 //! What the store does when the disk fails, the power is cut, or the process is killed.
 
+mod compaction;
 mod faults;
 mod house;
 mod lives;

@@ -10,7 +10,9 @@ use mail::{Flags, MailboxId, MessageId, Uid};
 use super::house::{House, Waiting};
 use crate::{
     StoreError,
+    codec::Compress,
     disk::Faults,
+    local::compaction::Step,
     port::{
         Appended, FlagChange, FlagsHow, MailStore, MessageFlags, MessageRow, Settle, Spool,
         UidRange,
@@ -50,11 +52,20 @@ struct Schedule {
     writes: Vec<Write>,
     number: u64,
     faulty: bool,
+    /// Octets that compaction moved, or looked through.
+    compacted: u64,
 }
 
 impl Schedule {
     fn new(seed: u64) -> Self {
-        let house = House::new(seed);
+        let house = House::with(seed, |config| {
+            config.compact_below_percent = 90;
+            config.compress = match seed % 3 {
+                0 => Compress::Always,
+                1 => Compress::Cold,
+                _ => Compress::Never,
+            };
+        });
         let inbox = house.inbox();
         Self {
             seed,
@@ -64,6 +75,7 @@ impl Schedule {
             writes: Vec::new(),
             number: 0,
             faulty: seed % 2 == 1,
+            compacted: 0,
         }
     }
 
@@ -115,7 +127,7 @@ impl Schedule {
     }
 
     fn step(&mut self) {
-        match self.house.disk.below(13) {
+        match self.house.disk.below(15) {
             0..=2 => {
                 let text = self.text();
                 let waiting = self.house.accept(&text);
@@ -179,6 +191,7 @@ impl Schedule {
                     self.writes.push(Write::Aside(Waiting::on(moved)));
                 }
             }
+            12..=13 => self.compact(),
             _ => {
                 if self.chance(2) {
                     self.house.turn();
@@ -188,6 +201,27 @@ impl Schedule {
                 self.hear();
             }
         }
+    }
+
+    /// Some steps of compaction, now and then with all that makes them possible.
+    fn compact(&mut self) {
+        if self.chance(3) {
+            for _ in 0..2 {
+                self.house.turn();
+                let _ = self.house.checkpoint(); // may fail as the disk does
+            }
+            let _ = self.house.drop_dead();
+        }
+        for _ in 0..self.house.disk.below(9) {
+            if let Ok(Step::Did(octets)) = self.house.compact() {
+                self.compacted += octets;
+            }
+            if self.chance(2) {
+                self.house.turn_once();
+                let _ = self.house.follow();
+            }
+        }
+        self.hear();
     }
 
     /// Learns what has become of the writes.
@@ -442,13 +476,23 @@ fn what_was_acknowledged_outlives_every_schedule_of_faults_cuts_and_kills() {
             })
         }
     };
+    let (mut compacted, count) = (0, seeds.end - seeds.start);
     for seed in seeds {
-        let run = std::panic::catch_unwind(|| Schedule::new(seed).run());
-        if let Err(panic) = run {
-            eprintln!("HERONRY_SEED={seed} repeats this");
-            std::panic::resume_unwind(panic);
+        let run = std::panic::catch_unwind(|| {
+            let mut schedule = Schedule::new(seed);
+            schedule.run();
+            schedule.compacted
+        });
+        match run {
+            Ok(octets) => compacted += octets,
+            Err(panic) => {
+                eprintln!("HERONRY_SEED={seed} repeats this");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
+    // Else they would prove nothing of it.
+    assert!(count < 100 || compacted > 5_000 * count, "{compacted}");
 }
 
 const SCHEDULES: u64 = 500;

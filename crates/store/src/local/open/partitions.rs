@@ -5,6 +5,7 @@ use crate::{
     StoreError,
     directory::{Engine, Engines, Partitions, Row, checkpoint},
     journal::FRAMES_FROM,
+    local::progress::Stage,
 };
 
 impl Opening {
@@ -138,7 +139,14 @@ impl Opening {
             Some(engine) => engine.apply(std::mem::take(rows), done.then_some(applied[partition])),
             None => Ok(()),
         };
+        let total = checkpoint::length(&*self.disk, lsn)?;
+        let (mut done, mut told) = (0, 0);
         checkpoint::read(&*self.disk, lsn, &mut |class, key, value| {
+            done += checkpoint::row_octets(&key, &value);
+            if done - told >= TELL_OCTETS {
+                told = done;
+                self.tell(Stage::Checkpoint, done, total);
+            }
             let Some(partition) = Partitions::of(count, class, &key) else {
                 return Ok(());
             };
@@ -151,6 +159,7 @@ impl Opening {
             }
             Ok(())
         })?;
+        self.tell(Stage::Checkpoint, total, total);
         for (partition, rows) in rows.iter_mut().enumerate() {
             if rebuilt[partition] {
                 put(partition, rows, true)?;
@@ -163,6 +172,9 @@ impl Opening {
 /// What a frame changes in the directory, as a guess: that of a message accepted is about so
 /// much.
 const FRAME_CHANGES_OCTETS: u64 = 512;
+
+/// How often it is told how far a checkpoint was read.
+const TELL_OCTETS: u64 = 4 * 1024 * 1024;
 
 /// So many octets of journal count as one octet of changes, at least.
 const JOURNAL_SHARE: u64 = 16;

@@ -13,7 +13,7 @@ use crate::{
     directory::{Engine, Partitions, Row},
     disk::File,
     journal::{FRAMES_FROM, Found, Scan, Span, disk_error, scan},
-    local::marks::Clean,
+    local::{marks::Clean, progress::Stage},
 };
 
 impl Opening {
@@ -38,6 +38,7 @@ impl Opening {
         };
         let segments = std::mem::take(&mut self.segments);
         for (number, segment) in segments.iter().enumerate() {
+            self.tell(Stage::Journal, number as u64 + 1, segments.len() as u64);
             end.lsn = end
                 .lsn
                 .max(segment.head.map_or(0, |head| head.first_lsn - 1));
