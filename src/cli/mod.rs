@@ -18,6 +18,7 @@ mod import;
 mod output;
 mod password;
 mod poison;
+mod progress;
 mod queue;
 mod reload;
 mod run;

@@ -1,24 +1,33 @@
 //! `heronry store`: the store on disk, while no daemon has it open.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use clap::Subcommand;
 use serde::Serialize;
-use store::{Config, DiskStore, StoreError};
+use store::{Config, DiskStore, SegmentReport, StoreError};
 use world::{Clock, SystemClock};
 
 use super::{
     Failure,
     exit::with_causes,
-    output::{Output, counted},
+    output::{Output, counted, table},
+    progress,
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
     /// Read everything and say what is damaged: exit code 4 if anything is.
     Check,
-    /// Make the directory anew from the journal.
-    Rebuild,
+    /// Give back all room that deleted mail has left, at once.
+    Compact,
+    /// Make the directory anew from the journal and its checkpoints.
+    Rebuild {
+        /// Say in which rows the old directory differs from the new one.
+        #[arg(long)]
+        compare: bool,
+    },
+    /// Show how much is alive in each segment of the journal.
+    Stats,
 }
 
 #[derive(Serialize)]
@@ -30,6 +39,38 @@ struct Report {
     octets: u64,
     aside: u64,
     damage: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<ComparedReport>,
+}
+
+#[derive(Serialize)]
+struct ComparedReport {
+    same: u64,
+    differing: u64,
+    examples: Vec<String>,
+    lost: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct CompactReport {
+    octets_before: u64,
+    octets_after: u64,
+}
+
+#[derive(Serialize)]
+struct StatsReport {
+    segments: Vec<SegmentLine>,
+    octets: u64,
+    live_octets: u64,
+}
+
+#[derive(Serialize)]
+struct SegmentLine {
+    segment: u32,
+    octets: u64,
+    live_octets: Option<u64>,
+    /// Whether a checkpoint still needs it, whatever is alive in it.
+    needed: bool,
 }
 
 impl Store {
@@ -40,13 +81,26 @@ impl Store {
             return Err(Failure::usage(what));
         }
         let clock = SystemClock::new();
-        let now = Arc::new(move || clock.now());
+        let now: store::Clock = Arc::new(move || clock.now());
+        let teller = progress::teller(output);
+        let mut compared = None;
         let opened = match self {
             Self::Check => DiskStore::open(config, now),
-            Self::Rebuild => DiskStore::rebuild(config, now),
+            Self::Compact => return compact(config, now, output),
+            Self::Rebuild { compare: false } => {
+                DiskStore::rebuild_telling(config, now, teller.clone())
+            }
+            Self::Rebuild { compare: true } => {
+                let rebuilt = DiskStore::rebuild_and_compare(config, now, teller.clone());
+                rebuilt.map(|(store, found)| {
+                    compared = Some(found);
+                    store
+                })
+            }
+            Self::Stats => return stats(config, now, output),
         };
         let store = opened.map_err(failure)?;
-        let found = store.check().map_err(failure)?;
+        let found = store.check_telling(&teller).map_err(failure)?;
         let mut damage = store.opened().damage.clone();
         damage.extend(found.damage);
         store.close().map_err(failure)?;
@@ -58,6 +112,12 @@ impl Store {
             octets: found.octets,
             aside: found.aside,
             damage,
+            compared: compared.map(|compared| ComparedReport {
+                same: compared.same,
+                differing: compared.differing,
+                examples: compared.examples,
+                lost: compared.lost,
+            }),
         };
         output.answer(&report, text)?;
         match report.damage.len() {
@@ -68,6 +128,75 @@ impl Store {
             ))),
         }
     }
+}
+
+/// Gives room back and says how much.
+fn compact(config: Config, now: store::Clock, output: &Output) -> Result<(), Failure> {
+    let store = DiskStore::open(config, now).map_err(failure)?;
+    let before = store.stats().map_err(failure)?.journal_octets;
+    let (told, heard) = mpsc::channel();
+    store.reclaim().then(move |result| {
+        let _ = told.send(result); // this thread waits for it
+    });
+    let reclaimed = heard.recv().unwrap_or(Err(StoreError::Lost));
+    reclaimed.map_err(failure)?;
+    let after = store.stats().map_err(failure)?.journal_octets;
+    store.close().map_err(failure)?;
+    let report = CompactReport {
+        octets_before: before,
+        octets_after: after,
+    };
+    output.answer(&report, |report| {
+        format!(
+            "{} octets of journal, {} before\n",
+            report.octets_after, report.octets_before
+        )
+    })
+}
+
+/// Shows the segments.
+fn stats(config: Config, now: store::Clock, output: &Output) -> Result<(), Failure> {
+    let store = DiskStore::open(config, now).map_err(failure)?;
+    let segments = store.segments().map_err(failure)?;
+    store.close().map_err(failure)?;
+    let line = |segment: &SegmentReport| SegmentLine {
+        segment: segment.number,
+        octets: segment.octets,
+        live_octets: segment.live_octets,
+        needed: segment.needed,
+    };
+    let report = StatsReport {
+        segments: segments.iter().map(line).collect(),
+        octets: segments.iter().map(|segment| segment.octets).sum(),
+        live_octets: segments
+            .iter()
+            .filter_map(|segment| segment.live_octets)
+            .sum(),
+    };
+    output.answer(&report, |report| {
+        let row = |line: &SegmentLine| {
+            let live = line.live_octets;
+            vec![
+                line.segment.to_string(),
+                line.octets.to_string(),
+                live.map_or_else(|| "?".to_owned(), |live| live.to_string()),
+                live.map_or_else(String::new, |live| percent(live, line.octets)),
+                if line.needed { "by a checkpoint" } else { "" }.to_owned(),
+            ]
+        };
+        let rows: Vec<_> = report.segments.iter().map(row).collect();
+        let head = ["SEGMENT", "OCTETS", "ALIVE", "%", "NEEDED"];
+        format!(
+            "{}{} octets, {} of them alive\n",
+            table(&head, &rows),
+            report.octets,
+            report.live_octets
+        )
+    })
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    (part.saturating_mul(100) / whole.max(1)).to_string()
 }
 
 fn text(report: &Report) -> String {
@@ -82,6 +211,18 @@ fn text(report: &Report) -> String {
     if report.aside > 0 {
         let messages = counted(report.aside as usize, "message");
         text.push_str(&format!("{messages} set aside: see heronry poison\n"));
+    }
+    if let Some(compared) = &report.compared {
+        text.push_str(&format!(
+            "{} rows as before, {} otherwise\n",
+            compared.same, compared.differing
+        ));
+        for example in &compared.examples {
+            text.push_str(&format!("differs: {example}\n"));
+        }
+        for lost in &compared.lost {
+            text.push_str(&format!("not compared, because it was broken: {lost}\n"));
+        }
     }
     for damage in &report.damage {
         text.push_str(&format!("damaged: {damage}\n"));

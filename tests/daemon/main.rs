@@ -23,6 +23,7 @@ mod pop3;
 mod relay;
 mod reload;
 mod restart;
+mod room;
 mod served;
 mod service;
 mod sizes;
