@@ -1,5 +1,9 @@
 //! How far long work of a command has come: a bar on a terminal, plain lines elsewhere, JSON if
 //! that is what answers are.
+#![allow(
+    clippy::disallowed_types,
+    reason = "the store tells from wherever it works, and a command has no actors"
+)]
 
 use std::{
     io::{self, IsTerminal, Write},
