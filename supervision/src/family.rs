@@ -11,9 +11,14 @@
 //!       └─────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! In a family whose members sleep ([`FamilySpec::sleeping`]), a member that was passivated stays in
+//! the books: it counts, is told of a broadcast, and keeps the memory of its crashes. Nothing of its
+//! actor is there, until a message wakes the next incarnation.
+//!
 //! A message sent while a member is passivating is delivered exactly once, to the next
 //! incarnation: the member is marked first, under the lock that every sender takes, and drained
-//! after that.
+//! after that. One that crashes while it is being passivated may have lost what was in its inbox:
+//! like any other that crashes, it is started again and sees for itself.
 
 mod clock;
 mod context;
@@ -26,7 +31,7 @@ mod spec;
 mod waiting;
 
 pub use self::{
-    context::Context,
+    context::{Address, Context},
     handle::{Family, Member, Vacancy},
     refused::{Reason, Refused},
     spec::{Birth, FamilySpec, Idle, Key, Revive},

@@ -132,7 +132,8 @@ pub use self::{
     crash::Crash,
     credits::{Credit, Credits},
     family::{
-        Birth, Context, Family, FamilySpec, Idle, Key, Member, Reason, Refused, Revive, Vacancy,
+        Address, Birth, Context, Family, FamilySpec, Idle, Key, Member, Reason, Refused, Revive,
+        Vacancy,
     },
     flight::{Harm, InHand, Recent, in_hand},
     gate::{Gate, KeyedGate, KeyedPass, Pass},

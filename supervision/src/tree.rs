@@ -49,6 +49,8 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// It was passivated, and wakes with the next message.
+    Asleep,
     /// It has ended, and is not started again for the time being.
     Down,
     /// It is being started.
@@ -151,6 +153,7 @@ impl fmt::Display for Tree {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Asleep => "asleep",
             Self::Down => "down",
             Self::Starting => "starting",
             Self::Stuck => "stuck",
@@ -173,7 +176,7 @@ impl Kind {
 impl Status {
     fn colour(self) -> &'static str {
         match self {
-            Self::Down => "grey",
+            Self::Asleep | Self::Down => "grey",
             Self::Starting | Self::Stopping => "orange",
             Self::Stuck => "red",
             Self::Up => "green",

@@ -104,6 +104,55 @@ async fn an_idle_member_is_asked_again_and_again_until_it_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_that_sleeps_stays_in_the_books_until_it_is_woken_or_stopped() {
+    let theatre = Theatre::default();
+    let spec = FamilySpec::transient("puppets")
+        .sleeping()
+        .passivate_after(Duration::from_secs(60));
+    let family = theatre.family(spec);
+    let root = house(&family).await;
+    family.cast(&7, Do::Note(1)).unwrap();
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(theatre.diary.take(), ["+7", "7:1", "-7"]);
+    assert_eq!((family.len(), family.keys()), (1, vec![7]));
+    assert_eq!(family.members()[0].status, Status::Asleep);
+    family.tell(&7, Do::Note(2)).unwrap();
+    settle().await;
+    assert_eq!(theatre.diary.take(), ["+7", "7:2"]);
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(family.broadcast(|_| Do::Note(3)), 1);
+    settle().await;
+    assert_eq!(theatre.diary.take(), ["-7", "+7", "7:3"]);
+    sleep(Duration::from_secs(100)).await;
+    assert!(family.stop_entity(&7).await);
+    assert!(family.is_empty() && !family.contains(&7));
+    family.cast(&8, Do::Note(4)).unwrap();
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(family.len(), 1);
+    root.stop().await;
+    assert!(family.is_empty(), "who sleeps holds nobody up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_crashes_while_it_is_being_passivated_is_started_again() {
+    for spec in [
+        FamilySpec::transient("puppets"),
+        FamilySpec::transient("puppets").sleeping(),
+    ] {
+        let theatre = Theatre::default();
+        let family = theatre.family(spec);
+        let root = house(&family).await;
+        for message in [Do::Stop, Do::Panic, Do::Note(1)] {
+            family.cast(&7, message).unwrap(); // the last one is lost with the crash
+        }
+        settle().await;
+        assert_eq!(theatre.diary.take(), ["+7", "-7", "+7"]);
+        assert_eq!(family.members()[0].restarts, 1);
+        root.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_queued_when_a_member_passivates_is_handled_and_what_comes_later_waits() {
     let theatre = Theatre::default();
     let family = theatre.family(FamilySpec::transient("puppets"));

@@ -16,11 +16,20 @@ pub struct Context<K> {
     pub(super) family: Weak<dyn Passivate<K>>,
 }
 
+/// The address of a member, whichever incarnation is there. Unlike a [`Family`](super::Family) it
+/// can be held by members and by what they leave behind: it does not keep the family.
+pub struct Address<K> {
+    key: K,
+    family: Weak<dyn Passivate<K>>,
+}
+
 /// The family, as a member sees it.
 pub(super) trait Passivate<K>: Send + Sync {
     /// Takes the message out of the `Option<M>` that it is given, if it is taken.
     fn hand_on(&self, key: &K, incarnation: u64, message: &mut dyn Any);
     fn passivate(&self, key: &K, incarnation: u64);
+    /// As [`Passivate::hand_on`], to whoever has the key.
+    fn tell(&self, key: &K, message: &mut dyn Any);
     fn touch(&self, key: &K, incarnation: u64);
 }
 
@@ -28,6 +37,17 @@ impl<K> Context<K> {
     /// Whose incarnation this is.
     pub fn key(&self) -> &K {
         &self.key
+    }
+
+    /// The address of whoever has this key, now and later.
+    pub fn address(&self) -> Address<K>
+    where
+        K: Clone,
+    {
+        Address {
+            key: self.key.clone(),
+            family: Weak::clone(&self.family),
+        }
     }
 
     /// How often it was started again after a crash, since it was last absent.
@@ -73,6 +93,32 @@ impl<K> Context<K> {
         if let Some(family) = self.family.upgrade() {
             family.touch(&self.key, self.incarnation);
         }
+    }
+}
+
+impl<K> Address<K> {
+    /// Whose address it is.
+    pub fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// Sends to the member, waking it if it sleeps; starts nobody.
+    ///
+    /// # Errors
+    ///
+    /// The message, if nobody has the key, or too many messages wait for it already.
+    pub fn tell<M: Message>(&self, message: M) -> Result<(), M> {
+        let mut message = Some(message);
+        if let Some(family) = self.family.upgrade() {
+            family.tell(&self.key, &mut message);
+        }
+        message.map_or(Ok(()), Err)
+    }
+}
+
+impl<K: fmt::Debug> fmt::Debug for Address<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Address").field(&self.key).finish()
     }
 }
 

@@ -243,10 +243,25 @@ impl<K: Key, M: Message> Family<K, M> {
     }
 
     /// Sends each live member the message that `build` makes for it; tells how many took it.
-    /// Members that are not up are not told. It does not count against idling.
+    /// Members that sleep are woken for it; others that are not up are not told. It does not count
+    /// against idling.
     pub fn broadcast(&self, mut build: impl FnMut(&K) -> M) -> usize {
         let mut told = 0;
-        self.for_each(|key, actor| told += usize::from(actor.send_message(build(key)).is_ok()));
+        let mut asleep = Vec::new();
+        for floor in &self.0.floors {
+            for (key, slot) in &floor.read().slots {
+                match (&slot.life, &slot.actor) {
+                    (Life::Live, Some(actor)) => {
+                        told += usize::from(actor.send_message(build(key)).is_ok());
+                    }
+                    (Life::Asleep, _) => asleep.push(key.clone()),
+                    _ => {}
+                }
+            }
+        }
+        for key in asleep {
+            told += usize::from(self.tell(&key, build(&key)).is_ok());
+        }
         told
     }
 
@@ -341,6 +356,7 @@ impl<K: Key, M: Message> Household for Weak<House<K, M>> {
 impl<M> Life<M> {
     fn status(&self) -> Status {
         match self {
+            Self::Asleep => Status::Asleep,
             Self::Coming(_) => Status::Starting,
             Self::Down { .. } => Status::Down,
             Self::Leaving { .. } => Status::Stopping,
@@ -351,7 +367,7 @@ impl<M> Life<M> {
     fn waiting(&self) -> usize {
         match self {
             Self::Coming(waiting) | Self::Leaving { next: waiting, .. } => waiting.len(),
-            Self::Down { .. } | Self::Live => 0,
+            Self::Asleep | Self::Down { .. } | Self::Live => 0,
         }
     }
 }

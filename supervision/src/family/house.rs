@@ -146,6 +146,7 @@ impl<K: Key, M: Message> House<K, M> {
             return Err(Reason::Closed);
         }
         match rooms.slots.get_mut(key).map(|slot| &mut slot.life) {
+            Some(life @ Life::Asleep) => *life = Life::Coming(Waiting::new(Vec::new())),
             Some(Life::Coming(_) | Life::Live) => return Ok(()),
             Some(Life::Leaving { .. }) => return Err(Reason::Ending),
             Some(life) if life.is_refused() => return Err(Reason::GivenUp),
@@ -173,6 +174,10 @@ impl<K: Key, M: Message> House<K, M> {
             return refused(message, Reason::Closed);
         }
         match rooms.slots.get_mut(key) {
+            Some(slot) if slot.life.is_asleep() => {
+                slot.used.store(tick, Ordering::Relaxed);
+                slot.life = Life::Coming(Waiting::new(vec![message]));
+            }
             Some(slot) if !slot.life.is_down() => return slot.admit(message, tick, &self.spec),
             Some(slot) if slot.life.is_refused() => return refused(message, Reason::GivenUp),
             _ if !may_start => return refused(message, Reason::Absent),
@@ -254,7 +259,7 @@ impl<K: Key, M: Message> House<K, M> {
             return;
         };
         let is_live = slot.incarnation == incarnation && matches!(slot.life, Life::Live);
-        if !is_live || !may(slot) || !slot.leave() {
+        if !is_live || !may(slot) || !slot.passivate() {
             return;
         }
         if let Some(actor) = &slot.actor {
@@ -287,6 +292,14 @@ impl<K: Key, M: Message> Passivate<K> for House<K, M> {
             && let Some(message) = slot.take()
         {
             *slot = self.send_after(key, incarnation, message).err();
+        }
+    }
+
+    fn tell(&self, key: &K, message: &mut dyn Any) {
+        if let Some(slot) = message.downcast_mut::<Option<M>>()
+            && let Some(message) = slot.take()
+        {
+            *slot = Self::tell(self, key, message).err().map(|no| no.message);
         }
     }
 

@@ -247,6 +247,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         let mut left = Vec::new();
         for (key, slot) in &rooms.slots {
             match slot.life {
+                Life::Asleep => {}
                 Life::Down { until, .. } => self.at(until, Due::Forget(key.clone())),
                 _ => left.push((key.clone(), slot.incarnation)),
             }
@@ -323,7 +324,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         let stays = match &sequel {
             Sequel::Absent(_) => false,
             Sequel::GivenUp(_) => slot.life.is_down() && !spec.quarantine.is_zero(),
-            Sequel::Rest | Sequel::Return { .. } => true,
+            Sequel::Rest | Sequel::Return { .. } | Sequel::Sleep => true,
         };
         let forgotten = if stays { None } else { rooms.forget(&key) };
         let is_empty = rooms.slots.is_empty();
@@ -369,6 +370,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
                 self.leaves();
                 self.at(from_now(spec.intensity.window), Due::Forget(key));
             }
+            Sequel::Sleep => {}
             Sequel::Return { pause, is_restart } => {
                 if is_restart {
                     count::restarted(&spec.name, cause);
@@ -388,6 +390,13 @@ impl<K: Key, M: Message> ShardState<K, M> {
         let Some(slot) = rooms.slots.get_mut(&key) else {
             return;
         };
+        if slot.life.is_asleep() {
+            rooms.forget(&key);
+            drop(rooms);
+            self.leaves();
+            let _ = done.send(()); // nobody is there to be asked
+            return;
+        }
         let is_asked = slot.leave();
         if let Life::Leaving { waiting, .. } = &mut slot.life {
             waiting.push(done);

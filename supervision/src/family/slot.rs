@@ -41,6 +41,8 @@ pub(super) struct Slot<M> {
 
 /// Where a member is in its life.
 pub(super) enum Life<M> {
+    /// It was passivated, and nobody is there until a message comes.
+    Asleep,
     /// It is being started, or about to be; these wait for it.
     Coming(Waiting<M>),
     /// It is not there and may be forgotten at this time; until then it may be refused.
@@ -48,6 +50,8 @@ pub(super) enum Life<M> {
     /// It is ending; these wait for the next incarnation.
     Leaving {
         asked: Option<Instant>,
+        /// Whether it is passivated, and nobody else has asked it to end.
+        passivated: bool,
         timed_out: bool,
         next: Waiting<M>,
         /// How many of the next, from the first on, were handed on by this incarnation.
@@ -81,6 +85,8 @@ pub(super) enum Sequel<M> {
     Return { pause: Duration, is_restart: bool },
     /// It stays down until a message comes.
     Rest,
+    /// The same, and it stays in the books.
+    Sleep,
 }
 
 impl<M: Message> Slot<M> {
@@ -130,7 +136,9 @@ impl<M: Message> Slot<M> {
             Life::Coming(waiting) => waiting.as_mut(),
             Life::Leaving { next, .. } if spec.has_next() => next.as_mut(),
             Life::Leaving { .. } => return refused(message, Reason::Ending),
-            Life::Down { .. } | Life::Live => return refused(message, Reason::Absent),
+            Life::Asleep | Life::Down { .. } | Life::Live => {
+                return refused(message, Reason::Absent);
+            }
         };
         if waiting.len() >= spec.buffer_max {
             return refused(message, Reason::Busy);
@@ -172,8 +180,20 @@ impl<M: Message> Slot<M> {
         self.actor = Some(actor);
     }
 
+    /// Marks it as leaving because it is to be passivated; false if there is nothing to ask.
+    pub(super) fn passivate(&mut self) -> bool {
+        let leaves = self.leave();
+        if let (true, Life::Leaving { passivated, .. }) = (leaves, &mut self.life) {
+            *passivated = true;
+        }
+        leaves
+    }
+
     /// Marks it as leaving because somebody asked; false if there is nothing to ask.
     pub(super) fn leave(&mut self) -> bool {
+        if let Life::Leaving { passivated, .. } = &mut self.life {
+            *passivated = false; // whatever it had in mind, it is not to come back
+        }
         match &mut self.life {
             Life::Coming(waiting) => {
                 let waiting = waiting.take();
@@ -184,7 +204,7 @@ impl<M: Message> Slot<M> {
                 self.life = Life::leaving(Some(Instant::now()), Vec::new());
                 true
             }
-            Life::Down { .. } | Life::Leaving { asked: Some(_), .. } => false,
+            Life::Asleep | Life::Down { .. } | Life::Leaving { asked: Some(_), .. } => false,
             Life::Leaving { asked, .. } => {
                 *asked = Some(Instant::now());
                 true
@@ -242,12 +262,23 @@ impl<M: Message> Slot<M> {
         self.actor = None;
         self.is_launched = false;
         self.presence = Weak::new();
-        let (asked, waiting) = match &mut self.life {
-            Life::Coming(waiting) => (false, waiting.take()),
-            Life::Leaving { asked, next, .. } => (asked.is_some(), next.take()),
-            Life::Down { .. } | Life::Live => (false, Vec::new()),
+        let (asked, passivated, waiting) = match &mut self.life {
+            Life::Coming(waiting) => (false, false, waiting.take()),
+            Life::Leaving {
+                asked,
+                passivated,
+                next,
+                ..
+            } => (asked.is_some(), *passivated, next.take()),
+            Life::Asleep | Life::Down { .. } | Life::Live => (false, false, Vec::new()),
         };
         let abnormal = cause.is_abnormal();
+        if passivated && !abnormal && spec.sleeps && waiting.is_empty() {
+            self.life = Life::Asleep;
+            return Sequel::Sleep;
+        }
+        // Who crashes instead of going may have lost what it had been sent.
+        let asked = asked && !(passivated && abnormal);
         if asked || !spec.restart.again(abnormal) {
             return match spec.restart {
                 Restart::Temporary if abnormal && !asked => Sequel::GivenUp(waiting),
@@ -296,6 +327,10 @@ impl<M> Life<M> {
         matches!(self, Self::Down { .. })
     }
 
+    pub(super) fn is_asleep(&self) -> bool {
+        matches!(self, Self::Asleep)
+    }
+
     pub(super) fn is_leaving(&self) -> bool {
         matches!(self, Self::Leaving { .. })
     }
@@ -308,6 +343,7 @@ impl<M> Life<M> {
     fn leaving(asked: Option<Instant>, next: Vec<M>) -> Self {
         Self::Leaving {
             asked,
+            passivated: false,
             timed_out: false,
             next: Waiting::new(next),
             handed: 0,

@@ -38,6 +38,8 @@ pub struct FamilySpec<K, M> {
     pub buffer_max: usize,
     /// How many members may be there at a time.
     pub members_max: usize,
+    /// Whether a member that was passivated stays in the books, asleep.
+    pub sleeps: bool,
     /// Over how many supervisors the members are spread.
     pub shards: usize,
     /// For how long a member that was given up is refused; zero: it may come back at once.
@@ -115,6 +117,14 @@ impl<K, M> FamilySpec<K, M> {
         self
     }
 
+    /// The same, keeping members in the books that were passivated: they are asleep, until a
+    /// message wakes them.
+    #[must_use]
+    pub fn sleeping(mut self) -> Self {
+        self.sleeps = true;
+        self
+    }
+
     /// The same, stopping members in another way.
     #[must_use]
     pub fn with_shutdown(mut self, shutdown: Shutdown) -> Self {
@@ -179,6 +189,7 @@ impl<K, M> FamilySpec<K, M> {
             idle: Idle::Never,
             buffer_max: BUFFER_MAX,
             members_max: usize::MAX,
+            sleeps: false,
             shards: SHARDS,
             quarantine: Duration::ZERO,
             on_give_up: None,
