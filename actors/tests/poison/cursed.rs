@@ -6,13 +6,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use mail::{AccountId, Domain, Flags, Keyword, MailboxId, MessageId, ModSeq, Time, Uid};
 use store::{
     MemoryStore, StoreError,
     port::{
         Appended, Arrival, Aside, Body, BodyRef, BodyWriter, Changes, Copied, Draft, DueRow, Fence,
-        FlagChange, MailStore, MailboxRow, MessageFlags, MessageRow, NewMail, NewMailbox, Pending,
-        Settle, Spool, Spooled, UidRange,
+        FlagChange, HeadEnd, MailStore, MailboxRow, MessageFlags, MessageRow, NewMail, NewMailbox,
+        Pending, Settle, Spool, Spooled, UidRange,
     },
 };
 
@@ -97,6 +98,7 @@ impl MailStore for Cursed {
         ) -> Read<()>;
         fn changes(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Read<Option<Changes>>;
         fn read(body: &BodyRef) -> Read<Body>;
+        fn head(body: &BodyRef, end: HeadEnd) -> Read<Bytes>;
         fn draft() -> BodyWriter;
         fn append(
             fence: Fence,

@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use mail::{AccountId, Flags, Keyword, MailboxId, ModSeq, Time, Uid};
 use store::{
     MemoryStore, StoreError,
     port::{
         Appended, Arrival, Body, BodyRef, BodyWriter, Changes, Copied, Draft, Fence, FlagChange,
-        Leases, MailStore, MailboxRow, MessageFlags, MessageRow, NewMailbox, Pending, Shard,
-        UidRange,
+        HeadEnd, Leases, MailStore, MailboxRow, MessageFlags, MessageRow, NewMailbox, Pending,
+        Shard, UidRange,
     },
 };
 use world::{Clock, SystemClock};
@@ -116,6 +117,10 @@ impl MailStore for Fragile {
 
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {
         self.mail().read(body)
+    }
+
+    fn head(&self, body: &BodyRef, end: HeadEnd) -> Result<Bytes, StoreError> {
+        self.mail().head(body, end)
     }
 
     fn draft(&self) -> BodyWriter {

@@ -46,10 +46,10 @@ impl ImapSessionState {
                 let mut one = One {
                     opened,
                     row,
-                    letter: None,
+                    letter: Letter::new(&*mail, row.body),
                     place: &mut self.place,
                 };
-                match one.tell(sequence, fetch, &*mail, &mut self.out).await {
+                match one.tell(sequence, fetch, &mut self.out).await {
                     Ok(()) => told += 1,
                     Err(Failure::Gone) => return Err(Failure::Gone),
                     // The others are served, if nothing of this one has left.
@@ -92,7 +92,7 @@ impl ImapSessionState {
 struct One<'a> {
     opened: &'a Opened,
     row: &'a MessageRow,
-    letter: Option<Letter>,
+    letter: Letter<'a>,
     place: &'a mut Place,
 }
 
@@ -101,7 +101,6 @@ impl One<'_> {
         &mut self,
         sequence: u32,
         fetch: &Fetch,
-        mail: &dyn store::port::MailStore,
         out: &mut Outlet,
     ) -> Result<(), Failure> {
         let mut response = FetchResponse::begin(&mut out.buffer, sequence);
@@ -116,12 +115,7 @@ impl One<'_> {
                     response.internal_date(&mut out.buffer, self.row.internal_date);
                 }
                 FetchItem::Rfc822Size => response.size(&mut out.buffer, self.row.body.octets),
-                _ => {
-                    if self.letter.is_none() {
-                        self.letter = Some(Letter::open(mail, &self.row.body)?);
-                    }
-                    self.read(item, &mut response, out).await?;
-                }
+                _ => self.read(item, &mut response, out).await?,
             }
         }
         response.end(&mut out.buffer);
@@ -135,9 +129,7 @@ impl One<'_> {
         response: &mut FetchResponse,
         out: &mut Outlet,
     ) -> Result<(), Failure> {
-        let Some(letter) = &mut self.letter else {
-            return Ok(());
-        };
+        let letter = &mut self.letter;
         match item {
             FetchItem::Envelope => {
                 let header = letter.header()?;
@@ -175,9 +167,7 @@ impl One<'_> {
         response: &mut FetchResponse,
         out: &mut Outlet,
     ) -> Result<(), Failure> {
-        let Some(letter) = &mut self.letter else {
-            return Ok(());
-        };
+        let letter = &mut self.letter;
         let Some(place) = letter.place(&self.row.body, section, self.place)? else {
             response.no_section(&mut out.buffer, section);
             return Ok(());
@@ -203,7 +193,11 @@ impl One<'_> {
 }
 
 /// Sends octets of a message in pieces.
-async fn stream(letter: &Letter, range: Range<u64>, out: &mut Outlet) -> Result<(), Failure> {
+async fn stream(
+    letter: &mut Letter<'_>,
+    range: Range<u64>,
+    out: &mut Outlet,
+) -> Result<(), Failure> {
     let mut at = range.start;
     while at < range.end {
         let until = range.end.min(at + PIECE_OCTETS as u64);

@@ -11,8 +11,11 @@ use store::{
 };
 
 /// One message being read.
-pub(super) struct Letter {
-    body: Body,
+pub(super) struct Letter<'a> {
+    mail: &'a dyn MailStore,
+    of: BodyRef,
+    /// Opened when more than the header is asked for.
+    body: Option<Body>,
     header: Option<Bytes>,
     whole: Option<Bytes>,
 }
@@ -25,17 +28,27 @@ pub(super) struct Place(Option<Found>);
 /// A body, a section of it, and where that lies.
 type Found = (BodyRef, Vec<u32>, SectionText, Range<u64>);
 
-impl Letter {
-    pub(super) fn open(mail: &dyn MailStore, body: &BodyRef) -> Result<Self, StoreError> {
-        Ok(Self {
-            body: mail.read(body)?,
+impl<'a> Letter<'a> {
+    pub(super) const fn new(mail: &'a dyn MailStore, of: BodyRef) -> Self {
+        Self {
+            mail,
+            of,
+            body: None,
             header: None,
             whole: None,
-        })
+        }
     }
 
-    pub(super) fn octets(&self) -> u64 {
-        self.body.octets()
+    pub(super) const fn octets(&self) -> u64 {
+        self.of.octets
+    }
+
+    fn body(&mut self) -> Result<&Body, StoreError> {
+        let body = match self.body.take() {
+            Some(body) => body,
+            None => self.mail.read(&self.of)?,
+        };
+        Ok(self.body.insert(body))
     }
 
     /// The header with the empty line at its end.
@@ -43,17 +56,9 @@ impl Letter {
         if let Some(header) = &self.header {
             return Ok(header.clone());
         }
-        let mut limit = HEADER_OCTETS_TRIED;
-        let header = loop {
-            let begin = match &self.whole {
-                Some(whole) => whole.clone(),
-                None => self.body.read_at(0, limit)?,
-            };
-            match header_end(&begin) {
-                Some(end) => break begin.slice(..end),
-                None if begin.len() as u64 >= self.body.octets() => break begin,
-                None => limit = limit.saturating_mul(8),
-            }
+        let header = match &self.whole {
+            Some(whole) => whole.slice(..header_end(whole).unwrap_or(whole.len())),
+            None => self.mail.head(&self.of, header_end)?,
         };
         self.header = Some(header.clone());
         Ok(header)
@@ -62,20 +67,20 @@ impl Letter {
     /// All of it.
     pub(super) fn whole(&mut self) -> Result<Bytes, StoreError> {
         if self.whole.is_none() {
-            self.whole = Some(self.body.bytes()?);
+            self.whole = Some(self.body()?.bytes()?);
         }
         Ok(self.whole.clone().unwrap_or_default())
     }
 
     /// Some of it.
-    pub(super) fn piece(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
+    pub(super) fn piece(&mut self, range: Range<u64>) -> Result<Bytes, StoreError> {
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         match &self.whole {
             Some(whole) => {
                 let from = usize::try_from(range.start).map_or(whole.len(), |o| o.min(whole.len()));
                 Ok(whole.slice(from..from.saturating_add(length).min(whole.len())))
             }
-            None => self.body.read_at(range.start, length),
+            None => self.body()?.read_at(range.start, length),
         }
     }
 
@@ -187,6 +192,3 @@ pub(super) fn structure(outline: Outline<'_>) -> respond::BodyPart<'_> {
         },
     }
 }
-
-/// Most headers are shorter.
-const HEADER_OCTETS_TRIED: usize = 8 * 1024;

@@ -74,20 +74,17 @@ struct Candidate<'a> {
     opened: &'a Opened,
     row: &'a MessageRow,
     sequence: u32,
-    letter: Option<Letter>,
+    letter: Option<Letter<'a>>,
 }
 
-impl Candidate<'_> {
-    fn letter(&mut self) -> Result<&mut Letter, StoreError> {
-        let letter = match self.letter.take() {
-            Some(letter) => letter,
-            None => Letter::open(self.mail, &self.row.body)?,
-        };
-        Ok(self.letter.insert(letter))
+impl<'a> Candidate<'a> {
+    fn letter(&mut self) -> &mut Letter<'a> {
+        let (mail, body) = (self.mail, self.row.body);
+        self.letter.get_or_insert_with(|| Letter::new(mail, body))
     }
 
     fn texts(&mut self, scope: Scope, test: &mut Test<'_>) -> Result<bool, StoreError> {
-        let whole = self.letter()?.whole()?;
+        let whole = self.letter().whole()?;
         let message = Message::read(&whole);
         let found = message.texts(scope, |text| match test(text) {
             true => ControlFlow::Break(()),
@@ -130,20 +127,20 @@ impl Subject for Candidate<'_> {
     }
 
     fn sent(&mut self) -> Result<Option<Date>, StoreError> {
-        let header = self.letter()?.header()?;
+        let header = self.letter().header()?;
         let field = Header::new(&header).find("Date");
         let date = field.and_then(|field| mime::Date::from_rfc5322(&field.unfolded()));
         Ok(date.map(|date| Date::from_days(date.day())))
     }
 
     fn header(&mut self, name: &str, test: &mut Test<'_>) -> Result<bool, StoreError> {
-        let header = self.letter()?.header()?;
+        let header = self.letter().header()?;
         let mut fields = Header::new(&header).fields();
         Ok(fields.any(|field| field.is(name) && test(&field.text())))
     }
 
     fn addresses(&mut self, field: AddressField, test: &mut Test<'_>) -> Result<bool, StoreError> {
-        let header = self.letter()?.header()?;
+        let header = self.letter().header()?;
         let mut fields = Header::new(&header).fields();
         Ok(fields.any(|found| {
             found.is(field.name())

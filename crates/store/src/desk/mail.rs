@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use mail::{AccountId, Flags, Keyword, MailboxId, ModSeq, Time, Uid};
 
 use super::{
@@ -15,8 +16,8 @@ use crate::{
     keys::{self, Class},
     port::{
         Appended, Arrival, Body, BodyRef, BodyWriter, Changes, Copied, Draft, Fence, FlagChange,
-        FlagsHow, MailStore, MailboxRow, MessageFlags, MessageRow, NewMailbox, Pending, State,
-        UidRange,
+        FlagsHow, HeadEnd, MailStore, MailboxRow, MessageFlags, MessageRow, NewMailbox, Pending,
+        State, UidRange,
     },
     record,
 };
@@ -93,6 +94,10 @@ impl<K: Keeper> MailStore for Store<K> {
 
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {
         self.keeper.read(body)
+    }
+
+    fn head(&self, body: &BodyRef, end: HeadEnd) -> Result<Bytes, StoreError> {
+        self.head_of(body, end)
     }
 
     fn draft(&self) -> BodyWriter {
@@ -455,7 +460,9 @@ impl<K: Keeper> Store<K> {
         counters.recent_from = counters.uid_next;
         let key = keys::counters(account, mailbox);
         batch.put(Class::Mail, &key, &record::write_counters(&counters));
-        Ok(self.commit(batch, recent_from))
+        // Should the power fail now, a second session sees as recent what this one has seen.
+        drop(self.commit(batch, ()));
+        Ok(Pending::ready(Ok(recent_from)))
     }
 }
 

@@ -9,6 +9,7 @@ mod accounts;
 mod aside;
 mod case;
 mod changes;
+mod heads;
 mod locks;
 mod mail;
 mod mailboxes;

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use mail::{MessageId, Time};
 
-use super::locks::Locks;
+use super::{heads::Heads, locks::Locks};
 use crate::{
     StoreError,
     batch::Batch,
@@ -32,6 +32,7 @@ pub struct Store<K> {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) locks: Locks,
+    pub(super) heads: Heads,
     ids: Ids,
 }
 
@@ -77,11 +78,13 @@ impl<K> Clone for Store<K> {
 }
 
 impl<K: Keeper> Store<K> {
-    pub(crate) fn over(keeper: Arc<K>) -> Self {
+    /// A store over that keeper; beginnings of bodies may take so many octets of memory.
+    pub(crate) fn over(keeper: Arc<K>, heads_octets: usize) -> Self {
         Self {
             keeper,
             desk: Arc::new(Desk {
                 locks: Locks::new(),
+                heads: Heads::new(heads_octets),
                 ids: Ids {
                     latest: AtomicU64::new(0),
                     sequence: AtomicU64::new(0),

@@ -16,6 +16,8 @@ pub struct Config {
     pub folder: PathBuf,
     /// Memory for the directory's caches, in octets, all of them together.
     pub cache_octets: u64,
+    /// Memory for the headers of messages that were read not long ago, in octets.
+    pub heads_octets: usize,
     /// How long a segment of the journal is, in octets; at most 1 GiB.
     pub segment_octets: u64,
     /// Octets of the disk that new mail leaves free, for all that is not new mail.
@@ -49,6 +51,7 @@ impl Default for Config {
         Self {
             folder: PathBuf::from("data"),
             cache_octets: 64 * MEBI,
+            heads_octets: 16 * 1024 * 1024,
             segment_octets: 64 * MEBI,
             reserve_octets: 256 * MEBI,
             queue_octets: 64 * 1024 * 1024,

@@ -120,8 +120,9 @@ impl Store<Local> {
             engines,
             lock: Arc::new(lock),
         };
+        let heads_octets = ground.config.heads_octets;
         let (shared, workers, opened) = ground.open(trust, Before::default(), teller)?;
-        Ok(Self::over(Arc::new(Local {
+        let local = Local {
             ground,
             epoch: AtomicU64::new(shared.epoch),
             generation: AtomicU64::new(0),
@@ -129,7 +130,8 @@ impl Store<Local> {
             awaited: Awaited::default(),
             workers: Mutex::new(workers),
             opened,
-        })))
+        };
+        Ok(Self::over(Arc::new(local), heads_octets))
     }
 }
 

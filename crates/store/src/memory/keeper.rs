@@ -48,10 +48,11 @@ impl Store<Memory> {
     /// An empty store.
     #[must_use]
     pub fn with_clock(clock: Clock) -> Self {
-        Self::over(Arc::new(Memory {
+        let memory = Memory {
             clock,
             rows: RwLock::default(),
-        }))
+        };
+        Self::over(Arc::new(memory), HEADS_OCTETS)
     }
 }
 
@@ -196,6 +197,9 @@ fn joined(draft: &Draft) -> Bytes {
 }
 
 const SOME: usize = 256;
+
+/// Bodies are in memory in any case.
+const HEADS_OCTETS: usize = 1024 * 1024;
 
 /// 2026-11-22T00:00:00Z.
 const BEGIN: Time = Time::from_seconds(1_795_305_600);

@@ -1,5 +1,6 @@
 //! The mail store: mailboxes, their messages and flags, with the numbers IMAP needs.
 
+use bytes::Bytes;
 use mail::{AccountId, Flags, Keyword, MailboxId, MessageId, ModSeq, Time, Uid, UidValidity};
 
 use super::{Body, BodyRef, BodyWriter, Draft, Fence, Pending};
@@ -88,6 +89,12 @@ pub trait MailStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Damage`].
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError>;
+
+    /// A message's header, as far as `end` says that it goes. It is kept in memory for a while.
+    ///
+    /// # Errors
+    /// [`StoreError::Damage`].
+    fn head(&self, body: &BodyRef, end: HeadEnd) -> Result<Bytes, StoreError>;
 
     /// Begins a body for [`MailStore::append`].
     fn draft(&self) -> BodyWriter;
@@ -196,6 +203,10 @@ pub trait MailStore: Send + Sync {
     /// UID that is recent for that session. Not awaited by anybody for durability.
     fn take_recent(&self, fence: Fence, account: AccountId, mailbox: MailboxId) -> Pending<Uid>;
 }
+
+/// Says where the header of a message ends, from its first octets; `None` if it goes on behind
+/// them. Everybody who asks a store for headers means the same.
+pub type HeadEnd = fn(&[u8]) -> Option<usize>;
 
 /// A mailbox as it stands.
 #[derive(Clone, Debug, Eq, PartialEq)]

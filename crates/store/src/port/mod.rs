@@ -23,8 +23,8 @@ pub use body::{Body, BodyRef, BodyWriter, Draft};
 pub(crate) use body::{Chunk, Part, Parts, Sink};
 pub use leases::{Fence, Leases, Shard};
 pub use mail_store::{
-    Appended, Arrival, Changes, Copied, FlagChange, FlagsHow, MailStore, MailboxRow, MessageFlags,
-    MessageRow, NewMailbox, SpecialUse, UidRange,
+    Appended, Arrival, Changes, Copied, FlagChange, FlagsHow, HeadEnd, MailStore, MailboxRow,
+    MessageFlags, MessageRow, NewMailbox, SpecialUse, UidRange,
 };
 pub use pending::{Pending, Promise};
 pub use spool::{
