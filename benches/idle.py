@@ -5,14 +5,18 @@
                     [--kinds smtp,smtp-tls,imap,imap-tls] [--folder DIR] [--hold SECONDS]
 
 Each kind has a daemon of its own. Its memory (PSS of /proc/PID/smaps_rollup) is read when a few
-clients have come and gone, when all are there and silent, and when all have left. Prints a
-Markdown table. The clients are threads with blocking sockets, from many loopback addresses.
+clients have come and gone, when all are there and silent, and when all have left. Then, before they
+leave, one mail each goes to some accounts whose clients idle: how long after the sender's 250 the client
+hears EXISTS. Prints a Markdown table. The clients are threads with blocking sockets, from many loopback
+addresses.
 """
 
 import argparse
 import pathlib
+import select
 import socket
 import ssl
+import statistics
 import tempfile
 import threading
 import time
@@ -21,6 +25,8 @@ from rig import Daemon, commit, more_descriptors
 
 CLIENTS_PER_ADDRESS = 500
 THREADS = 4
+# So many accounts get a mail while their clients idle.
+MAILS = 200
 
 
 class Client:
@@ -107,6 +113,39 @@ def crowd(kind, daemon, context, number, accounts):
     return clients
 
 
+def delays(daemon, clients, accounts):
+    """Milliseconds from the sender's 250 to the EXISTS of a client that idles, a mail each."""
+    sender, took = Client(daemon.ports["smtp"], 0), []
+    sender.until(b"220 ")
+    sender.say("EHLO client.test", b"250 ")
+    for number in range(min(MAILS, accounts, len(clients))):
+        client = clients[number]
+        sender.say("MAIL FROM:<a@client.test>", b"250 ")
+        sender.say(f"RCPT TO:<u{number}@bench.test>", b"250 ")
+        sender.say("DATA", b"354 ")
+        sender.socket.sendall(b"Subject: news\r\n\r\nthere is some\r\n.\r\n")
+        came, poll = {}, select.poll()
+        waiting = {who.socket.fileno(): who for who in (sender, client)}
+        for which in waiting:
+            poll.register(which, select.POLLIN)
+        while waiting:
+            ready = poll.poll(60_000)
+            now = time.perf_counter()
+            if not ready:
+                raise RuntimeError("nobody says anything")
+            for which, _ in ready:
+                who = waiting[which]
+                line = who.line()
+                if who is sender or b"EXISTS" in line:
+                    came[who] = now
+                    poll.unregister(which)
+                    del waiting[which]
+        took.append((came[client] - came[sender]) * 1000)
+        time.sleep(0.01)
+    sender.close()
+    return took
+
+
 def measure(kind, options, context, folder):
     daemon = Daemon(options.binary, folder, options.port_base)
     try:
@@ -123,6 +162,10 @@ def measure(kind, options, context, folder):
         time.sleep(options.hold)
         share = (daemon.cpu() - cpu) / (time.monotonic() - began)
         during = daemon.settled()
+        waited = "-"
+        if kind == "imap":
+            took_each = delays(daemon, clients, options.accounts)
+            waited = f"{statistics.median(took_each):.2f}"
         for client in clients:
             client.close()
         time.sleep(options.hold)
@@ -132,7 +175,7 @@ def measure(kind, options, context, folder):
             f"| {kind} | {options.connections:,} | {before['pss'] / 1024:.1f} "
             f"| {during['pss'] / 1024:.1f} | **{each:.1f}** | {after['pss'] / 1024:.1f} "
             f"| {options.connections / took:,.0f} | {came / options.connections * 1e3:.2f} "
-            f"| {share * 100:.1f} % |",
+            f"| {share * 100:.1f} % | {waited} |",
             flush=True,
         )
     finally:
@@ -156,8 +199,9 @@ def main():
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     print(f"{time.strftime('%Y-%m-%d')}, commit {commit()}, {options.accounts:,} accounts\n")
     print("| kind | connections | MiB before | MiB with all | KiB per connection | MiB when all have left"
-          " | connections per s | server CPU ms per connection | CPU while silent |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+          " | connections per s | server CPU ms per connection | CPU while silent"
+          " | 250 to EXISTS, median ms |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         for kind in options.kinds.split(","):
             measure(kind, options, context, pathlib.Path(options.folder or temporary) / kind)
