@@ -51,9 +51,9 @@ impl<C: Send + 'static> Sessions for Family<Connection<C>, SessionMsg> {
     }
 
     fn hang_up(&self, last_words: &'static str) -> usize {
-        self.for_each(|connection, _| {
+        for connection in self.keys() {
             connection.close_after(Bytes::from_static(last_words.as_bytes()));
-        });
+        }
         self.len()
     }
 
@@ -79,10 +79,12 @@ impl Door {
                 let make = move |parts: &Parts| fit::imap(parts, &house, &purse, protocol);
                 let now = Live::new(make(parts));
                 let given = now.clone();
-                let spec = family::<ImapCheckpoint>(bound);
-                let sessions = Family::new(spec, move |connection: &Connection<_>, _| {
+                let spec = family::<ImapCheckpoint>(bound)
+                    .sleeping()
+                    .ask_after(SLEEP_AFTER, |_| SessionMsg::Idle);
+                let sessions = Family::new(spec, move |connection: &Connection<_>, context| {
                     let args = given.get().choose(connection.peer().ip());
-                    (ImapSession, (connection.clone(), args))
+                    (ImapSession, (connection.clone(), args, Some(context)))
                 });
                 let refit: Refit = Box::new(move |parts| now.set(make(parts)));
                 assemble(parts, bound, sessions, refit)
@@ -256,6 +258,10 @@ const fn last_words(protocol: Protocol) -> &'static str {
         _ => "421 4.3.2 come back later\r\n",
     }
 }
+
+/// A client that works says something every few seconds; what it costs to be woken is less than
+/// what it costs to stay awake for so long.
+const SLEEP_AFTER: Duration = Duration::from_secs(5);
 
 /// A session that crashes a fourth time will crash a fifth time.
 const RESUMED_MAX: u32 = 3;

@@ -16,4 +16,6 @@ pub enum SessionMsg {
     Closing,
     /// From the connection: something happened on the socket.
     Connection(Event),
+    /// From its family, if its members sleep: nobody has said anything for a while.
+    Idle,
 }

@@ -43,4 +43,4 @@ told!(inspect PoisonMsg: Changed, Count, Crashed, Drop, Inspect, List, Retry, Sh
 told!(inspect QueueMsg: Enqueue, Flush, Gone, Idle, Inspect, Leave, Look, More, Recorded, Settle, Wake);
 told!(inspect ResolverMsg: Addresses, Answered, Forget, Inspect, Mx, Names, Texts);
 told!(inspect RouterMsg: Inspect, Look, Route);
-told!(SessionMsg: Begin, Changed, Closing, Connection);
+told!(SessionMsg: Begin, Changed, Closing, Connection, Idle);

@@ -29,18 +29,20 @@ struct Line {
 }
 
 /// The watcher's end. Whoever drops it, crashing perhaps, thereby tells the session.
-struct Ear {
+struct Ear<S: Fn(SessionMsg) -> bool> {
     line: Arc<Line>,
     mailbox: MailboxId,
-    session: ActorRef<SessionMsg>,
+    /// Says it to the session; false if there is none any more.
+    session: S,
 }
 
 impl Watch {
-    /// A watch, and the watcher to be sent to the mailbox actor.
+    /// A watch, and the watcher to be sent to the mailbox actor. `session` says a hint to the
+    /// session; false if there is none any more.
     pub(super) fn new(
         number: u64,
         mailbox: MailboxId,
-        session: ActorRef<SessionMsg>,
+        session: impl Fn(SessionMsg) -> bool + Send + Sync + 'static,
     ) -> (Self, Watcher) {
         let line = Arc::<Line>::default();
         let ear = Ear {
@@ -72,7 +74,7 @@ impl Watch {
         let ear = Ear {
             line: line.clone(),
             mailbox: MailboxId(0),
-            session,
+            session: move |hint| session.cast(hint).is_ok(),
         };
         let tell = Box::new(move |_, _| ear.is_wanted() || is_kept());
         (
@@ -103,7 +105,7 @@ impl Drop for Watch {
     }
 }
 
-impl Ear {
+impl<S: Fn(SessionMsg) -> bool> Ear<S> {
     fn is_wanted(&self) -> bool {
         !self.line.closed.load(Ordering::Acquire)
     }
@@ -113,21 +115,18 @@ impl Ear {
             return false;
         }
         self.line.hinted.swap(true, Ordering::AcqRel)
-            || self
-                .session
-                .cast(SessionMsg::Changed(self.mailbox, modseq))
-                .is_ok()
+            || (self.session)(SessionMsg::Changed(self.mailbox, modseq))
     }
 }
 
-impl Drop for Ear {
+impl<S: Fn(SessionMsg) -> bool> Drop for Ear<S> {
     /// A watcher that never reached a mailbox actor says nothing: its session learns that from
     /// the call, and would otherwise ask again at once, and again.
     fn drop(&mut self) {
         self.line.lost.store(true, Ordering::SeqCst);
         if self.line.set.load(Ordering::SeqCst) && self.is_wanted() {
             // A session that has ended needs no watch.
-            let _ = self.session.cast(SessionMsg::Changed(self.mailbox, DEAF));
+            let _ = (self.session)(SessionMsg::Changed(self.mailbox, DEAF));
         }
     }
 }
@@ -175,7 +174,9 @@ mod tests {
     async fn told(story: impl FnOnce(Watch, Watcher) -> Option<Watch>) -> Vec<u64> {
         let (tell, mut hear) = mpsc::unbounded_channel();
         let (session, ended) = Session::spawn(None, Session, tell).await.unwrap();
-        let (watch, watcher) = Watch::new(1, MailboxId(1), session.clone());
+        let hears = session.clone();
+        let tell = move |hint| hears.cast(hint).is_ok();
+        let (watch, watcher) = Watch::new(1, MailboxId(1), tell);
         let kept = story(watch, watcher);
         session.drain().unwrap();
         ended.await.unwrap();

@@ -159,7 +159,7 @@ impl House {
     }
 
     async fn session(&self, connection: &ImapConnection) -> ActorRef<SessionMsg> {
-        let args = (connection.clone(), self.args.clone());
+        let args = (connection.clone(), self.args.clone(), None);
         Actor::spawn(None, ImapSession, args).await.unwrap().0
     }
 

@@ -28,7 +28,9 @@ use store::{
         AccountChange, Accounts, Entry, Leases, MailStore, NewAccount, Quota, Shard, Spool, Spooled,
     },
 };
-use supervision::{Budget, Family, FamilySpec, Intensity, Root, Seat, Strategy, Supervisor};
+use supervision::{
+    Budget, Family, FamilySpec, Intensity, Root, Seat, Status, Strategy, Supervisor,
+};
 use world::{
     SeededRandom, SystemClock,
     connection::{Connection, Event, Options, Socket},
@@ -54,7 +56,7 @@ pub(crate) struct House {
     pub(crate) mailbox_fuse: Fuse,
     /// What makes sessions crash.
     pub(crate) session_fuse: Fuse,
-    imap: Sessions<ImapCheckpoint>,
+    pub(crate) imap: Sessions<ImapCheckpoint>,
     pop3: Sessions<Pop3Checkpoint>,
     smtp: Sessions<SmtpCheckpoint>,
     _root: Root,
@@ -137,11 +139,13 @@ impl House {
         );
         let fuse = session_fuse.clone();
         let imap = Family::new(
-            spec_of("imap", "* BYE come back later\r\n"),
-            move |key: &Connection<_>, _| {
+            spec_of("imap", "* BYE come back later\r\n")
+                .sleeping()
+                .ask_after(SLEEP_AFTER, |_| SessionMsg::Idle),
+            move |key: &Connection<_>, context| {
                 (
                     Mortal(ImapSession),
-                    (fuse.clone(), (key.clone(), imap.clone())),
+                    (fuse.clone(), (key.clone(), imap.clone(), Some(context))),
                 )
             },
         );
@@ -172,6 +176,18 @@ impl House {
             smtp,
             _root: root.start().await.unwrap(),
         }
+    }
+
+    /// Everybody who may sleep does.
+    pub(crate) async fn nightfall(&self) {
+        tokio::time::sleep(4 * SLEEP_AFTER).await;
+        settle().await;
+    }
+
+    /// How many sessions of IMAP sleep.
+    pub(crate) fn asleep(&self) -> usize {
+        let members = self.imap.members().into_iter();
+        members.filter(|who| who.status == Status::Asleep).count()
     }
 
     pub(crate) fn smtp(&self) -> Wire {
@@ -377,6 +393,9 @@ impl Actor for Porter {
         Ok(())
     }
 }
+
+/// Sessions at rest sleep after that, by the clock that waits for nobody.
+pub(crate) const SLEEP_AFTER: Duration = Duration::from_secs(5);
 
 pub(crate) const SOMEWHERE: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 4711);

@@ -13,5 +13,6 @@ mod house;
 mod imap;
 mod mailboxes;
 mod pop3;
+mod sleepers;
 mod smtp;
 mod wire;

@@ -14,7 +14,9 @@
 //! makes all changes. What is only read, it reads from the store.
 //!
 //! # Supervised by
-//! The listener's session family, restarted at most three times; then the connection is closed.
+//! The listener's session family, restarted at most three times; then the connection is closed. A
+//! session at rest to which nobody has said anything for a while sleeps: it leaves, and what it
+//! knows stays with the connection (`sleep.rs`).
 //!
 //! # When it crashes
 //! The next incarnation goes on from the connection's checkpoint on the same socket, and hears
@@ -25,7 +27,8 @@
 //! # Metrics
 //! `heronry_imap_appended_total`, `heronry_imap_commands_total`, `heronry_imap_command_seconds`,
 //! `heronry_imap_fetched_messages_total`, `heronry_imap_idling_sessions`,
-//! `heronry_imap_sessions_resumed_total`.
+//! `heronry_imap_sessions_resumed_total`, `heronry_imap_sessions_woken_total`,
+//! `heronry_imap_sleeping_sessions`.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -33,7 +36,7 @@ use imap::{Code, Command, Reply, Server, Status, Step};
 use mail::AccountId;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use store::port::{Accounts, MailStore, MessageFlags};
-use supervision::{Alarm, Budget, Family, Seat};
+use supervision::{Alarm, Budget, Context, Family, Seat};
 use telemetry::Held;
 use world::{
     Clock,
@@ -45,10 +48,11 @@ use super::{
     append::Incoming,
     failure::Failure,
     letter::Place,
-    metrics::{APPENDED, COMMAND_SECONDS, COMMANDS, IDLING, RESUMED},
+    metrics::{APPENDED, COMMAND_SECONDS, COMMANDS, IDLING, RESUMED, WOKEN},
     opened::Opened,
     outlet::Outlet,
     resume::ImapCheckpoint,
+    sleep::Nap,
 };
 use crate::contract::{
     Identity, LoginMsg, LoginRequest, LoginVerdict, MailboxFailure, MailboxMsg, SessionMsg,
@@ -97,6 +101,10 @@ pub struct ImapSessionState {
     pub(super) told: Vec<MessageFlags>,
     pub(super) identity: Option<Identity>,
     pub(super) myself: ActorRef<SessionMsg>,
+    /// Its place in the family of sessions; without one it never sleeps.
+    pub(super) place_in_family: Option<Context<ImapConnection>>,
+    /// Whether it is falling asleep: what it still hears is for the next incarnation.
+    pub(super) falls_asleep: bool,
     /// Whether the client has been greeted, by this incarnation or another one.
     pub(super) greeted: bool,
     pub(super) idling: Option<Held>,
@@ -107,13 +115,18 @@ pub struct ImapSessionState {
 impl Actor for ImapSession {
     type Msg = SessionMsg;
     type State = ImapSessionState;
-    type Arguments = (ImapConnection, Arc<ImapSessionArgs>);
+    type Arguments = (
+        ImapConnection,
+        Arc<ImapSessionArgs>,
+        Option<Context<ImapConnection>>,
+    );
 
     async fn pre_start(
         &self,
         myself: ActorRef<SessionMsg>,
-        (connection, args): Self::Arguments,
+        (connection, args, place_in_family): Self::Arguments,
     ) -> Result<ImapSessionState, ActorProcessingErr> {
+        let nap = Nap::end(&connection);
         let kept = connection.take_over();
         let mut state = ImapSessionState {
             server: Server::new(args.config.clone(), args.tls_from_start),
@@ -124,6 +137,8 @@ impl Actor for ImapSession {
             told: Vec::new(),
             identity: None,
             myself: myself.clone(),
+            place_in_family,
+            falls_asleep: false,
             greeted: false,
             idling: None,
             again: None,
@@ -132,8 +147,13 @@ impl Actor for ImapSession {
         };
         match kept {
             Some(kept) => {
-                RESUMED.count(&[]);
-                state.resume(kept);
+                if let Some(nap) = nap {
+                    WOKEN.count(&[]);
+                    state.wake(kept, nap);
+                } else {
+                    RESUMED.count(&[]);
+                    state.resume(kept);
+                }
                 myself.cast(SessionMsg::Begin)?;
             }
             // Who tells us to begin does so once: a successor must know that it has to greet.
@@ -148,6 +168,9 @@ impl Actor for ImapSession {
         msg: SessionMsg,
         state: &mut ImapSessionState,
     ) -> Result<(), ActorProcessingErr> {
+        let Some(msg) = state.hear(msg) else {
+            return Ok(());
+        };
         let alive = match msg {
             SessionMsg::Begin if !state.connection.is_open() => {
                 state.leave();
@@ -169,6 +192,10 @@ impl Actor for ImapSession {
             }
             SessionMsg::Connection(Event::Secured(_) | Event::TimedOut(_)) => state.begin().await,
             SessionMsg::Connection(Event::Room) => Ok(()),
+            SessionMsg::Idle => {
+                state.sleep();
+                Ok(())
+            }
             SessionMsg::Connection(Event::Closed(_)) => {
                 state.leave();
                 myself.stop(None);
@@ -229,6 +256,7 @@ impl ImapSessionState {
                     self.out.flush().await?; // the client learns at once that it may wait
                     self.keep();
                     self.idling = Some(IDLING.hold(&[]));
+                    self.watch_if_deaf().await;
                     self.news(true, false).await?;
                 }
                 Step::IdleEnd => {

@@ -10,6 +10,8 @@ pub const METRICS: &[Metric] = &[
     FETCHED,
     IDLING,
     RESUMED,
+    SLEEPING,
+    WOKEN,
 ];
 
 /// `outcome`: kept | refused.
@@ -56,4 +58,18 @@ pub(super) const RESUMED: Metric = Metric {
     kind: Kind::Counter,
     labels: &[],
     help: "Sessions that went on from their checkpoint after a crash.",
+};
+
+pub(super) const SLEEPING: Metric = Metric {
+    name: "heronry_imap_sleeping_sessions",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Connections at rest whose sessions have left memory until something happens.",
+};
+
+pub(super) const WOKEN: Metric = Metric {
+    name: "heronry_imap_sessions_woken_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Sessions that came back from sleep because something happened.",
 };

@@ -17,6 +17,7 @@ mod opened;
 mod outlet;
 mod resume;
 mod search;
+mod sleep;
 
 pub use actor::{ImapConnection, ImapSession, ImapSessionArgs};
 pub use metrics::METRICS;

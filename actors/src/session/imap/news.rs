@@ -28,6 +28,7 @@ impl ImapSessionState {
             watch.heard();
         }
         if modseq == DEAF {
+            self.again = None;
             self.watch_again(mailbox).await;
         }
         if self.idling.is_none() {
@@ -145,6 +146,15 @@ impl ImapSessionState {
         }
     }
 
+    /// Asks for hints if nobody gives any: who idles needs them, others are told with their next
+    /// command in any case.
+    pub(super) async fn watch_if_deaf(&mut self) {
+        let deaf = |opened: &&Opened| opened.watch.is_none();
+        if let Some(id) = self.opened.as_ref().filter(deaf).map(|opened| opened.id) {
+            self.watch_again(id).await;
+        }
+    }
+
     /// Asks the mailbox actor for hints, and once more a little later if it cannot be asked now.
     pub(super) async fn watch_again(&mut self, id: MailboxId) {
         let watch = self.watch(id).await;
@@ -168,7 +178,18 @@ impl ImapSessionState {
         if let Some(opened) = &mut self.opened {
             opened.watch = None; // before it is replaced, or its end would be taken for a crash
         }
-        let (watch, watcher) = Watch::new(self.connection.id(), id, self.myself.clone());
+        let number = self.connection.id();
+        let (watch, watcher) = match &self.place_in_family {
+            // Hints wake a session that sleeps.
+            Some(context) => {
+                let me = context.address();
+                Watch::new(number, id, move |hint| me.tell(hint).is_ok())
+            }
+            None => {
+                let me = self.myself.clone();
+                Watch::new(number, id, move |hint| me.cast(hint).is_ok())
+            }
+        };
         let row = self.ask(|port| MailboxMsg::Watch(id, watcher, port)).await;
         let row = row.ok()?;
         watch.is_set().then_some((watch, row))

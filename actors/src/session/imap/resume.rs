@@ -1,5 +1,7 @@
 //! What an IMAP session leaves to its successor, and how that one goes on.
 
+use std::sync::Arc;
+
 use imap::Server;
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
     failure::Failure,
     metrics::IDLING,
     opened::{Kept, Opened},
+    sleep::Nap,
 };
 use crate::contract::Identity;
 
@@ -21,22 +24,30 @@ pub struct ImapCheckpoint {
     unsent: Vec<u8>,
     /// Whether a part of an answer has left since: no successor can know which.
     pub(super) in_answer: bool,
+    /// That the session sleeps, and what it has left on.
+    pub(super) nap: Option<Arc<Nap>>,
 }
 
 impl ImapSessionState {
     /// Leaves what the next incarnation needs where a crash cannot reach it. Answers that have
     /// not left belong to it: it is only in the middle of one that nothing may be kept.
     pub(super) fn keep(&mut self) {
+        let kept = self.checkpoint();
+        self.connection.keep(kept);
+    }
+
+    /// What the next incarnation needs.
+    pub(super) fn checkpoint(&mut self) -> ImapCheckpoint {
         self.out.end();
-        let kept = ImapCheckpoint {
+        ImapCheckpoint {
             server: self.server.checkpoint(),
             identity: self.identity.clone(),
             opened: self.opened.as_ref().map(Opened::keep),
             greeted: self.greeted,
             unsent: self.out.buffer.clone(),
             in_answer: false,
-        };
-        self.connection.keep(kept);
+            nap: None,
+        }
     }
 
     /// Takes up what a predecessor left.
@@ -63,8 +74,22 @@ impl ImapSessionState {
         }
     }
 
+    /// Takes up what this very session left when it fell asleep: nothing has gone wrong.
+    pub(super) fn wake(&mut self, kept: ImapCheckpoint, nap: Nap) {
+        self.greeted = kept.greeted;
+        self.out.buffer = kept.unsent;
+        self.server = Server::wake(kept.server);
+        self.identity = kept.identity;
+        if let (Some(who), Some(opened)) = (&self.identity, kept.opened) {
+            let mut opened = Opened::resume(who.account, opened);
+            opened.watch = nap.watch;
+            self.opened = Some(opened);
+        }
+        self.idling = nap.idling;
+    }
+
     /// Whether the connection begins in TLS, and that has not been negotiated.
-    fn awaits_tls(&self) -> bool {
+    pub(super) fn awaits_tls(&self) -> bool {
         self.args.tls_from_start && self.connection.tls().is_none()
     }
 
@@ -83,11 +108,14 @@ impl ImapSessionState {
         if !self.greeted {
             self.greeted = true;
             self.server.greet(&mut self.out.buffer);
-        } else if let Some(id) = self.opened_id() {
-            self.watch_again(id).await;
-            if self.idling.is_some() {
-                self.news(true, false).await?;
-            }
+        } else if self.idling.is_some() {
+            self.watch_if_deaf().await;
+            self.news(true, false).await?;
+        }
+        // Of a session that was woken by them, or whose predecessor was told of them in vain.
+        let octets = self.connection.hear();
+        if !octets.is_empty() {
+            self.server.feed(octets);
         }
         self.go_on().await
     }

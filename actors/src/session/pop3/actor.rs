@@ -138,7 +138,8 @@ impl Actor for Pop3Session {
                 state.lock_again(&myself).await;
             }
             SessionMsg::Changed(_, modseq) if modseq == DEAF => state.lock_again(&myself).await,
-            SessionMsg::Changed(..) => return Ok(()), // it watches nothing
+            // It watches nothing, and does not sleep.
+            SessionMsg::Changed(..) | SessionMsg::Idle => return Ok(()),
             SessionMsg::Closing => state.server.shut(),
             SessionMsg::Connection(Event::Octets) => {
                 let octets = state.connection.hear();

@@ -148,7 +148,8 @@ impl Actor for SmtpSession {
                 return Ok(());
             }
             SessionMsg::Begin => state.catch_up(),
-            SessionMsg::Changed(..) => return Ok(()), // an SMTP session watches nothing
+            // An SMTP session watches nothing, and does not sleep.
+            SessionMsg::Changed(..) | SessionMsg::Idle => return Ok(()),
             // A transaction under way may end; the house asks again until then.
             SessionMsg::Closing if state.is_in_transaction() => {
                 state.closing = true;

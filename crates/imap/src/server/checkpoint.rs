@@ -54,6 +54,19 @@ impl Server {
         server
     }
 
+    /// Goes on from `checkpoint` as if nothing had happened: a session that was
+    /// [at rest](Server::is_at_rest) had ended in peace.
+    #[must_use]
+    pub fn wake(checkpoint: Checkpoint) -> Self {
+        checkpoint.0
+    }
+
+    /// Whether nothing is under way: no command, and no octets of one. An IDLE may be.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.phase, Phase::Command | Phase::Idle) && self.input.is_empty()
+    }
+
     fn answer_for_the_crash(&mut self, out: &mut Vec<u8>) {
         match self.phase {
             Phase::Closed | Phase::Tls => {}
