@@ -75,6 +75,11 @@ impl<'a> Letter<'a> {
     /// Some of it.
     pub(super) fn piece(&mut self, range: Range<u64>) -> Result<Bytes, StoreError> {
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        if let Some(header) = &self.header
+            && range.end <= header.len() as u64
+        {
+            return Ok(header.slice(range.start as usize..range.end as usize));
+        }
         match &self.whole {
             Some(whole) => {
                 let from = usize::try_from(range.start).map_or(whole.len(), |o| o.min(whole.len()));

@@ -23,10 +23,13 @@ impl ImapSessionState {
         let Some(opened) = self.opened.as_mut().filter(|opened| opened.id == mailbox) else {
             return Ok(()); // it has been left meanwhile
         };
-        opened.dirty = true;
         if let Some(watch) = &opened.watch {
-            watch.heard();
+            watch.heard(); // before the store is read: what comes from now on is said again
         }
+        if modseq != DEAF && modseq <= opened.view.modseq() {
+            return Ok(()); // known already: whoever is woken looks before it listens
+        }
+        opened.dirty = true;
         if modseq == DEAF {
             self.again = None;
             self.watch_again(mailbox).await;
