@@ -2,9 +2,12 @@
 """What IMAP commands take on a large mailbox, in milliseconds: the best and the middle of some rounds.
 
     benches/imap.py --binary target/release/heronry [--messages 10000] [--rounds 5] [--folder DIR]
+                    [--beside HOST:PORT --user NAME]
 
 One client, one daemon. Messages are 4 KiB. "cold" is the first time after a start of the daemon; the
-files are in the page cache then, because they were just written. Prints a Markdown table.
+files are in the page cache then, because they were just written. With --beside, the same is done to
+another server, whose mailbox is empty and whose password is "pw", in turn; it is not started anew.
+Prints a Markdown table.
 """
 
 import argparse
@@ -22,12 +25,13 @@ BODY = "".join(f"line {n} of the text that makes a message as long as most are\r
 class Client:
     """One connection, which reads as fast as it can."""
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port))
+    def __init__(self, host, port, user):
+        self.socket = socket.create_connection((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.room = bytearray(1 << 20)
         self.tags = 0
         self.socket.recv(4096)
+        self.run(f"LOGIN {user} pw")
 
     def run(self, command):
         """Says a command and reads to its end; how long that took, and its last octets."""
@@ -71,51 +75,60 @@ class Client:
                     done += 1
 
 
-def selected(daemon):
-    client = Client(daemon.ports["imap"])
-    client.run("LOGIN u0@bench.test pw")
-    return client, client.run("SELECT INBOX")
+class Table:
+    """What was measured, by name."""
+
+    def __init__(self):
+        self.rows = {}
+
+    def note(self, name, took):
+        self.rows.setdefault(name, []).append(took)
+
+
+def round_of(client, table, number):
+    """Every command once, on the mailbox that is open."""
+    note, run = table.note, client.run
+    note("SELECT", run("SELECT INBOX"))
+    note("STATUS", run("STATUS INBOX (MESSAGES UNSEEN RECENT)"))
+    note("flags of all", run("FETCH 1:* FLAGS"))
+    note("all headers", run("FETCH 1:* BODY.PEEK[HEADER]"))
+    note("all bodies", run("FETCH 1:* BODY.PEEK[]"))
+    note("SEARCH SUBJECT", run('SEARCH SUBJECT "message 77"'))
+    note("SEARCH UNSEEN", run("SEARCH UNSEEN"))
+    keyword = f"k{number}"
+    note("STORE 1:* +FLAGS.SILENT", run(f"STORE 1:* +FLAGS.SILENT ({keyword})"))
+    note("STORE 1:* -FLAGS", run(f"STORE 1:* -FLAGS ({keyword})"))
+    single = [run(f"STORE {n} +FLAGS.SILENT ({keyword})") for n in range(1, 51)]
+    note("STORE of one message", statistics.median(single))
+    single = [run(f"FETCH {n} BODY.PEEK[]") for n in range(1, 501)]
+    note("FETCH of one message", statistics.median(single))
 
 
 def measure(options, folder):
     daemon = Daemon(options.binary, folder, options.port_base)
-    table = {}
-
-    def note(name, took):
-        table.setdefault(name, []).append(took)
-
+    ours, theirs, other = Table(), Table(), None
+    place = ("127.0.0.1", daemon.ports["imap"], "u0@bench.test")
     try:
         daemon.start()
         daemon.import_accounts(0, 1)
-        client = Client(daemon.ports["imap"])
-        client.run("LOGIN u0@bench.test pw")
-        client.fill(options.messages)
+        Client(*place).fill(options.messages)
+        if options.beside:
+            host, port = options.beside.rsplit(":", 1)
+            other = Client(host, int(port), options.user)
+            other.fill(options.messages)
         daemon.settled()
         for number in range(options.rounds):
             daemon.stop()
             daemon.start()
-            client, took = selected(daemon)
-            note("SELECT, cold", took)
-            note("all headers, cold", client.run("FETCH 1:* BODY.PEEK[HEADER]"))
-            begun = daemon.cpu()
-            note("SELECT", client.run("SELECT INBOX"))
-            note("STATUS", client.run("STATUS INBOX (MESSAGES UNSEEN RECENT)"))
-            note("flags of all", client.run("FETCH 1:* FLAGS"))
-            note("all headers", client.run("FETCH 1:* BODY.PEEK[HEADER]"))
-            note("all bodies", client.run("FETCH 1:* BODY.PEEK[]"))
-            note("SEARCH SUBJECT", client.run('SEARCH SUBJECT "message 77"'))
-            note("SEARCH UNSEEN", client.run("SEARCH UNSEEN"))
-            keyword = f"k{number}"
-            note("STORE 1:* +FLAGS.SILENT", client.run(f"STORE 1:* +FLAGS.SILENT ({keyword})"))
-            note("STORE 1:* -FLAGS", client.run(f"STORE 1:* -FLAGS ({keyword})"))
-            single = [client.run(f"STORE {n} +FLAGS.SILENT ({keyword})") for n in range(1, 51)]
-            note("STORE of one message", statistics.median(single))
-            single = [client.run(f"FETCH {n} BODY.PEEK[]") for n in range(1, 501)]
-            note("FETCH of one message", statistics.median(single))
-            note("CPU of one round", (daemon.cpu() - begun) * 1000)
+            client = Client(*place)
+            ours.note("SELECT, cold", client.run("SELECT INBOX"))
+            ours.note("all headers, cold", client.run("FETCH 1:* BODY.PEEK[HEADER]"))
+            round_of(client, ours, number)
+            if other:
+                round_of(other, theirs, number)
     finally:
         daemon.stop()
-    return table
+    return ours.rows, theirs.rows
 
 
 def main():
@@ -125,13 +138,22 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--port-base", type=int, default=26_000)
     parser.add_argument("--folder", type=pathlib.Path)
+    parser.add_argument("--beside")
+    parser.add_argument("--user", default="u0")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        table = measure(options, options.folder or pathlib.Path(scratch) / "daemon")
+        ours, theirs = measure(options, options.folder or pathlib.Path(scratch) / "daemon")
     print(f"{options.messages} messages, {options.rounds} rounds, commit {commit()}\n")
-    print("| ms | best | middle |\n|---|---:|---:|")
-    for name, took in table.items():
-        print(f"| {name} | {min(took):.2f} | {statistics.median(took):.2f} |")
+    print("| ms | best | middle | beside: best | middle | ratio of the middles |\n|---|---:|---:|---:|---:|---:|")
+    for name, took in ours.items():
+        middle, line = statistics.median(took), f"| {name} | {min(took):.2f}"
+        line += f" | {middle:.2f}"
+        if name in theirs:
+            other = statistics.median(theirs[name])
+            line += f" | {min(theirs[name]):.2f} | {other:.2f} | {other / middle:.1f} |"
+        else:
+            line += " | | | |"
+        print(line)
 
 
 if __name__ == "__main__":
