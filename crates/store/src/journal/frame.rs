@@ -3,7 +3,7 @@
 //! ```text
 //! frame   0 "HERN" | 4 format | 5 kind | 6 flags (2) | 8 LSN | 16 LSN synced before
 //!        24 bodies' length (4) | 28 operations' length (4) | 32 CRC32C of the operations
-//!        36 zero (8) | 44 CRC32C of 0..44 | 48 bodies | operations | padding to 8
+//!        36 chance of the segment (8) | 44 CRC32C of 0..44 | 48 bodies | operations | padding to 8
 //! body    0 kind | 1 codec | 2 zero (2) | 4 CRC32C of the data | 8 octets of the body (8)
 //!        16 length of the data (4) | 20 CRC32C of 0..20 and the digest | 24 BLAKE3 (32)
 //!        56 data | padding to 8
@@ -44,6 +44,9 @@ pub(crate) struct FrameHead {
     pub(crate) bodies: u32,
     pub(crate) ops: u32,
     pub(crate) ops_crc: u32,
+    /// The number by chance of its segment: octets of a body that look like a frame do not have
+    /// it, because no sender knows it.
+    pub(crate) chance: u64,
 }
 
 /// Why octets are not a frame's head.
@@ -66,6 +69,7 @@ impl FrameHead {
         out[24..28].copy_from_slice(&self.bodies.to_le_bytes());
         out[28..32].copy_from_slice(&self.ops.to_le_bytes());
         out[32..36].copy_from_slice(&self.ops_crc.to_le_bytes());
+        out[36..44].copy_from_slice(&self.chance.to_le_bytes());
         let crc = crc32c::crc32c(&out[..44]);
         out[44..].copy_from_slice(&crc.to_le_bytes());
         out
@@ -90,6 +94,7 @@ impl FrameHead {
             bodies: u32_at(head, 24),
             ops: u32_at(head, 28),
             ops_crc: u32_at(head, 32),
+            chance: u64_at(head, 36),
         })
     }
 
@@ -219,6 +224,7 @@ mod tests {
         bodies: 64,
         ops: 9,
         ops_crc: 0xAABB_CCDD,
+        chance: 0,
     };
 
     #[test]
@@ -235,6 +241,11 @@ mod tests {
         );
         assert_eq!(FrameHead::read(&octets), Ok(HEAD));
         assert_eq!(HEAD.octets(), 128);
+        let chance = 0x1122_3344_5566_7788;
+        let head = FrameHead { chance, ..HEAD };
+        let octets = head.write();
+        assert_eq!(octets[36..44], chance.to_le_bytes());
+        assert_eq!(FrameHead::read(&octets), Ok(head));
     }
 
     #[test]

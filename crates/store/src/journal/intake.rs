@@ -165,6 +165,7 @@ impl Journal {
             bodies: small(body_octets),
             ops: small(ops.len()),
             ops_crc: crc32c::crc32c(&ops),
+            chance: 0, // the writer knows it
         };
         let octets = usize::try_from(head.octets()).unwrap_or(usize::MAX);
         let mut pieces = bodies;

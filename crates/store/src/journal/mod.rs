@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! journal/0000000042.seg
-//!   0      header: number, first LSN, epoch, which segment was before and where it ended
+//!   0      header: number, first LSN, epoch, which segment was before and where it ended, and a
+//!          number by chance that each of its frames has, so that no body can pass for a frame
 //!   4096   frame   header (48) | bodies | operations | padding to 8
 //!          frame   …
 //! ```
@@ -23,6 +24,8 @@ mod writer;
 
 pub(crate) use body::{Bodies, Spill, chunk_of};
 pub(crate) use files::{Files, disk_error};
+#[cfg(test)]
+pub(crate) use frame::FrameHead;
 pub(crate) use frame::{FRAME_HEAD, FrameKind, Section, segment_of};
 pub(crate) use intake::{Journal, Tail};
 pub use probe::{Probed, probe};

@@ -35,10 +35,11 @@ pub struct Probed {
 #[must_use]
 pub fn probe(octets: &[u8]) -> Probed {
     let file: Arc<dyn File> = Arc::new(Octets(octets.to_vec()));
-    let _ = SegmentHead::read(&*file).expect("memory can be read");
-    let shallow = frames(&file, false, None);
-    let deep = frames(&file, true, None);
-    let bounded = frames(&file, false, Some(octets.len() as u64));
+    let head = SegmentHead::read(&*file).expect("memory can be read");
+    let chance = head.ok().map(|head| head.chance);
+    let shallow = frames(&file, chance, false, None);
+    let deep = frames(&file, chance, true, None);
+    let bounded = frames(&file, chance, false, Some(octets.len() as u64));
     let places = |all: &[Item]| -> Vec<(u64, u64)> {
         all.iter().map(|item| (item.at, item.until)).collect()
     };
@@ -75,11 +76,12 @@ struct Item {
     bodies: u64,
 }
 
-fn frames(file: &Arc<dyn File>, deep: bool, until: Option<u64>) -> Vec<Item> {
+fn frames(file: &Arc<dyn File>, chance: Option<u64>, deep: bool, until: Option<u64>) -> Vec<Item> {
     let plan = Scan {
         segment: 1,
         from: FRAMES_FROM,
         until,
+        chance,
         deep,
     };
     let mut items = Vec::new();

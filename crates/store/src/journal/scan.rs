@@ -41,6 +41,8 @@ pub(crate) struct Scan {
     pub(crate) from: u64,
     /// Where it ends, if that is known; else at the last frame before nothing but zeros.
     pub(crate) until: Option<u64>,
+    /// The number by chance that its frames have; `None` when its head is damaged.
+    pub(crate) chance: Option<u64>,
     /// Whether the bodies are looked at too.
     pub(crate) deep: bool,
 }
@@ -92,7 +94,7 @@ pub(crate) fn scan(
                 at = span.until;
             }
             Look::Nothing => {
-                let next = next_frame(&mut window, at, lsn)?;
+                let next = next_frame(&mut window, &plan, at, lsn)?;
                 if next.is_none() && plan.until.is_none() && window.is_zero_from(at)? {
                     return Ok(());
                 }
@@ -111,6 +113,13 @@ pub(crate) fn scan(
         }
     }
     Ok(())
+}
+
+impl Scan {
+    /// Whether a frame is one of this segment's.
+    fn has(&self, head: &FrameHead) -> bool {
+        self.chance.is_none_or(|chance| head.chance == chance)
+    }
 }
 
 enum Look {
@@ -137,7 +146,7 @@ fn look(
             });
         }
     };
-    if before.is_some_and(|lsn| head.lsn != lsn + 1) {
+    if !plan.has(&head) || before.is_some_and(|lsn| head.lsn != lsn + 1) {
         return Ok(Look::Nothing);
     }
     let ops = window.octets(at + head.ops_from(), u64::from(head.ops))?;
@@ -168,12 +177,14 @@ fn sections(window: &mut Window<'_>, mut at: u64, until: u64) -> Result<bool, St
 /// The next place after `at` where a frame begins that can follow.
 fn next_frame(
     window: &mut Window<'_>,
+    plan: &Scan,
     at: u64,
     before: Option<u64>,
 ) -> Result<Option<u64>, StoreError> {
     let mut at = padded(at + 1);
     while at < window.end {
         if let Ok(head) = FrameHead::read(window.octets(at, FRAME_HEAD as u64)?)
+            && plan.has(&head)
             && before.is_none_or(|lsn| head.lsn > lsn)
         {
             return Ok(Some(at));

@@ -13,8 +13,11 @@ pub(crate) const FRAMES_FROM: u64 = 4096;
 pub(crate) const FOLDER: &str = "journal";
 
 const MAGIC: &[u8; 8] = b"HERONSEG";
-const HEAD: usize = 56;
-/// Since 2 there may be bodies with a codec in it, which whoever knows only 1 cannot read.
+const HEAD: usize = 64;
+/// In format 1 it ended here, and there was no chance in it.
+const HEAD_1: usize = 56;
+/// Since 2 there may be bodies with a codec in it, which whoever knows only 1 cannot read, and
+/// its frames have a number by chance.
 pub(crate) const FORMAT: u8 = 2;
 
 /// What a segment says about itself and about the one before it.
@@ -29,6 +32,8 @@ pub(crate) struct SegmentHead {
     pub(crate) before: u32,
     /// Where that one ends: what stands behind was never acknowledged, whatever it looks like.
     pub(crate) before_end: u64,
+    /// A number that is in each of its frames.
+    pub(crate) chance: u64,
 }
 
 /// Why a file is not a segment.
@@ -48,16 +53,20 @@ impl SegmentHead {
         out[24..32].copy_from_slice(&self.epoch.to_le_bytes());
         out[32..36].copy_from_slice(&self.before.to_le_bytes());
         out[40..48].copy_from_slice(&self.before_end.to_le_bytes());
-        let crc = crc32c::crc32c(&out[..52]);
-        out[52..].copy_from_slice(&crc.to_le_bytes());
+        out[48..56].copy_from_slice(&self.chance.to_le_bytes());
+        let crc = crc32c::crc32c(&out[..60]);
+        out[60..].copy_from_slice(&crc.to_le_bytes());
         file.write_at(&mut [IoSlice::new(&out)], 0)
     }
 
     pub(crate) fn read(file: &dyn File) -> io::Result<Result<Self, NoSegment>> {
         let mut head = [0; HEAD];
-        if file.read_at(&mut head, 0)? < HEAD
+        let length = file.read_at(&mut head, 0)?;
+        // A checksum stands at the end of each format's head; a newer one begins as this one.
+        let end = if head[8] == 1 { HEAD_1 } else { HEAD };
+        if length < end
             || &head[..8] != MAGIC
-            || crc32c::crc32c(&head[..52]) != u32_at(&head, 52)
+            || crc32c::crc32c(&head[..end - 4]) != u32_at(&head, end - 4)
         {
             return Ok(Err(NoSegment::Damaged));
         }
@@ -70,6 +79,7 @@ impl SegmentHead {
             epoch: u64_at(&head, 24),
             before: u32_at(&head, 32),
             before_end: u64_at(&head, 40),
+            chance: if head[8] == 1 { 0 } else { u64_at(&head, 48) },
         }))
     }
 }
@@ -95,14 +105,18 @@ mod tests {
     use super::*;
     use crate::disk::SimulatedDisk;
 
-    /// Segment 7 after 6, as version 1 wrote it.
+    /// Segment 7 after 6, as each version wrote it.
     fn head(format: u8) -> [u8; HEAD] {
         let mut head = [0; HEAD];
         head[..8].copy_from_slice(MAGIC);
         head[8] = format;
         (head[12], head[16], head[24], head[32], head[41]) = (7, 9, 3, 6, 0x20);
-        let crc = crc32c::crc32c(&head[..52]);
-        head[52..].copy_from_slice(&crc.to_le_bytes());
+        let end = if format == 1 { 56 } else { 64 };
+        if format > 1 {
+            head[55] = 0x77;
+        }
+        let crc = crc32c::crc32c(&head[..end - 4]);
+        head[end - 4..end].copy_from_slice(&crc.to_le_bytes());
         head
     }
 
@@ -115,6 +129,7 @@ mod tests {
             epoch: 3,
             before: 6,
             before_end: 0x2000,
+            chance: 0x77 << 56,
         };
         let file = disk.create("a", 0).unwrap();
         known.write(&*file).unwrap();
@@ -125,6 +140,7 @@ mod tests {
             let octets = head(format);
             file.write_at(&mut [IoSlice::new(&octets)], 0).unwrap();
             let expected = match format {
+                1 => Ok(SegmentHead { chance: 0, ..known }),
                 3 => Err(NoSegment::Newer(3)),
                 _ => Ok(known),
             };

@@ -9,6 +9,7 @@
 //! written is such a failure, too; only when nothing but panics comes of it the thread ends.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     io::{self, IoSlice},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
@@ -17,7 +18,7 @@ use std::{
 
 use super::{
     files::{Files, disk_error},
-    frame::FRAME_HEAD,
+    frame::{FRAME_HEAD, FrameHead},
     intake::{Entry, Journal, Tail},
     segment::{self, FRAMES_FROM, SegmentHead},
 };
@@ -43,6 +44,7 @@ pub(crate) struct Writer {
 
 struct Open {
     number: u32,
+    chance: u64,
     file: Arc<dyn File>,
     /// Where the last frame ends that is known to be durable.
     synced_end: u64,
@@ -160,7 +162,7 @@ impl Writer {
     }
 
     fn try_write(&mut self, group: &[Entry]) -> io::Result<bool> {
-        let mut heads = Vec::with_capacity(group.len());
+        let mut heads: Vec<FrameHead> = Vec::with_capacity(group.len());
         let mut first: Option<(Tail, u64)> = None;
         let mut last = 0;
         let mut octets = 0;
@@ -175,7 +177,7 @@ impl Writer {
                 } => {
                     let mut head = *head;
                     head.synced = self.journal.durable();
-                    heads.push(head.write());
+                    heads.push(head);
                     first.get_or_insert((*tail, head.lsn));
                     last = head.lsn;
                     octets += *more as u64;
@@ -189,6 +191,11 @@ impl Writer {
                 self.roll(tail, lsn)?;
             }
             let open = self.open.as_mut().expect("a segment was begun just now");
+            let of_segment = |head: &FrameHead| {
+                let chance = open.chance;
+                FrameHead { chance, ..*head }.write()
+            };
+            let heads: Vec<_> = heads.iter().map(of_segment).collect();
             let mut slices = Vec::with_capacity(group.len() * 3);
             let mut heads = heads.iter();
             for entry in group {
@@ -246,6 +253,7 @@ impl Writer {
             epoch: self.epoch,
             before: self.before.0,
             before_end: self.before.1,
+            chance: RandomState::new().hash_one((tail.segment, self.epoch)),
         };
         head.write(&*file)?;
         file.sync()?;
@@ -253,6 +261,7 @@ impl Writer {
         self.files.keep(tail.segment, file.clone());
         self.open = Some(Open {
             number: tail.segment,
+            chance: head.chance,
             file,
             synced_end: FRAMES_FROM,
             end: FRAMES_FROM,

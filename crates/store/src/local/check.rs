@@ -11,7 +11,7 @@ use super::{
 use crate::{
     StoreError,
     desk::Store,
-    journal::{self, FRAMES_FROM, Found, Scan, disk_error, scan},
+    journal::{self, FRAMES_FROM, Found, Scan, SegmentHead, disk_error, scan},
     keeper::{Keeper, Seen},
     keys::{self, Class},
     port::{BodyRef, MessageFlags},
@@ -134,10 +134,12 @@ impl Check<'_> {
                 continue;
             };
             self.report.segments += 1;
+            let head = SegmentHead::read(&*file).map_err(failed)?;
             let plan = Scan {
                 segment: number,
                 from: FRAMES_FROM,
                 until: (number == tail.segment).then_some(tail.offset),
+                chance: head.ok().map(|head| head.chance),
                 deep: true,
             };
             let mut bad = Vec::new();

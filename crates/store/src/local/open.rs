@@ -391,6 +391,7 @@ impl Segment {
             segment: self.number,
             from: FRAMES_FROM,
             until: self.end,
+            chance: self.head.map(|head| head.chance),
             deep,
         }
     }

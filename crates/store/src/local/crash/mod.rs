@@ -2,6 +2,7 @@
 
 mod compaction;
 mod faults;
+mod forged;
 mod house;
 mod lives;
 mod moments;

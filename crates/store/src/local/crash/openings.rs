@@ -6,7 +6,7 @@ use super::house::{House, Waiting};
 use crate::{
     StoreError,
     directory::checkpoint,
-    disk::Disk,
+    disk::{Disk, Faults},
     port::{AccountChange, Accounts, MailStore, Spool},
 };
 
@@ -73,6 +73,27 @@ fn a_store_that_never_lives_long_comes_to_its_checkpoints_all_the_same() {
         house.kill().unwrap();
     }
     panic!("no life was long enough for a checkpoint");
+}
+
+#[test]
+fn a_head_that_was_found_and_not_durable_is_so_before_the_next_one_names_it() {
+    for seed in 0..40 {
+        let mut house = House::new(seed);
+        append(&house, 100);
+        house.disk.set_faults(Faults {
+            sync: 1000,
+            ..Faults::default()
+        });
+        let refused = house.append(house.inbox(), &Bytes::from_static(b"x"));
+        house.turn();
+        assert!(refused.end().unwrap().is_err());
+        // What was written of the next segment is still in the system's memory.
+        house.kill().unwrap();
+        append(&house, 100);
+        house.cut_power().unwrap();
+        house.assert_whole(seed);
+        assert!(messages(&house) >= 2);
+    }
 }
 
 #[test]

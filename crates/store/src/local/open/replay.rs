@@ -194,9 +194,13 @@ impl Opening {
         let journal = self.file(segment)?;
         // What a killed process had written and not synced is there now, and must not be lost
         // with the power later, after somebody has seen it. A sync alone does not do: after one
-        // that failed the system takes for written what is only in its memory.
-        in_pieces(&*journal, unsure, until, |at, octets| {
-            journal.write_at(&mut [IoSlice::new(octets)], at)
+        // that failed the system takes for written what is only in its memory. So it is with the
+        // head: the next segment is going to name this one.
+        let head = segment.head.map_or(Ok(()), |head| head.write(&*journal));
+        head.and_then(|()| {
+            in_pieces(&*journal, unsure, until, |at, octets| {
+                journal.write_at(&mut [IoSlice::new(octets)], at)
+            })
         })
         .and_then(|()| journal.sync())
         .map_err(failed)?;
