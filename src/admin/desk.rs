@@ -10,7 +10,7 @@ use store::{
     StoreError,
     port::{Accounts, Fence, Leases, MailStore, Shard, Spool},
 };
-use supervision::{Family, Live, Seat};
+use supervision::{Family, Live, Seat, Trial};
 use world::Clock;
 
 use super::{
@@ -62,11 +62,11 @@ impl Desk {
         Self { parts, since }
     }
 
-    /// Does what is asked.
+    /// Does what is asked. Harm belongs to `trial`, which is the asker's.
     ///
     /// # Errors
     /// [`Refusal`] says what, where, and what would be right.
-    pub async fn answer(&self, request: Request) -> Result<Value, Refusal> {
+    pub async fn answer(&self, request: Request, trial: &mut Trial) -> Result<Value, Refusal> {
         match request {
             Request::AccountAdd { accounts, update } => done(self.add(accounts, update).await?),
             Request::AccountList { domain, after } => {
@@ -88,7 +88,7 @@ impl Desk {
             Request::DomainList => done(self.domains()?),
             Request::DomainRemove { domain } => done(self.remove_domain(domain).await?),
             Request::DomainShow { domain } => done(self.show_domain(domain)?),
-            Request::Harm { path, nth, harm } => done(self.harm(&path, nth, harm)?),
+            Request::Harm { path, nth, harm } => done(self.harm(&path, nth, harm, trial)?),
             Request::Hello => done(self.about()),
             Request::Metrics => done(self.parts.recorder.render()),
             Request::PoisonDrop { id } => done(self.drop_poison(id.0).await?),
@@ -103,6 +103,7 @@ impl Desk {
             Request::Reload => done(self.reload().await?),
             Request::Settings => done(&*self.parts.config.get()),
             Request::Tree { form } => done(self.tree(form)?),
+            Request::Truce => done(super::chaos::truce(trial)),
         }
     }
 

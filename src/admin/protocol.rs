@@ -8,6 +8,7 @@ use actors::contract::PoisonKey;
 use mail::{Address, Domain, IdError, MessageId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use supervision::Fate;
 
 use crate::chaos::Harm;
 
@@ -97,7 +98,8 @@ pub enum Request {
         /// Which.
         domain: Domain,
     },
-    /// Harms an actor on purpose; yields its path.
+    /// Harms an actor on purpose, at its next message; yields a [`HarmView`]. What has not struck
+    /// when the connection ends never will.
     Harm {
         /// Its place in the supervision tree; of a family, one of its members is meant.
         path: String,
@@ -158,6 +160,9 @@ pub enum Request {
         /// In which form.
         form: TreeForm,
     },
+    /// Takes back what was done by [`Request::Harm`] on this connection and has not struck, and
+    /// lets go whoever was made to hang; yields the [`BlowView`]s that were not told yet.
+    Truce,
 }
 
 /// What the daemon answers.
@@ -377,6 +382,26 @@ pub enum PoisonWhat {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PoisonId(pub PoisonKey);
+
+/// An actor that is being harmed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct HarmView {
+    /// Its place in the supervision tree.
+    pub path: String,
+    /// The number of the blow on this connection.
+    pub blow: u64,
+    /// What has become of blows since this was last told.
+    pub fates: Vec<BlowView>,
+}
+
+/// What has become of a blow.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BlowView {
+    /// Its number on this connection.
+    pub blow: u64,
+    /// Whether it has struck.
+    pub fate: Fate,
+}
 
 /// A message's id, written as people write it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

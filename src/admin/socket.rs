@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use supervision::Trial;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
@@ -102,6 +103,7 @@ async fn serve(mut stream: UnixStream, who: Who, desk: &Desk) -> io::Result<()> 
     let (read, mut write) = stream.split();
     let mut read = BufReader::new(read);
     let mut line = Vec::new();
+    let mut trial = Trial::new(); // who is gone harms nobody any more
     loop {
         line.clear();
         let mut limited = (&mut read).take(LINE_OCTETS_MAX as u64);
@@ -110,7 +112,7 @@ async fn serve(mut stream: UnixStream, who: Who, desk: &Desk) -> io::Result<()> 
         }
         let is_whole = line.last() == Some(&b'\n');
         let answer = match serde_json::from_slice(&line) {
-            Ok(request) if is_whole => carry_out(request, who, desk).await,
+            Ok(request) if is_whole => carry_out(request, who, desk, &mut trial).await,
             Ok(_) => refused(format!(
                 "a request is a line of at most {LINE_OCTETS_MAX} octets"
             )),
@@ -126,9 +128,14 @@ async fn serve(mut stream: UnixStream, who: Who, desk: &Desk) -> io::Result<()> 
 }
 
 /// Does what is asked, and leaves in the log who asked for what.
-async fn carry_out(request: Request, Who { uid, pid }: Who, desk: &Desk) -> Answer {
+async fn carry_out(
+    request: Request,
+    Who { uid, pid }: Who,
+    desk: &Desk,
+    trial: &mut Trial,
+) -> Answer {
     let (is_look, (act, about)) = (request.is_look(), request.act());
-    let outcome = desk.answer(request).await;
+    let outcome = desk.answer(request, trial).await;
     let refusal = outcome.as_ref().err().map(|refusal| &*refusal.message);
     if is_look {
         tracing::debug!(uid, pid, act, about, refusal, "an operator looks");

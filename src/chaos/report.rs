@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
+use supervision::Fate;
 
 use super::{
     guard::percentile,
@@ -22,7 +23,10 @@ pub struct Report {
     pub ending: Ending,
     /// How many actors were harmed, by kind of actor and by harm.
     pub harmed: BTreeMap<String, BTreeMap<Harm, u64>>,
-    /// How many blows hit nobody: who was meant had just gone, or nobody said what became of it.
+    /// How many blows never struck, likewise: who was meant heard no message before the run or the
+    /// incarnation ended, or nobody is left to say what became of it.
+    pub lapsed: BTreeMap<String, BTreeMap<Harm, u64>>,
+    /// How many blows hit nobody: who was meant had just gone.
     pub missed: u64,
     /// How long it took after the run until everybody was there again, in seconds; none: not in
     /// time.
@@ -116,6 +120,7 @@ impl Report {
             seconds: 0.0,
             ending: Ending::Done,
             harmed: BTreeMap::new(),
+            lapsed: BTreeMap::new(),
             missed: 0,
             whole_after_seconds: None,
             restarts: BTreeMap::new(),
@@ -130,16 +135,14 @@ impl Report {
         }
     }
 
-    /// An actor of that kind was harmed.
-    pub fn struck(&mut self, kind: &str, harm: Harm) {
-        let harms = self.harmed.entry(kind.to_owned()).or_default();
+    /// A blow to an actor of that kind has come to its end.
+    pub fn ended(&mut self, kind: &str, harm: Harm, fate: Fate) {
+        let blows = match fate {
+            Fate::Lapsed => &mut self.lapsed,
+            Fate::Struck => &mut self.harmed,
+        };
+        let harms = blows.entry(kind.to_owned()).or_default();
         *harms.entry(harm).or_default() += 1;
-    }
-
-    /// How many actors were harmed.
-    #[must_use]
-    pub fn blows(&self) -> u64 {
-        self.harmed.values().flat_map(BTreeMap::values).sum()
     }
 
     /// The daemon's own numbers before and after; nothing is heard any more.
@@ -164,10 +167,11 @@ impl Report {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = format!(
-            "{} actors harmed in {:.1} s, {} blows hit nobody (seed {})\n",
-            self.blows(),
+            "{} actors harmed in {:.1} s, {} blows hit nobody, {} never struck (seed {})\n",
+            count(&self.harmed),
             self.seconds,
             self.missed,
+            count(&self.lapsed),
             self.seed
         );
         match &self.ending {
@@ -176,8 +180,11 @@ impl Report {
             Ending::Lost(why) => text.push_str(&format!("stopped: {why}\n")),
         }
         for (kind, harms) in &self.harmed {
-            let harms = harms.iter().map(|(harm, count)| (harm.name(), count));
-            text.push_str(&format!("  {kind:<20} {}\n", listed(harms)));
+            text.push_str(&format!("  {kind:<20} {}\n", listed(named(harms))));
+        }
+        for (kind, harms) in &self.lapsed {
+            let harms = listed(named(harms));
+            text.push_str(&format!("  {kind:<20} never struck: {harms}\n"));
         }
         text.push_str(&format!("started again: {}\n", listed(&self.restarts)));
         text.push_str(&format!("given up: {}\n", listed(&self.given_up)));
@@ -207,6 +214,15 @@ impl Report {
 
 fn both(before: &Numbers, during: &Numbers, name: &str) -> (Histogram, Histogram) {
     (before.histogram(name), during.histogram(name))
+}
+
+/// How many blows that is.
+fn count(blows: &BTreeMap<String, BTreeMap<Harm, u64>>) -> u64 {
+    blows.values().flat_map(BTreeMap::values).sum()
+}
+
+fn named(harms: &BTreeMap<Harm, u64>) -> impl Iterator<Item = (&'static str, &u64)> {
+    harms.iter().map(|(harm, count)| (harm.name(), count))
 }
 
 fn listed<K: ToString, V: ToString>(counts: impl IntoIterator<Item = (K, V)>) -> String {
@@ -263,9 +279,10 @@ mod tests {
     #[test]
     fn a_report_says_what_was_done_and_what_users_saw() {
         let mut report = Report::new(7);
-        report.struck("router", Harm::Panic);
-        report.struck("router", Harm::Panic);
-        report.struck("mailboxes", Harm::Kill);
+        report.ended("router", Harm::Panic, Fate::Struck);
+        report.ended("router", Harm::Panic, Fate::Struck);
+        report.ended("mailboxes", Harm::Kill, Fate::Struck);
+        report.ended("login", Harm::Stuck, Fate::Lapsed);
         report.ending = Ending::GuardPassed("p99=5ms: 9 ms".to_owned());
         let smtp = report.probes.get_mut("smtp").unwrap();
         smtp.heard(Said::Fine, Duration::from_millis(3));
@@ -278,9 +295,10 @@ mod tests {
         report.settle(&before, &after);
         let text = report.to_text();
         for line in [
-            "3 actors harmed in 0.0 s, 0 blows hit nobody (seed 7)",
+            "3 actors harmed in 0.0 s, 0 blows hit nobody, 1 never struck (seed 7)",
             "stopped: p99=5ms: 9 ms",
             "  router               panic 2",
+            "  login                never struck: stuck 1",
             "started again: panic 2",
             "imap 0, pop3 0, smtp 3",
             "smtp NOOP: 1 fine, 1 failed, 0 sent away, 0 cut off, 0 times nobody there; \

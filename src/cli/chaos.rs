@@ -1,6 +1,8 @@
 //! `heronry chaos`: actors of the running daemon are harmed, and it is told what users saw.
 
 use std::{
+    collections::BTreeMap,
+    mem,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -8,14 +10,15 @@ use std::{
 };
 
 use clap::Args;
+use supervision::Fate;
 use world::{Random, SystemRandom};
 
 use super::{Failure, client::Client, output::Output};
 use crate::{
-    admin::protocol::{Request, TreeForm},
+    admin::protocol::{BlowView, HarmView, Request, TreeForm},
     chaos::{
-        Bound, Ending, Guard, Harm, Heard, Numbers, Pace, Plan, Probe, Report, Said, Seen, Span,
-        Speech, places,
+        Blow, Bound, Ending, Guard, Harm, Heard, Numbers, Pace, Plan, Probe, Report, Said, Seen,
+        Span, Speech, places,
     },
     config::{Config, Protocol},
 };
@@ -114,6 +117,7 @@ impl Run {
             }
         }
         self.report.seconds = self.start.elapsed().as_secs_f64();
+        self.line.truce(&mut self.report);
         self.recover(&heard);
         drop(probes);
         Ok(())
@@ -178,18 +182,9 @@ impl Run {
     /// Harms the next one.
     fn strike(&mut self) -> Result<(), Failure> {
         let tree = self.line.tree()?;
-        let Some(blow) = self.plan.draw(&places(&tree)) else {
-            self.report.missed += 1;
-            return Ok(());
-        };
-        let struck = self.line.once::<String>(&Request::Harm {
-            path: blow.path,
-            nth: blow.nth,
-            harm: blow.harm,
-        });
-        match struck {
-            Ok(_) => self.report.struck(&blow.kind, blow.harm),
-            Err(_) => self.report.missed += 1, // it had just gone, or the operators were hit
+        match self.plan.draw(&places(&tree)) {
+            Some(blow) => self.line.strike(blow, &mut self.report),
+            None => self.report.missed += 1,
         }
         Ok(())
     }
@@ -211,6 +206,10 @@ impl Run {
 struct Line {
     folder: PathBuf,
     client: Option<Client>,
+    /// Blows on this line whose fate is not known, by their numbers.
+    blows: BTreeMap<u64, (String, Harm)>,
+    /// Those of lines that were lost. The daemon took them back, unless they had struck just then.
+    lost: Vec<(String, Harm)>,
 }
 
 impl Line {
@@ -218,6 +217,8 @@ impl Line {
         Ok(Self {
             client: Some(Client::connect(folder)?),
             folder: folder.to_owned(),
+            blows: BTreeMap::new(),
+            lost: Vec::new(),
         })
     }
 
@@ -230,6 +231,45 @@ impl Line {
     fn numbers(&mut self) -> Result<Numbers, Failure> {
         let text: String = self.ask(&Request::Metrics)?;
         Ok(Numbers::read(&text))
+    }
+
+    /// Harms an actor, and hears what has become of others.
+    fn strike(&mut self, blow: Blow, report: &mut Report) {
+        let request = Request::Harm {
+            path: blow.path,
+            nth: blow.nth,
+            harm: blow.harm,
+        };
+        match self.once::<HarmView>(&request) {
+            Ok(harmed) => {
+                self.blows.insert(harmed.blow, (blow.kind, blow.harm));
+                self.hear(&harmed.fates, report);
+            }
+            Err(_) => report.missed += 1, // it had just gone, or the operators were hit
+        }
+        self.mourn(report);
+    }
+
+    /// Takes back what has not struck.
+    fn truce(&mut self, report: &mut Report) {
+        if let Ok(fates) = self.once::<Vec<BlowView>>(&Request::Truce) {
+            self.hear(&fates, report);
+        }
+        self.mourn(report);
+    }
+
+    fn hear(&mut self, fates: &[BlowView], report: &mut Report) {
+        for BlowView { blow, fate } in fates {
+            if let Some((kind, harm)) = self.blows.remove(blow) {
+                report.ended(&kind, harm, *fate);
+            }
+        }
+    }
+
+    fn mourn(&mut self, report: &mut Report) {
+        for (kind, harm) in self.lost.drain(..) {
+            report.ended(&kind, harm, Fate::Lapsed);
+        }
     }
 
     /// Asks, again and again if the line is lost: only what does no harm twice.
@@ -254,6 +294,7 @@ impl Line {
         let outcome = client.ask(request);
         if outcome.as_ref().is_err_and(Failure::is_unreachable) {
             self.client = None;
+            self.lost.extend(mem::take(&mut self.blows).into_values());
         }
         outcome
     }

@@ -1,4 +1,4 @@
-//! What an incarnation does and has done: the message in hand, the last ones, and harm to come.
+//! What an incarnation does and has done: the message in hand, the last ones, and a blow to come.
 //!
 //! Written by the actor's wrapping alone, read by whoever looks: the lock is never waited for.
 
@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,7 +15,7 @@ use std::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{cause::ExitCause, presence::Presence};
+use crate::{cause::ExitCause, presence::Presence, trial::Blow};
 
 /// Notes what the handler that is running has in hand: a crash is reported with it. It is
 /// forgotten when the handler returns. Outside a supervised actor nothing is noted.
@@ -69,25 +69,6 @@ pub struct Recent {
     pub took_seconds: Option<f64>,
 }
 
-/// What is done to an actor to see what happens.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Harm {
-    /// The handler of the next message returns an error.
-    Error,
-    /// The handler is dropped at once.
-    Kill,
-    /// The handler of the next message panics.
-    Panic,
-    /// The handler of the next message does not return.
-    Stuck,
-}
-
-/// The error of [`Harm::Error`].
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("harmed on purpose")]
-pub(crate) struct Harmed;
-
 /// What is known of an incarnation at its end.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
@@ -102,7 +83,8 @@ pub(crate) struct Last {
 pub(crate) struct Flight {
     /// Since when the handler has been running, in microseconds; 0: none is.
     since: AtomicU64,
-    harm: AtomicU8,
+    /// Whether a blow waits in the log: looked at before each message.
+    is_aimed_at: AtomicBool,
     is_stuck: AtomicBool,
     /// Allocated with the first message.
     log: Mutex<Option<Box<Log>>>,
@@ -114,6 +96,8 @@ struct Log {
     lines: [Line; LINES],
     count: usize,
     in_hand: Option<InHand>,
+    /// For the handler of the next message.
+    blow: Option<Arc<Blow>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -198,21 +182,25 @@ impl Flight {
         }
     }
 
-    /// The next handler is to be harmed. A kill is not ours to do.
-    pub(crate) fn harm(&self, harm: Harm) {
-        self.harm.store(harm as u8 + 1, Ordering::Relaxed);
+    /// The handler of the next message is to be struck, and not by what was meant for it before.
+    pub(crate) fn aim(&self, blow: &Arc<Blow>) {
+        self.log().get_or_insert_default().blow = Some(Arc::clone(blow));
+        self.is_aimed_at.store(true, Ordering::Relaxed);
     }
 
-    /// Does the harm that is due.
+    /// Suffers the blow that is due.
     pub(crate) async fn suffer(&self) -> Result<(), ExitCause> {
-        if self.harm.load(Ordering::Relaxed) == 0 {
+        if !self.is_aimed_at.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match self.harm.swap(0, Ordering::Relaxed) {
-            due if due == Harm::Error as u8 + 1 => Err(ExitCause::from_error(Harmed.into())),
-            due if due == Harm::Panic as u8 + 1 => std::panic::panic_any(Harmed.to_string()),
-            due if due == Harm::Stuck as u8 + 1 => std::future::pending().await,
-            _ => Ok(()),
+        let blow = {
+            let mut log = self.log();
+            self.is_aimed_at.store(false, Ordering::Relaxed);
+            log.as_mut().and_then(|log| log.blow.take())
+        };
+        match blow {
+            Some(blow) => blow.strike().await,
+            None => Ok(()),
         }
     }
 

@@ -80,7 +80,7 @@
 //! - [`Seat`]: the address of one supervised actor; [`Family`]: the addresses of many, by key.
 //! - [`Gate`], [`KeyedGate`], [`Budget`], [`Credits`]: ractor's inboxes have no bounds, so the
 //!   bounds stand at the edges and travel with the messages.
-//! - [`Tree`]: who is alive. [`ExitCause`]: why somebody is not.
+//! - [`Tree`]: who is alive. [`ExitCause`]: why somebody is not. [`Trial`]: harm on purpose.
 //! - [`alarm`], [`blocking`]: the two reasons to start a task that are left to an actor.
 //!
 //! # What the frame makes of ractor
@@ -122,6 +122,7 @@ mod start;
 mod supervisor;
 mod told;
 mod tree;
+mod trial;
 
 pub use self::{
     alarm::{Alarm, alarm},
@@ -135,7 +136,7 @@ pub use self::{
         Address, Birth, Context, Family, FamilySpec, Idle, Key, Member, Reason, Refused, Revive,
         Vacancy,
     },
-    flight::{Harm, InHand, Recent, in_hand},
+    flight::{InHand, Recent, in_hand},
     gate::{Gate, KeyedGate, KeyedPass, Pass},
     live::Live,
     metrics::{METRICS, MetricKind, MetricRow},
@@ -148,4 +149,5 @@ pub use self::{
     supervisor::{NotStarted, Root, Supervisor},
     told::{Inquiry, Told},
     tree::{Kind, Status, Tree},
+    trial::{Fate, Harm, Trial},
 };

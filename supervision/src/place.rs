@@ -13,11 +13,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     cause::ExitCause,
-    flight::{Harm, Recent},
+    flight::Recent,
     presence::Presence,
     supervisor::actor::SupervisorMsg,
     told::{Answer, Inquiry, Told},
     tree::{Kind, Node, Status},
+    trial::{Blow, Harm},
 };
 
 /// A place of the tree: `house/doors` or, in a family, `house/mailboxes[17]`. It outlives the
@@ -189,16 +190,19 @@ impl Place {
         true
     }
 
-    /// Harms whoever stands there. False: nobody is there, or a supervisor, which has no messages
-    /// to be harmed with.
-    pub fn harm(&self, harm: Harm) -> bool {
+    /// Aims a blow at whoever stands there; a kill strikes at once. False: nobody is there, or a
+    /// supervisor, which has no messages to be struck with.
+    pub(crate) fn aim(&self, blow: &Arc<Blow>) -> bool {
         let occupant = self.standing().and_then(|standing| standing.occupant);
         let Some(there) = occupant else {
             return false;
         };
-        match (harm, there.presence.upgrade()) {
-            (Harm::Kill, _) => there.cell.kill(),
-            (_, Some(presence)) if there.leads.is_none() => presence.flight().harm(harm),
+        match (blow.harm(), there.presence.upgrade()) {
+            (Harm::Kill, _) => {
+                there.cell.kill();
+                blow.has_struck();
+            }
+            (_, Some(presence)) if there.leads.is_none() => presence.flight().aim(blow),
             _ => return false,
         }
         true

@@ -166,6 +166,41 @@ async fn ten_thousand_members_that_fail_at_once_are_all_restarted() {
     );
 }
 
+/// One thread, one shard: whoever is served in the middle of it has not had another way.
+#[tokio::test]
+async fn a_storm_in_a_shard_holds_up_no_messages_of_members_that_are_well() {
+    const MEMBERS: u64 = 5_000;
+    let diary = Diary::default();
+    let in_family = diary.clone();
+    let mut spec = FamilySpec::transient("puppets").with_intensity(ENDLESS);
+    spec.shards = 1;
+    let family = Family::new(spec, move |key: &u64, _: Context<u64>| {
+        let name = if *key < MEMBERS { "member" } else { "new" };
+        (Puppet, Strings::new(name, &in_family))
+    });
+    let root = house(family.child()).await;
+    for key in 0..MEMBERS {
+        family.cast(&key, Do::Note(0)).unwrap();
+    }
+    until(|| diary.count("member:0") == MEMBERS as usize).await;
+    family.broadcast(|key| if *key == 0 { Do::Note(1) } else { Do::Panic });
+    let all = 2 * MEMBERS as usize - 1;
+    let (mut known, mut new) = (0, 0);
+    while diary.count("+member") < all {
+        let answer = family.call(&0, |reply| Do::Echo(1, reply), LONG).await;
+        assert_eq!(answer, Ok(1));
+        known += 1;
+        if known % 10 == 0 {
+            new += 1; // so does whoever is started meanwhile
+            let key = MEMBERS + new;
+            let answer = family.call(&key, |reply| Do::Echo(1, reply), LONG).await;
+            assert_eq!(answer, Ok(1));
+        }
+    }
+    assert!(known >= 10, "{known} answers before all were there again");
+    root.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_two_incarnations_of_a_child_overlap_however_they_end() {
     let diary = Diary::default();

@@ -16,8 +16,8 @@ use std::{
 use common::{Diary, Do, LONG, puppet, theatre::Theatre};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use supervision::{
-    ChildSpec, Crash, FamilySpec, Harm, Heartbeat, Kind, Root, Seat, Status, Strategy, Supervisor,
-    Told, actor, in_hand,
+    ChildSpec, Crash, FamilySpec, Fate, Harm, Heartbeat, Kind, Root, Seat, Status, Strategy,
+    Supervisor, Told, Trial, actor, in_hand,
 };
 use tokio::time::sleep;
 
@@ -102,20 +102,77 @@ async fn each_harm_ends_an_incarnation_in_its_own_way() {
     let (diary, crashes) = (Diary::default(), Crashes::default());
     let (root, seat) = house(&diary, &crashes).await;
     let place = root.place("house/room/a").unwrap();
-    for (harm, kind) in [
-        (Harm::Error, "error"),
-        (Harm::Kill, "killed"),
-        (Harm::Panic, "panic"),
+    let mut trial = Trial::new();
+    for (number, harm, kind) in [
+        (1, Harm::Error, "error"),
+        (2, Harm::Kill, "killed"),
+        (3, Harm::Panic, "panic"),
     ] {
-        assert!(place.harm(harm));
+        assert_eq!(trial.harm(&place, harm), Some(number));
         let _ = seat.cast(Do::Note(1)); // who is killed hears nothing
         settle().await;
         let kinds: Vec<_> = crashes.take().iter().map(|crash| crash.kind).collect();
         assert_eq!(kinds, [kind]);
+        assert_eq!(trial.fates(), [(number, Fate::Struck)]);
         assert_eq!(seat.call(|reply| Do::Echo(1, reply), LONG).await, Ok(1));
     }
     assert_eq!(diary.count("a:1"), 0, "the message in hand is lost");
-    assert!(!root.place("house/room").unwrap().harm(Harm::Panic));
+    let room = root.place("house/room").unwrap();
+    assert_eq!(trial.harm(&room, Harm::Panic), None);
+    root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn harm_that_has_not_struck_when_its_trial_ends_never_does() {
+    let (diary, crashes) = (Diary::default(), Crashes::default());
+    let (root, seat) = house(&diary, &crashes).await;
+    let place = root.place("house/room/a").unwrap();
+    for harm in [Harm::Error, Harm::Panic, Harm::Stuck] {
+        let mut trial = Trial::new();
+        assert_eq!(trial.harm(&place, harm), Some(1));
+        assert_eq!(trial.fates(), [], "it waits for a message");
+        match harm {
+            Harm::Error => assert_eq!(trial.end(), [(1, Fate::Lapsed)]),
+            _ => drop(trial), // who held it has gone without a word
+        }
+        assert_eq!(seat.call(|reply| Do::Echo(1, reply), LONG).await, Ok(1));
+    }
+    assert!(crashes.take().is_empty());
+    root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn harm_lapses_with_the_incarnation_that_it_was_meant_for_and_when_other_harm_follows() {
+    let (diary, crashes) = (Diary::default(), Crashes::default());
+    let (root, seat) = house(&diary, &crashes).await;
+    let place = root.place("house/room/a").unwrap();
+    let mut trial = Trial::new();
+    for harm in [Harm::Stuck, Harm::Panic, Harm::Kill] {
+        assert!(trial.harm(&place, harm).is_some());
+    }
+    settle().await;
+    let fates = [(1, Fate::Lapsed), (2, Fate::Lapsed), (3, Fate::Struck)];
+    assert_eq!(trial.fates(), fates);
+    assert_eq!(seat.call(|reply| Do::Echo(1, reply), LONG).await, Ok(1));
+    assert_eq!(trial.end(), []);
+    root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_made_to_hang_fails_when_the_trial_ends_and_is_started_again() {
+    let (diary, crashes) = (Diary::default(), Crashes::default());
+    let (root, seat) = house(&diary, &crashes).await; // no heartbeat: nobody would kill it
+    let mut trial = Trial::new();
+    let place = root.place("house/room/a").unwrap();
+    assert!(trial.harm(&place, Harm::Stuck).is_some());
+    seat.cast(Do::Note(1)).unwrap();
+    sleep(Duration::from_secs(3_600)).await;
+    assert!(crashes.take().is_empty());
+    assert_eq!(trial.end(), [(1, Fate::Struck)]);
+    settle().await;
+    let kinds: Vec<_> = crashes.take().iter().map(|crash| crash.kind).collect();
+    assert_eq!(kinds, ["error"]);
+    assert_eq!(seat.call(|reply| Do::Echo(1, reply), LONG).await, Ok(1));
     root.stop().await;
 }
 
@@ -139,7 +196,8 @@ async fn a_member_of_a_family_is_found_by_its_key() {
     assert_eq!((sight.kind, sight.status), (Kind::Actor, Status::Up));
     assert_eq!(sight.report, Some(7.into()));
     assert_eq!(sight.recent.last().unwrap().kind, "Note");
-    assert!(place.harm(Harm::Panic));
+    let mut trial = Trial::new();
+    assert!(trial.harm(&place, Harm::Panic).is_some());
     family.cast(&17, Do::Note(2)).unwrap();
     settle().await;
     let [crash] = &*crashes.take() else {
@@ -174,7 +232,8 @@ async fn a_member_that_does_not_return_is_reported_killed_and_started_again_alon
         family.cast(&key, Do::Note(key)).unwrap();
     }
     settle().await;
-    assert!(root.place("house/puppets[1]").unwrap().harm(Harm::Stuck));
+    let (place, mut trial) = (root.place("house/puppets[1]").unwrap(), Trial::new());
+    assert!(trial.harm(&place, Harm::Stuck).is_some());
     family.cast(&1, Do::Note(3)).unwrap();
     sleep(Duration::from_secs(60)).await;
     let kinds: Vec<_> = crashes.take().iter().map(|crash| crash.kind).collect();

@@ -4,6 +4,7 @@
 mod accounts;
 mod actors;
 mod addresses;
+mod chaos;
 mod common;
 mod configuration;
 mod corpora;
