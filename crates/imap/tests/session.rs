@@ -89,6 +89,9 @@ impl Play {
             Step::AppendEnd => Reply::ok("appended"),
             Step::IdleEnd => Reply::ok("idled"),
             Step::Authenticate(who) if who.password.expose() == "secret" => Reply::ok("in"),
+            Step::Authenticate(who) if who.password.expose() == "later" => {
+                Reply::no("cannot check now").with(Code::Unavailable)
+            }
             Step::Authenticate(_) => Reply::no("wrong").with(Code::AuthenticationFailed),
             Step::Run(Command::Select(name)) if name.as_str() == "no" => Reply::no("none"),
             Step::Run(command) => {
@@ -179,6 +182,17 @@ fn who_logs_in_may_do_so_in_each_of_these_ways() {
                 .starts_with("b BAD already")
         );
     }
+}
+
+#[test]
+fn a_login_that_could_not_be_checked_has_not_failed() {
+    let mut play = Play::new(&small(), true);
+    for _ in 0..10 {
+        let said = play.hear("a LOGIN ann later\r\n");
+        assert!(said.starts_with("a NO [UNAVAILABLE]"), "{said}");
+        assert!(!said.contains("BYE"), "{said}");
+    }
+    assert!(play.hear("b LOGIN ann secret\r\n").starts_with("b OK"));
 }
 
 #[test]

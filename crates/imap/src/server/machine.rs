@@ -181,6 +181,8 @@ impl Server {
                 let capabilities = self.capabilities();
                 reply.code.get_or_insert(Code::Capability(capabilities));
             }
+            // "Come back later" says nothing of the password.
+            Then::LogIn(_) if reply.code == Some(Code::Unavailable) => {}
             Then::LogIn(_) => self.failed_logins += 1,
             Then::Refuse if reply.is_ok() => reply = Reply::bad("DONE is expected"),
             Then::Select(mut selected) if reply.is_ok() => {
