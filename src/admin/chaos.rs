@@ -4,36 +4,41 @@ use supervision::{Fate, Trial};
 
 use super::{
     Desk,
-    protocol::{BlowView, HarmView, Refusal, RefusalKind},
+    protocol::{AimView, BlowView, HarmView, Refusal, RefusalKind},
 };
 use crate::chaos::Harm;
 
 impl Desk {
-    /// Harms the actor at `path`, or one of the members of the family there.
+    /// Harms the actor at `path`, or so many members of the family there, from the nth one on.
     pub(super) fn harm(
         &self,
         path: &str,
-        nth: u64,
+        (nth, count): (u64, usize),
         harm: Harm,
         trial: &mut Trial,
     ) -> Result<HarmView, Refusal> {
         let not_yet = || Refusal::new(RefusalKind::Broken, "the daemon is still starting");
         let root = self.parts.view.root().ok_or_else(not_yet)?;
-        let members = format!("{path}[");
-        let mut paths = root.paths();
-        paths.retain(|found| found.starts_with(&members));
-        paths.sort_unstable();
-        let at = nth.checked_rem(paths.len() as u64).map(|at| at as usize);
-        let path = at.and_then(|at| paths.get(at)).map_or(path, |path| path);
-        let place = root.place(path);
-        let blow = place.and_then(|place| trial.harm(&place, harm.into()));
         let nobody = || {
             let message = format!("nobody at {path} can be harmed");
             Refusal::new(RefusalKind::Missing, message)
         };
+        let place = root.place(path).ok_or_else(nobody)?;
+        let aimed = match place.is_family() {
+            true => trial.harm_members(&place, nth, count, harm.into()),
+            false => {
+                let blow = trial.harm(&place, harm.into());
+                blow.map(|blow| (path.to_owned(), blow))
+                    .into_iter()
+                    .collect()
+            }
+        };
+        if aimed.is_empty() {
+            return Err(nobody());
+        }
+        let aim = |(path, blow)| AimView { path, blow };
         Ok(HarmView {
-            path: path.to_owned(),
-            blow: blow.ok_or_else(nobody)?,
+            aimed: aimed.into_iter().map(aim).collect(),
             fates: views(trial.fates()),
         })
     }

@@ -88,7 +88,12 @@ impl Desk {
             Request::DomainList => done(self.domains()?),
             Request::DomainRemove { domain } => done(self.remove_domain(domain).await?),
             Request::DomainShow { domain } => done(self.show_domain(domain)?),
-            Request::Harm { path, nth, harm } => done(self.harm(&path, nth, harm, trial)?),
+            Request::Harm {
+                path,
+                nth,
+                count,
+                harm,
+            } => done(self.harm(&path, (nth, count), harm, trial)?),
             Request::Hello => done(self.about()),
             Request::Metrics => done(self.parts.recorder.render()),
             Request::PoisonDrop { id } => done(self.drop_poison(id.0).await?),

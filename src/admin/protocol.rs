@@ -98,13 +98,15 @@ pub enum Request {
         /// Which.
         domain: Domain,
     },
-    /// Harms an actor on purpose, at its next message; yields a [`HarmView`]. What has not struck
+    /// Harms actors on purpose, at their next message; yields a [`HarmView`]. What has not struck
     /// when the connection ends never will.
     Harm {
-        /// Its place in the supervision tree; of a family, one of its members is meant.
+        /// A place in the supervision tree; of a family, its members are meant.
         path: String,
-        /// Which member: the remainder by their number.
+        /// From which member on: the remainder by their number.
         nth: u64,
+        /// How many members, all at once.
+        count: usize,
         /// What is done.
         harm: Harm,
     },
@@ -383,15 +385,22 @@ pub enum PoisonWhat {
 #[serde(try_from = "String", into = "String")]
 pub struct PoisonId(pub PoisonKey);
 
-/// An actor that is being harmed.
+/// Actors that are being harmed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct HarmView {
+    /// Who.
+    pub aimed: Vec<AimView>,
+    /// What has become of blows since this was last told.
+    pub fates: Vec<BlowView>,
+}
+
+/// An actor that is being harmed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AimView {
     /// Its place in the supervision tree.
     pub path: String,
     /// The number of the blow on this connection.
     pub blow: u64,
-    /// What has become of blows since this was last told.
-    pub fates: Vec<BlowView>,
 }
 
 /// What has become of a blow.

@@ -28,7 +28,7 @@ use crate::{
 #[derive(Args, Debug)]
 #[group(skip)]
 pub(super) struct Chaos {
-    /// How many actors are harmed: 10/s, 30/m.
+    /// How often actors are harmed: 10/s, 30/m.
     #[arg(long, value_name = "N/s", default_value = "1/s")]
     rate: Pace,
     /// For how long: 60s, 5m.
@@ -41,6 +41,9 @@ pub(super) struct Chaos {
     /// Only these harms [default: all]
     #[arg(long, value_name = "HARM,…", value_delimiter = ',')]
     harms: Vec<Harm>,
+    /// How many members of a family are harmed at once.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    at_once: usize,
     /// Stop when answers take longer: p99=500ms. A NOOP is said on SMTP and on IMAP ten times a
     /// second; the last ten seconds count.
     #[arg(long, value_name = "pN=TIME")]
@@ -71,6 +74,7 @@ impl Chaos {
             report: Report::new(seed),
             start: Instant::now(),
             asked: [None; 2],
+            at_once: self.at_once,
         };
         run.go(self.span.0)?;
         let after = run.line.numbers()?;
@@ -94,6 +98,8 @@ struct Run {
     start: Instant,
     /// Since when each probe waits for an answer.
     asked: [Option<Instant>; 2],
+    /// How many members of a family are harmed with one blow.
+    at_once: usize,
 }
 
 impl Run {
@@ -183,7 +189,7 @@ impl Run {
     fn strike(&mut self) -> Result<(), Failure> {
         let tree = self.line.tree()?;
         match self.plan.draw(&places(&tree)) {
-            Some(blow) => self.line.strike(blow, &mut self.report),
+            Some(blow) => self.line.strike(blow, self.at_once, &mut self.report),
             None => self.report.missed += 1,
         }
         Ok(())
@@ -234,15 +240,18 @@ impl Line {
     }
 
     /// Harms an actor, and hears what has become of others.
-    fn strike(&mut self, blow: Blow, report: &mut Report) {
+    fn strike(&mut self, blow: Blow, at_once: usize, report: &mut Report) {
         let request = Request::Harm {
             path: blow.path,
             nth: blow.nth,
+            count: at_once,
             harm: blow.harm,
         };
         match self.once::<HarmView>(&request) {
             Ok(harmed) => {
-                self.blows.insert(harmed.blow, (blow.kind, blow.harm));
+                let whom = harmed.aimed.into_iter();
+                let blows = whom.map(|aimed| (aimed.blow, (blow.kind.clone(), blow.harm)));
+                self.blows.extend(blows);
                 self.hear(&harmed.fates, report);
             }
             Err(_) => report.missed += 1, // it had just gone, or the operators were hit

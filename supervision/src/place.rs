@@ -91,6 +91,8 @@ pub(crate) trait Household: Send + Sync {
     fn keys(&self) -> Vec<String>;
     /// The member with this key.
     fn member(&self, key: &str) -> Option<Standing>;
+    /// Who is there of all members, with their keys as they are written.
+    fn occupants(&self) -> Vec<(String, Occupant)>;
 }
 
 /// What the tree knows of a place.
@@ -190,22 +192,24 @@ impl Place {
         true
     }
 
-    /// Aims a blow at whoever stands there; a kill strikes at once. False: nobody is there, or a
-    /// supervisor, which has no messages to be struck with.
-    pub(crate) fn aim(&self, blow: &Arc<Blow>) -> bool {
-        let occupant = self.standing().and_then(|standing| standing.occupant);
-        let Some(there) = occupant else {
-            return false;
-        };
-        match (blow.harm(), there.presence.upgrade()) {
-            (Harm::Kill, _) => {
-                there.cell.kill();
-                blow.has_struck();
-            }
-            (_, Some(presence)) if there.leads.is_none() => presence.flight().aim(blow),
-            _ => return false,
+    /// Whether a family stands there; its members have places of their own.
+    pub fn is_family(&self) -> bool {
+        self.key.is_none() && self.node.household().is_some()
+    }
+
+    pub(crate) fn occupant(&self) -> Option<Occupant> {
+        self.standing()?.occupant
+    }
+
+    /// The members of the family that stands there, with their paths, in the order of these.
+    pub(crate) fn members(&self) -> Vec<(String, Occupant)> {
+        let family = self.node.household().filter(|_| self.key.is_none());
+        let mut members = family.map_or_else(Vec::new, Household::occupants);
+        for (key, _) in &mut members {
+            *key = format!("{}[{key}]", self.path);
         }
-        true
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        members
     }
 
     fn standing(&self) -> Option<Standing> {
@@ -213,6 +217,22 @@ impl Place {
             None => Some(self.node.standing()),
             Some(key) => self.node.household()?.member(key),
         }
+    }
+}
+
+impl Occupant {
+    /// Aims a blow; a kill strikes at once. False: it is gone, or a supervisor, which has no
+    /// messages to be struck with.
+    pub(crate) fn suffers(&self, blow: &Arc<Blow>) -> bool {
+        match (blow.harm(), self.presence.upgrade()) {
+            (Harm::Kill, _) => {
+                self.cell.kill();
+                blow.has_struck();
+            }
+            (_, Some(presence)) if self.leads.is_none() => presence.flight().aim(blow),
+            _ => return false,
+        }
+        true
     }
 }
 

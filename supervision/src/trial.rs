@@ -15,7 +15,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{cause::ExitCause, place::Place};
+use crate::{
+    cause::ExitCause,
+    place::{Occupant, Place},
+};
 
 /// What is done to an actor to see what happens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -79,12 +82,34 @@ impl Trial {
     /// Harms whoever stands at this place; the number of the blow, by which its fate is told. None:
     /// nobody is there, or a supervisor, which can only be killed.
     pub fn harm(&mut self, place: &Place, harm: Harm) -> Option<u64> {
+        self.aim(&place.occupant()?, harm)
+    }
+
+    /// Harms so many members of the family that stands at this place, all at once: in the order of
+    /// their paths, from the one on whose number is the remainder of `nth`. Their paths, each with
+    /// the number of its blow.
+    pub fn harm_members(
+        &mut self,
+        family: &Place,
+        nth: u64,
+        count: usize,
+        harm: Harm,
+    ) -> Vec<(String, u64)> {
+        let mut members = family.members();
+        let first = nth.checked_rem(members.len() as u64).unwrap_or_default();
+        members.rotate_left(first as usize);
+        members.truncate(count);
+        let aim = |(path, there)| Some((path, self.aim(&there, harm)?));
+        members.into_iter().filter_map(aim).collect()
+    }
+
+    fn aim(&mut self, there: &Occupant, harm: Harm) -> Option<u64> {
         let blow = Arc::new(Blow {
             harm,
             fate: AtomicU8::new(PENDING),
             trial: self.over.subscribe(),
         });
-        place.aim(&blow).then(|| {
+        there.suffers(&blow).then(|| {
             self.last += 1;
             self.blows.push((self.last, blow));
             self.last

@@ -191,6 +191,8 @@ async fn a_member_of_a_family_is_found_by_its_key() {
     settle().await;
     assert_eq!(root.paths(), ["house/puppets[17]"]);
     assert!(root.place("house/puppets[18]").is_none());
+    let family_place = root.place("house/puppets").unwrap();
+    assert!(family_place.is_family());
     let place = root.place("house/puppets[17]").unwrap();
     let sight = place.look(LONG).await.unwrap();
     assert_eq!((sight.kind, sight.status), (Kind::Actor, Status::Up));
@@ -210,6 +212,28 @@ async fn a_member_of_a_family_is_found_by_its_key() {
     settle().await;
     let sight = place.look(LONG).await.unwrap();
     assert_eq!((sight.status, sight.restarts), (Status::Up, 2));
+    root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_of_a_family_are_harmed_at_once_from_any_of_them_on() {
+    let theatre = Theatre::default();
+    let family = theatre.family(FamilySpec::transient("puppets"));
+    let root = Supervisor::new("house", Strategy::OneForOne);
+    let root = root.child(family.child()).start().await.unwrap();
+    let (place, mut trial) = (root.place("house/puppets").unwrap(), Trial::new());
+    assert_eq!(trial.harm_members(&place, 3, 9, Harm::Kill), []);
+    for key in 1..=3 {
+        family.cast(&key, Do::Note(key)).unwrap();
+    }
+    settle().await;
+    let mut harmed = |nth, count| {
+        let aimed = trial.harm_members(&place, nth, count, Harm::Error);
+        let keys = aimed.iter().map(|(path, _)| &path["house/puppets".len()..]);
+        keys.collect::<String>()
+    };
+    assert_eq!(harmed(4, 2), "[2][3]");
+    assert_eq!(harmed(2, 9), "[3][1][2]", "nobody twice");
     root.stop().await;
 }
 

@@ -15,7 +15,7 @@ use super::{
     house::House,
     refused::{Reason, Refused},
     shard::{self, ShardMsg},
-    slot::Life,
+    slot::{Life, Slot},
     spec::{FamilySpec, Key},
 };
 use crate::{
@@ -198,11 +198,16 @@ impl<K: Key, M: Message> Family<K, M> {
 
     /// The keys of all who are there, in no order.
     pub fn keys(&self) -> Vec<K> {
-        let mut keys = Vec::with_capacity(self.len());
+        self.keys_if(|_| true)
+    }
+
+    /// Those of the keys of all who are there that `is` wants, in no order.
+    pub fn keys_if(&self, mut is: impl FnMut(&K) -> bool) -> Vec<K> {
+        let mut keys = Vec::new();
         for floor in &self.0.floors {
             let rooms = floor.read();
             let there = rooms.slots.iter().filter(|(_, slot)| !slot.life.is_down());
-            keys.extend(there.map(|(key, _)| key.clone()));
+            keys.extend(there.map(|(key, _)| key).filter(|key| is(key)).cloned());
         }
         keys
     }
@@ -300,6 +305,16 @@ impl<K, M> House<K, M> {
 }
 
 impl<K: Key, M: Message> House<K, M> {
+    /// Who is there of this member.
+    fn occupant(&self, slot: &Slot<M>) -> Option<Occupant> {
+        Some(Occupant {
+            cell: slot.actor.as_ref()?.get_cell(),
+            presence: Weak::clone(&slot.presence),
+            leads: None,
+            ask: *self.ask.get()?,
+        })
+    }
+
     /// The house, as its members hold it.
     pub(super) fn weak(self: &Arc<Self>) -> Weak<dyn Passivate<K>> {
         let house: Arc<dyn Passivate<K>> = Arc::clone(self) as _;
@@ -327,7 +342,6 @@ impl<K: Key, M: Message> Household for Weak<House<K, M>> {
             let (_, slot) = rooms.slots.iter().find(|(own, _)| written(own) == key)?;
             let is_live = matches!(slot.life, Life::Live);
             let past = slot.past.as_ref();
-            let ask = house.ask.get().copied();
             Some(Standing {
                 kind: Kind::Actor,
                 status: slot.life.status(),
@@ -342,14 +356,23 @@ impl<K: Key, M: Message> Household for Weak<House<K, M>> {
                     .into_iter()
                     .collect(),
                 is_permanent: house.spec.restart == Restart::Permanent,
-                occupant: slot.actor.as_ref().zip(ask).map(|(actor, ask)| Occupant {
-                    cell: actor.get_cell(),
-                    presence: Weak::clone(&slot.presence),
-                    leads: None,
-                    ask,
-                }),
+                occupant: house.occupant(slot),
             })
         })
+    }
+
+    fn occupants(&self) -> Vec<(String, Occupant)> {
+        let Some(house) = self.upgrade() else {
+            return Vec::new();
+        };
+        let mut occupants = Vec::with_capacity(house.count());
+        for floor in &house.floors {
+            let rooms = floor.read();
+            let there = rooms.slots.iter();
+            let there = there.filter_map(|(key, slot)| Some((written(key), house.occupant(slot)?)));
+            occupants.extend(there);
+        }
+        occupants
     }
 }
 
