@@ -90,6 +90,8 @@ pub struct DeliveryState {
     line: Option<Line>,
     /// Where the queue answers what is next.
     asked: Option<Asked>,
+    /// What the queue was last told, until it is known to have heard it.
+    said: Option<(MessageId, Vec<(u32, Outcome)>)>,
     /// Why the last host was of no use.
     last: Option<Outcome>,
     /// Whether any host has let us begin.
@@ -128,6 +130,7 @@ impl Actor for Delivery {
             way: Way::default(),
             line: None,
             asked: None,
+            said: None,
             last: None,
             reached: false,
             carried: 0,
@@ -350,6 +353,7 @@ impl DeliveryState {
     async fn wait(&mut self, line: &mut Line, asked: Asked) {
         match line.wait(asked, &self.args.gate).await {
             Ok((id, recipients)) => {
+                self.said = None; // heard before we asked
                 if let Some(why) = self.why_leave(line) {
                     self.leave(line, why);
                 } else if self.load(id, &recipients) {
@@ -362,8 +366,9 @@ impl DeliveryState {
 
     /// Tells the queue before the goodbyes, which take their time: whatever it has handed to us in
     /// the meantime, another one carries.
-    fn leave(&self, line: &mut Line, why: &'static str) {
+    fn leave(&mut self, line: &mut Line, why: &'static str) {
         LEFT.count(&[why]);
+        self.repeat();
         if let Some(attempt) = &self.attempt {
             let leave = QueueMsg::Leave(attempt.attempt);
             let _ = self.args.queues.cast(&attempt.domain, leave); // as in `ask`
@@ -450,7 +455,7 @@ impl DeliveryState {
         Next::End
     }
 
-    fn settle(&self, id: MessageId, outcomes: Vec<(u32, Outcome)>) {
+    fn settle(&mut self, id: MessageId, outcomes: Vec<(u32, Outcome)>) {
         let Some(attempt) = &self.attempt else { return };
         for (recipient, outcome) in &outcomes {
             tracing::info!(%id, recipient, domain = %attempt.domain, ?outcome, "attempt ended");
@@ -458,13 +463,28 @@ impl DeliveryState {
         let settle = QueueMsg::Settle {
             attempt: attempt.attempt,
             id,
-            outcomes,
+            outcomes: outcomes.clone(),
         };
         // Nobody there: the next incarnation tries again.
         let _ = self.args.queues.cast(&attempt.domain, settle);
+        self.said = Some((id, outcomes));
+    }
+
+    /// Says again what the queue may not have heard, because it crashed over it: or its successor
+    /// would send the same mail again. Whoever has heard it passes over it.
+    fn repeat(&mut self) {
+        if let (Some(attempt), Some((id, outcomes))) = (&self.attempt, self.said.take()) {
+            let again = QueueMsg::Settle {
+                attempt: attempt.attempt,
+                id,
+                outcomes,
+            };
+            let _ = self.args.queues.cast(&attempt.domain, again); // as above
+        }
     }
 
     fn end(&mut self) {
+        self.repeat();
         let Some(attempt) = &self.attempt else { return };
         let unreachable = match self.last.take() {
             Some(outcome) if !self.reached => Some(outcome.reply().clone()),

@@ -18,9 +18,9 @@
 //!
 //! # When it crashes
 //! Nothing is lost: the spool holds every recipient with its due time, and the next incarnation
-//! reads them. Deliveries of the old one find that nobody knows their number, or that nobody answers
-//! any more, and end. At worst a
-//! message whose success was reported during the crash is delivered twice (RFC 5321 §6.1).
+//! reads them. Deliveries of the old one are heard to their end, which comes soon: nobody hands them
+//! anything more. Until then nothing is tried beside them, so that nobody gets a mail twice but over
+//! two crashes at once (RFC 5321 §6.1).
 //!
 //! # Metrics
 //! `heronry_queue_messages`, `heronry_queue_settled_total`, `heronry_queue_attempts_total`.
@@ -93,7 +93,13 @@ impl Actor for Queue {
         let fence = args.leases.fence(Shard::of_domain(args.context.key()))?;
         // Milliseconds leave room for a million attempts a second between two incarnations.
         let attempt_last = args.clock.now().0 << 10;
-        let core = DomainQueue::new(args.config.limits(), args.config.schedule(), attempt_last);
+        let mut core = DomainQueue::new(args.config.limits(), args.config.schedule(), attempt_last);
+        let own = args.context.key();
+        let left = args.deliveries.keys_if(|(domain, _)| domain == own);
+        core.inherit(
+            left.into_iter().map(|(_, attempt)| attempt),
+            args.clock.now(),
+        );
         myself.cast(QueueMsg::Wake)?;
         Ok(QueueState {
             args,
@@ -173,13 +179,15 @@ impl Actor for Queue {
                 id,
                 outcomes,
             } => {
-                for (_, outcome) in &outcomes {
-                    SETTLED.count(&[label(outcome)]);
-                }
+                let labels: Vec<_> = outcomes.iter().map(|(_, outcome)| label(outcome)).collect();
                 let jitter = state.args.random.unit();
                 state
                     .core
                     .settle(attempt, id, outcomes, now, jitter, &mut effects);
+                // What was heard before is not counted again.
+                if matches!(&effects[..], [Effect::Record { id: of, .. }, ..] if *of == id) {
+                    labels.iter().for_each(|label| SETTLED.count(&[label]));
+                }
             }
             QueueMsg::Wake => {
                 // It may have rung before its time, if somebody has set the clock back.

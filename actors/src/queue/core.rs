@@ -24,6 +24,7 @@
 
 mod carriers;
 mod effect;
+mod inherited;
 mod ramp;
 mod report;
 mod settlements;
@@ -38,7 +39,9 @@ use mail::{MessageId, Outcome, Reply, Time};
 use policy::retry::Schedule;
 use store::port::{DueRow, Settle};
 
-use self::{carriers::Carriers, ramp::Ramp, settlements::Settlements, site::Site};
+use self::{
+    carriers::Carriers, inherited::Inherited, ramp::Ramp, settlements::Settlements, site::Site,
+};
 
 pub use self::effect::{Effect, Key, Limits};
 
@@ -50,6 +53,7 @@ pub struct DomainQueue {
     items: HashMap<Key, Item>,
     waiting: BTreeSet<(Time, Key)>,
     carriers: Carriers,
+    inherited: Inherited,
     ramp: Ramp,
     /// Whether others want the room that deliveries take.
     crowded: bool,
@@ -89,6 +93,7 @@ impl DomainQueue {
             items: HashMap::new(),
             waiting: BTreeSet::new(),
             carriers: Carriers::default(),
+            inherited: Inherited::default(),
             ramp: Ramp::default(),
             crowded: false,
             attempt_last,
@@ -183,6 +188,9 @@ impl DomainQueue {
     /// A delivery takes its leave: its connection is about to close. What it was handed and has
     /// not begun with waits again.
     pub fn leave(&mut self, attempt: u64, now: Time, effects: &mut Vec<Effect>) {
+        if self.lose_inherited(attempt, now, effects) {
+            return;
+        }
         for key in self.carriers.leave(attempt) {
             self.put_back(key);
         }
@@ -203,8 +211,7 @@ impl DomainQueue {
         let mut what = Vec::with_capacity(outcomes.len());
         for (recipient, outcome) in outcomes {
             let key = (id, recipient);
-            let stage = self.items.get(&key).map(|item| item.stage);
-            if stage != Some(Stage::InFlight(attempt)) {
+            if !self.may_end(attempt, key, &outcome, now) {
                 continue;
             }
             let Some(settle) = self.end(key, outcome, now, jitter) else {
@@ -278,6 +285,7 @@ impl DomainQueue {
         effects: &mut Vec<Effect>,
     ) {
         let Some(carried) = self.carriers.remove(attempt) else {
+            self.lose_inherited(attempt, now, effects);
             return;
         };
         for key in carried {
@@ -300,7 +308,8 @@ impl DomainQueue {
     /// Whether nothing is held here and the spool has nothing more.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.carriers.is_empty() && self.beyond.is_none()
+        let nobody = self.carriers.is_empty() && self.inherited.is_empty();
+        nobody && self.items.is_empty() && self.beyond.is_none()
     }
 
     fn admit(&mut self, row: DueRow) {
@@ -432,8 +441,8 @@ impl DomainQueue {
             Some(due) if due <= now => worth_it,
             due => due,
         };
-        let again = self.settlements.next();
-        let alarm = alarm.into_iter().chain(again).min();
+        let others = [self.settlements.next(), self.inherited.awaited(now)];
+        let alarm = alarm.into_iter().chain(others.into_iter().flatten()).min();
         effects.extend(alarm.map(Effect::WakeAt));
     }
 
@@ -445,7 +454,8 @@ impl DomainQueue {
         } else {
             self.limits.deliveries_max
         };
-        !self.site.is_held(now) && self.carriers.len() < deliveries_max
+        let may_try = !self.site.is_held(now) && self.inherited.awaited(now).is_none();
+        may_try && self.carriers.len() < deliveries_max
     }
 
     /// Starts a delivery with what is due first.

@@ -37,6 +37,11 @@ impl DomainQueue {
     /// Why nothing is being tried, if nothing is.
     #[must_use]
     pub fn held(&self, now: Time) -> Option<String> {
+        if let Some(until) = self.inherited.awaited(now) {
+            return Some(format!(
+                "deliveries of before a restart are waited for, until {until} at the latest"
+            ));
+        }
         if let Some(until) = self.site.held_until().filter(|until| *until > now) {
             return Some(format!(
                 "the domain could not be reached; next probe at {until}"

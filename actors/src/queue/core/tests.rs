@@ -5,6 +5,7 @@ use mail::Enhanced;
 use super::*;
 
 mod fate;
+mod inherited;
 
 const NOW: Time = Time(1_000_000_000);
 
