@@ -1,6 +1,6 @@
 """A daemon for measuring: started in a folder of its own, asked for memory and CPU, stopped.
 
-Used by idle.py and passivation.py. Python 3.9 or newer and its standard library; Linux.
+Used by idle.py, passivation.py and storm.py. Python 3.9 or newer and its standard library; Linux.
 """
 
 import os
