@@ -28,7 +28,7 @@ fn harm_that_has_not_struck_when_its_client_is_killed_never_does() {
     let words = "chaos --kinds login --harms stuck --rate 50/s --for 10m --data";
     chaos.args(words.split(' ')).arg(daemon.folder());
     let mut chaos = Guard::start(&mut chaos);
-    let act = "\"harm\",\"about\":\"heronry/trunk/login\"";
+    let act = "\"harm\",\"about\":\"heronry/advisers/login\"";
     daemon.output().line_with(act, SHORT);
     chaos.kill9();
     // The daemon hears of its end a moment later; who logs in before that is told to come back.

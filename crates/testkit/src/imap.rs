@@ -92,11 +92,7 @@ impl ImapClient {
     /// When there is no greeting.
     #[track_caller]
     pub fn greeted(wire: Wire) -> Self {
-        let mut client = Self {
-            wire,
-            number: 0,
-            greeting: String::new(),
-        };
+        let mut client = Self::unheard(wire);
         client.greeting = client.response().text();
         assert!(
             client.greeting.starts_with("* OK"),
@@ -104,6 +100,15 @@ impl ImapClient {
             client.greeting
         );
         client
+    }
+
+    /// Goes on with a connection whose greeting is read as the first response.
+    pub const fn unheard(wire: Wire) -> Self {
+        Self {
+            wire,
+            number: 0,
+            greeting: String::new(),
+        }
     }
 
     /// The greeting.

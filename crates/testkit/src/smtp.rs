@@ -70,9 +70,14 @@ impl SmtpClient {
     /// When there is no greeting of 220.
     #[track_caller]
     pub fn greeted(wire: Wire) -> Self {
-        let mut client = Self { wire };
+        let mut client = Self::unheard(wire);
         client.reply().expect(220);
         client
+    }
+
+    /// Goes on with a connection whose greeting is read as the first reply.
+    pub const fn unheard(wire: Wire) -> Self {
+        Self { wire }
     }
 
     /// The connection below.

@@ -154,6 +154,17 @@ impl Wire {
         Ok(octets)
     }
 
+    /// Waits until something has come that was not read yet.
+    ///
+    /// # Errors
+    /// As [`Wire::line`].
+    pub fn peek(&mut self) -> io::Result<()> {
+        match self.pending().is_empty() {
+            true => self.more(),
+            false => Ok(()),
+        }
+    }
+
     /// Reads until the peer closes, and returns what it said before.
     ///
     /// # Errors
