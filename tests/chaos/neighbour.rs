@@ -38,6 +38,16 @@ impl Neighbour {
         self.address
     }
 
+    /// How many messages came that had come before.
+    pub(crate) fn again(&self) -> u64 {
+        self.came
+            .lock()
+            .unwrap()
+            .values()
+            .map(|times| times - 1)
+            .sum()
+    }
+
     /// How often each message came.
     pub(crate) fn came(&self) -> BTreeMap<String, u64> {
         self.came.lock().unwrap().clone()
