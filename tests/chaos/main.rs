@@ -1,7 +1,11 @@
 //! Everything at once: a hundred clients at full load while actors of every kind are harmed.
 //!
 //! A target of its own, because nothing else should run beside it.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, and threads of a test share what they saw"
+)]
 
 mod ledger;
 mod load;
