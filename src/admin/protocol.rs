@@ -4,12 +4,14 @@
 //! in pages, so that neither side ever holds more than a page. Passwords travel as hashes only:
 //! the command line computes them.
 
+mod harm;
+
 use actors::contract::PoisonKey;
 use mail::{Address, Domain, IdError, MessageId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use supervision::Fate;
 
+pub use self::harm::{AimView, BlowView, HarmView};
 use crate::chaos::Harm;
 
 /// What an operator wants.
@@ -98,8 +100,7 @@ pub enum Request {
         /// Which.
         domain: Domain,
     },
-    /// Harms actors on purpose, at their next message; yields a [`HarmView`]. What has not struck
-    /// when the connection ends never will.
+    /// Harms actors at their next message, while the connection stands; yields a [`HarmView`].
     Harm {
         /// A place in the supervision tree; of a family, its members are meant.
         path: String,
@@ -384,33 +385,6 @@ pub enum PoisonWhat {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PoisonId(pub PoisonKey);
-
-/// Actors that are being harmed.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct HarmView {
-    /// Who.
-    pub aimed: Vec<AimView>,
-    /// What has become of blows since this was last told.
-    pub fates: Vec<BlowView>,
-}
-
-/// An actor that is being harmed.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct AimView {
-    /// Its place in the supervision tree.
-    pub path: String,
-    /// The number of the blow on this connection.
-    pub blow: u64,
-}
-
-/// What has become of a blow.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct BlowView {
-    /// Its number on this connection.
-    pub blow: u64,
-    /// Whether it has struck.
-    pub fate: Fate,
-}
 
 /// A message's id, written as people write it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
