@@ -17,6 +17,8 @@ pub(crate) struct Follower {
     partitions: Arc<Partitions>,
     disk: Arc<dyn Disk>,
     checkpoint_octets: u64,
+    /// So many octets of rows may wait in memory while a checkpoint is written.
+    hurry_octets: usize,
     /// Octets applied since the latest checkpoint.
     since: u64,
     /// The length of the latest checkpoint, and its LSN.
@@ -122,7 +124,7 @@ impl Follower {
         overlay: Arc<Overlay>,
         partitions: Arc<Partitions>,
         disk: Arc<dyn Disk>,
-        checkpoint_octets: u64,
+        (checkpoint_octets, hurry_octets): (u64, usize),
         since: u64,
     ) -> Result<Self, StoreError> {
         checkpoint::forget_unfinished(&*disk);
@@ -138,6 +140,7 @@ impl Follower {
             partitions,
             disk,
             checkpoint_octets,
+            hurry_octets,
             since,
             length,
             latest: kept.first().copied().unwrap_or(0),
@@ -153,19 +156,26 @@ impl Follower {
         if lsn == self.applied {
             return Ok(round);
         }
-        let begun = Instant::now();
-        for partition in 0..self.partitions.count() {
-            round.rows += self.apply(partition, lsn)?;
-        }
-        self.applied = lsn;
-        metrics::APPLIED.add(round.rows as u64, &[]);
-        metrics::APPLY_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);
-        metrics::LAG.set(self.overlay.octets() as f64, &[]);
+        round.rows = self.apply_all(lsn)?;
         if self.since >= self.checkpoint_octets.max(self.length) && self.has_room() {
             self.checkpoint()?;
             round.checkpoint = true;
         }
         Ok(round)
+    }
+
+    /// Applies all up to that LSN; yields how many rows that were.
+    fn apply_all(&mut self, lsn: u64) -> Result<usize, StoreError> {
+        let begun = Instant::now();
+        let mut rows = 0;
+        for partition in 0..self.partitions.count() {
+            rows += self.apply(partition, lsn)?;
+        }
+        self.applied = lsn;
+        metrics::APPLIED.add(rows as u64, &[]);
+        metrics::APPLY_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);
+        metrics::LAG.set(self.overlay.octets() as f64, &[]);
+        Ok(rows)
     }
 
     /// Whether a checkpoint of the length of the latest would find room. On a full disk to begin
@@ -199,26 +209,50 @@ impl Follower {
         // Two checkpoints later the journal up to here may be gone. A process that is killed then
         // must not leave a partition that never got so far, because its engine was slow to write.
         self.partitions.flush()?;
-        let mut writing = checkpoint::Writing::begin(&*self.disk, self.applied)?;
+        let (lsn, since) = (self.applied, self.since);
+        let disk = self.disk.clone();
+        let mut writing = checkpoint::Writing::begin(&*disk, lsn)?;
         for partition in 0..self.partitions.count() {
-            let class = Partitions::class(partition);
-            let mut failed = None;
-            self.partitions
-                .scan(partition, b"A", b"~", &mut |key, value| {
-                    failed = writing.row(class, key, value).err();
-                    failed.is_none()
-                })?;
-            if let Some(error) = failed {
-                return Err(error);
+            let mut from = Some(b"A".to_vec());
+            while let Some(at) = from {
+                from = self.write_some(&mut writing, partition, &at)?;
+                // Whoever writes meanwhile must not wait for room in memory. That rows written
+                // from here on are newer than the checkpoint says does no harm: every operation
+                // is absolute, and all that came later is applied again.
+                if self.overlay.octets() > self.hurry_octets {
+                    self.apply_all(self.journal.durable())?;
+                }
             }
         }
         let (length, floor) = writing.finish()?;
         self.length = length;
-        self.latest = self.applied;
-        self.since = 0;
+        self.latest = lsn;
+        self.since -= since;
         self.floor = floor.unwrap_or(0);
         metrics::CHECKPOINT_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);
         Ok(())
+    }
+
+    /// Writes some rows of a partition to a checkpoint; yields where to go on.
+    fn write_some(
+        &self,
+        writing: &mut checkpoint::Writing<'_>,
+        partition: usize,
+        from: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let class = Partitions::class(partition);
+        let (mut rows, mut next, mut failed) = (0, None, None);
+        self.partitions
+            .scan(partition, from, b"~", &mut |key, value| {
+                if rows == CHECKPOINT_ROWS {
+                    next = Some(key.to_vec());
+                    return false;
+                }
+                rows += 1;
+                failed = writing.row(class, key, value).err();
+                failed.is_none()
+            })?;
+        failed.map_or(Ok(next), Err)
     }
 
     fn apply(&mut self, partition: usize, lsn: u64) -> Result<usize, StoreError> {
@@ -249,3 +283,6 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// Rows in one batch.
 const ROWS: usize = 4096;
+
+/// Rows of a checkpoint that are written before it is looked whether much waits.
+const CHECKPOINT_ROWS: usize = 8192;

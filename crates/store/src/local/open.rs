@@ -212,7 +212,7 @@ impl Ground {
             overlay.clone(),
             partitions.clone(),
             disk.clone(),
-            config.checkpoint_octets,
+            (config.checkpoint_octets, config.overlay_octets),
             since,
         )?;
         let mut writer = Writer::new(

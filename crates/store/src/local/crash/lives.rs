@@ -285,6 +285,45 @@ fn nobody_waits_for_a_checkpoint() {
 }
 
 #[test]
+fn a_checkpoint_that_is_overtaken_by_writes_is_as_good_as_any() {
+    let house = House::with(70, |config| config.overlay_octets = 4 * 1024);
+    let inbox = house.inbox();
+    let (begun, checkpoint_begins) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
+    house.engines.at_next_flush(move || {
+        begun.send(()).unwrap();
+        let _ = gone.recv();
+    });
+    house.store.start().unwrap();
+    let mut before = 0;
+    until("a checkpoint is due", || {
+        house.append(inbox, &text(0)).wait().unwrap();
+        before += 1;
+        checkpoint_begins.try_recv().is_ok()
+    });
+    // So much that it goes into the directory while the checkpoint is being written.
+    for number in 0..12 {
+        house.append(inbox, &text(number)).wait().unwrap();
+    }
+    drop(go);
+    let kept = || crate::directory::checkpoint::list(&house.disk).unwrap();
+    until("it is there", || !kept().is_empty());
+    let mut in_it = 0;
+    crate::directory::checkpoint::read(&house.disk, kept()[0], &mut |class, key, _| {
+        in_it += u32::from(class == crate::keys::Class::Mail && key[0] == b'u');
+        Ok(())
+    })
+    .unwrap();
+    assert!(in_it > before, "{in_it} of {before} and more");
+    house.engines.break_all();
+    let opened = house.store.reopen().unwrap();
+    assert_eq!(opened.rebuilt.len(), 5);
+    let row = house.store.mailbox(house.ann, inbox).unwrap().unwrap();
+    assert_eq!(row.messages, before + 12);
+    house.assert_whole(0);
+}
+
+#[test]
 fn no_checkpoint_is_begun_where_there_is_no_room_for_it() {
     let house = House::with(69, |config| config.segment_octets = 1 << 20);
     house.checkpoint().unwrap();
