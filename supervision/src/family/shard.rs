@@ -161,6 +161,8 @@ struct ShardState<K: Key, M: Message> {
     clock: Clock<Due<K>>,
     children: metrics::Gauge,
     chance: Chance,
+    /// Whether it will look for idle members: not while nobody is there who could be.
+    sweeps: bool,
     /// Whether it is stopping, and has lost its patience.
     closing: Option<Closing>,
 }
@@ -194,6 +196,7 @@ impl<K: Key, M: Message> Actor for Shard<K, M> {
             clock: Clock::new(),
             children,
             chance: Chance(chance_seed),
+            sweeps: false,
             closing: None,
         })
     }
@@ -256,9 +259,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         for (key, incarnation) in left {
             self.gone(key, incarnation, ExitCause::Killed, None);
         }
-        if let Some(eighth) = self.eighth() {
-            self.at(from_now(eighth), Due::Sweep);
-        }
+        self.sweep_later();
         self.feel_later();
     }
 
@@ -295,6 +296,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         };
         drop(rooms);
         self.count();
+        self.sweep_later();
         let shard = self.myself.get_cell();
         match self.house.launch(context, shard, Arc::clone(&presence)) {
             Ok(actor) => {
@@ -487,11 +489,12 @@ impl<K: Key, M: Message> ShardState<K, M> {
         let house = Arc::clone(&self.house);
         let floor = &house.floors[self.place];
         let tick = floor.tick.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let idle: Vec<_> = {
+        let (is_anybody_there, idle): (bool, Vec<_>) = {
             let rooms = floor.read();
             let idle = rooms.slots.iter().filter(|(_, slot)| slot.is_idle(tick));
-            idle.map(|(key, slot)| (key.clone(), slot.incarnation, slot.actor.clone()))
-                .collect()
+            let idle = idle.map(|(key, slot)| (key.clone(), slot.incarnation, slot.actor.clone()));
+            let is_anybody_there = rooms.slots.values().any(|slot| slot.is_launched);
+            (is_anybody_there, idle.collect())
         };
         for (key, incarnation, actor) in idle {
             match (house.spec.idle, actor) {
@@ -505,7 +508,18 @@ impl<K: Key, M: Message> ShardState<K, M> {
                 (Idle::Ask(..) | Idle::Never, _) => {}
             }
         }
-        if let Some(eighth) = self.eighth() {
+        self.sweeps = false;
+        if is_anybody_there {
+            self.sweep_later();
+        }
+    }
+
+    /// Looks for idle members a little later. Nobody there: whoever comes sees to it.
+    fn sweep_later(&mut self) {
+        if !self.sweeps
+            && let Some(eighth) = self.eighth()
+        {
+            self.sweeps = true;
             self.at(from_now(eighth), Due::Sweep);
         }
     }
