@@ -25,7 +25,9 @@ pub struct BodyRef {
 pub struct BodyWriter {
     draft: Draft,
     tail: BytesMut,
-    hash: blake3::Hasher,
+    /// Begun once the body is longer than what is hashed in one go. Boxed: it has two kilobytes,
+    /// and a writer moves with the futures that hold it.
+    hash: Option<Box<blake3::Hasher>>,
     /// Whether parts are compressed where that saves something.
     packs: bool,
 }
@@ -112,7 +114,7 @@ impl BodyWriter {
                 sink,
             },
             tail: BytesMut::new(),
-            hash: blake3::Hasher::new(),
+            hash: None,
             packs,
         }
     }
@@ -135,7 +137,19 @@ impl BodyWriter {
         rest.octets += octets.len();
         rest.data += octets.len();
         rest.crc = crc32c::crc32c_append(rest.crc, &octets);
-        self.hash.update(&octets);
+        if self.hash.is_none() && draft.octets <= AT_ONCE_OCTETS {
+            if self.tail.capacity() == 0 {
+                self.tail.reserve(octets.len().max(TAIL_OCTETS));
+            }
+            self.tail.extend_from_slice(&octets);
+            return None;
+        }
+        let hash = self.hash.get_or_insert_with(|| {
+            let mut hash = Box::new(blake3::Hasher::new());
+            hash.update(&self.tail);
+            hash
+        });
+        hash.update(&octets);
         if octets.len() < COPY_OCTETS {
             self.tail.extend_from_slice(&octets);
         } else {
@@ -168,6 +182,11 @@ impl BodyWriter {
     /// Ends the body.
     #[must_use]
     pub fn finish(mut self) -> Draft {
+        let digest = match &self.hash {
+            Some(hash) => hash.finalize(),
+            None => blake3::hash(&self.tail),
+        };
+        self.draft.digest = *digest.as_bytes();
         let rest = &mut self.draft.rest;
         if !self.tail.is_empty() {
             rest.pieces.push(self.tail.freeze());
@@ -175,7 +194,6 @@ impl BodyWriter {
         if self.packs {
             rest.pack();
         }
-        self.draft.digest = *self.hash.finalize().as_bytes();
         self.draft
     }
 }
@@ -289,5 +307,47 @@ impl fmt::Debug for Body {
     }
 }
 
+/// A body up to this length is kept in one piece and hashed in one go: BLAKE3 takes several blocks
+/// of a kilobyte at a time if it has them, and octets that come in pieces come one block at a time.
+const AT_ONCE_OCTETS: u64 = 16 * 1024;
+
+/// Room for the trace fields and a message of some kilobytes, so that it is made once.
+const TAIL_OCTETS: usize = 8 * 1024;
+
 /// Shorter pieces are copied together: a vectored write of many crumbs costs more than the copy.
 const COPY_OCTETS: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn spill(&self, _: &mut Part) -> Option<(Result<Chunk, StoreError>, Pending<()>)> {
+            None
+        }
+
+        fn release(&self, _: &[Chunk]) {}
+    }
+
+    #[test]
+    fn however_a_body_comes_it_is_kept_whole_with_its_sums() {
+        for octets in [0, 1, 4096, 16_384, 16_385, 40_000, 300_000] {
+            let whole: Vec<u8> = (0..octets).map(|n: u32| (n % 251) as u8).collect();
+            for piece in [1000, 4096, 20_000, 400_000] {
+                let mut writer = BodyWriter::new(Arc::new(Nowhere), false);
+                for piece in whole.chunks(piece) {
+                    assert!(writer.write(Bytes::copy_from_slice(piece)).is_none());
+                }
+                let draft = writer.finish();
+                assert_eq!(draft.rest.pieces.concat(), whole);
+                assert_eq!(draft.octets(), u64::from(octets));
+                assert_eq!(draft.rest.octets, whole.len());
+                assert_eq!(draft.rest.crc, crc32c::crc32c(&whole));
+                assert_eq!(draft.digest, *blake3::hash(&whole).as_bytes());
+            }
+        }
+    }
+}
