@@ -42,5 +42,5 @@ told!(inspect MailboxMsg: Append, Copy, Create, Delete, Deliver, Expunge, Flag, 
 told!(inspect PoisonMsg: Changed, Count, Crashed, Drop, Inspect, List, Retry, Show);
 told!(inspect QueueMsg: Enqueue, Flush, Gone, Idle, Inspect, Leave, Look, More, Recorded, Settle, Wake);
 told!(inspect ResolverMsg: Addresses, Answered, Forget, Inspect, Mx, Names, Texts);
-told!(inspect RouterMsg: Inspect, Look, Route);
+told!(inspect RouterMsg: Accepted, Inspect, Look, Route);
 told!(SessionMsg: Begin, Changed, Closing, Connection, Idle);

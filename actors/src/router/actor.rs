@@ -4,7 +4,8 @@
 //! Nothing: where a message goes stands in its envelope, what is open stands in the spool.
 //!
 //! # Hears
-//! [`RouterMsg`]: `Route` from sessions and the bounce actor, `Look` from its own clock.
+//! [`RouterMsg`]: `Accepted` and `Route` from sessions, `Route` from the bounce and poison actors,
+//! `Look` from its own clock.
 //!
 //! # Says
 //! [`MailboxMsg::Deliver`] to mailboxes, [`QueueMsg::Enqueue`] to domain queues,
@@ -22,16 +23,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mail::{AccountId, Domain, MessageId};
+use mail::{AccountId, Domain, MessageId, Target, Time};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use store::{
-    StoreError,
-    port::{Spool, Spooled},
-};
+use store::{StoreError, port::Spool};
 use supervision::{Family, Seat, in_hand};
 
 use super::{
-    core::{Hint, hints},
+    core::{Hint, first_hints, hints},
     metrics::{FOUND, ROUTED},
 };
 use crate::contract::{BounceMsg, MailboxMsg, MessageInHand, QueueMsg, RouterMsg, RouterReport};
@@ -97,6 +95,11 @@ impl Actor for Router {
         state: &mut RouterState,
     ) -> Result<(), ActorProcessingErr> {
         match msg {
+            RouterMsg::Accepted {
+                id,
+                arrived,
+                targets,
+            } => state.accepted(id, arrived, &targets),
             RouterMsg::Inspect(reply) => {
                 let report = RouterReport {
                     routed: state.routed,
@@ -119,13 +122,20 @@ impl Actor for Router {
 }
 
 impl RouterState {
+    fn accepted(&mut self, id: MessageId, arrived: Time, targets: &[Target]) {
+        in_hand(MessageInHand(id));
+        self.routed += 1;
+        ROUTED.count(&[]);
+        self.tell(id, arrived, first_hints(targets, arrived));
+    }
+
     fn route(&mut self, id: MessageId) {
         in_hand(MessageInHand(id));
         match self.args.spool.get(id) {
             Ok(Some(message)) => {
                 self.routed += 1;
                 ROUTED.count(&[]);
-                self.tell(&message);
+                self.tell(id, message.arrived, hints(&message));
             }
             Ok(None) => {} // closed in the meantime
             // Set aside by the store, which has counted and named it; the rest goes on.
@@ -134,9 +144,8 @@ impl RouterState {
     }
 
     /// A hint that reaches nobody is lost: the next look tells it again.
-    fn tell(&self, message: &Spooled) {
-        let (id, arrived) = (message.id, message.arrived);
-        for hint in hints(message) {
+    fn tell(&self, id: MessageId, arrived: Time, hints: impl Iterator<Item = Hint>) {
+        for hint in hints {
             match hint {
                 Hint::Bounce => drop(self.args.bounce.cast(BounceMsg::Return(id))),
                 Hint::Mailbox {

@@ -1,7 +1,7 @@
 //! What the router decides: who is told of a message. No tokio, no ractor, no clock, no disk.
 
-use mail::{AccountId, Domain, Target, Time};
-use store::port::{Spooled, State};
+use mail::{AccountId, Domain, Recipient, Target, Time};
+use store::port::{RecipientState, Spooled, State};
 
 /// Who is told of a recipient.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,30 +38,42 @@ pub(super) fn hints(message: &Spooled) -> impl Iterator<Item = Hint> + '_ {
         .any(|state| state.state == State::Failed);
     let recipients = (0..).zip(message.envelope.recipients.iter().zip(&message.states));
     let open = recipients.filter(|(_, (_, state))| state.state == State::Open);
+    let hint = |(number, (recipient, state)): (u32, (&Recipient, &RecipientState))| {
+        hint(number, &recipient.target, state.due, state.attempts)
+    };
     failed
         .then_some(Hint::Bounce)
         .into_iter()
-        .chain(
-            open.map(|(recipient, (address, state))| match &address.target {
-                Target::Local { account, detail } => Hint::Mailbox {
-                    account: *account,
-                    recipient,
-                    detail: detail.clone(),
-                },
-                Target::Remote(domain) => Hint::Queue {
-                    domain: domain.clone(),
-                    recipient,
-                    due: state.due,
-                    attempts: state.attempts,
-                },
-            }),
-        )
+        .chain(open.map(hint))
+}
+
+/// The hints of a message that has just been accepted: nobody has tried it, and it is due.
+pub(super) fn first_hints(targets: &[Target], arrived: Time) -> impl Iterator<Item = Hint> + '_ {
+    (0..)
+        .zip(targets)
+        .map(move |(number, target)| hint(number, target, arrived, 0))
+}
+
+fn hint(recipient: u32, target: &Target, due: Time, attempts: u32) -> Hint {
+    match target {
+        Target::Local { account, detail } => Hint::Mailbox {
+            account: *account,
+            recipient,
+            detail: detail.clone(),
+        },
+        Target::Remote(domain) => Hint::Queue {
+            domain: domain.clone(),
+            recipient,
+            due,
+            attempts,
+        },
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use mail::{Envelope, MessageId, Recipient};
-    use store::port::{BodyRef, RecipientState};
+    use mail::{Envelope, MessageId};
+    use store::port::BodyRef;
 
     use super::*;
 
@@ -120,5 +132,23 @@ mod tests {
             },
         ];
         assert_eq!(hints(&message).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_message_just_accepted_gives_the_hints_that_reading_it_would_give() {
+        let targets = vec![
+            Target::Remote("d0.test".parse().unwrap()),
+            Target::Local {
+                account: AccountId(4),
+                detail: None,
+            },
+        ];
+        let open = targets.iter().map(|target| (target.clone(), State::Open));
+        let mut message = message(open.collect());
+        for state in &mut message.states {
+            (state.due, state.attempts) = (message.arrived, 0);
+        }
+        let told: Vec<Hint> = first_hints(&targets, message.arrived).collect();
+        assert_eq!(told, hints(&message).collect::<Vec<_>>());
     }
 }

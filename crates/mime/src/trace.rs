@@ -1,6 +1,9 @@
 //! The fields that a mail system writes in front of a message it has taken.
 
-use std::net::IpAddr;
+use std::{
+    fmt::{self, Write},
+    net::IpAddr,
+};
 
 use mail::{Address, Domain, Time};
 
@@ -31,47 +34,75 @@ pub struct Received<'a> {
 impl Received<'_> {
     /// Appends the field, folded, with its line end.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        let literal = match self.address.to_canonical() {
-            IpAddr::V4(v4) => format!("[{v4}]"),
-            IpAddr::V6(v6) => format!("[IPv6:{v6}]"),
-        };
-        let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
-        put("Received: from ");
-        put(&clean_name(self.from).unwrap_or_else(|| literal.clone()));
-        put(" (");
-        put(&literal);
-        put(")\r\n\tby ");
-        put(self.by.as_str());
+        // Into a vector nothing fails to be written.
+        let _ = self.write(&mut Text(out));
+    }
+
+    fn write(&self, out: &mut Text<'_>) -> fmt::Result {
+        let literal = Literal(self.address.to_canonical());
+        out.write_str("Received: from ")?;
+        if is_sound(self.from) {
+            out.write_str(self.from)?;
+        } else {
+            write!(out, "{literal}")?;
+        }
+        write!(out, " ({literal})\r\n\tby ")?;
+        out.write_str(self.by.as_str())?;
         if let Some(tls) = &self.tls {
             // A comment: it must not end early.
             let is_plain =
                 |c: &char| c.is_ascii_graphic() && !matches!(c, '(' | ')' | '\\') || *c == ' ';
-            put(" (");
-            put(&tls.chars().filter(is_plain).collect::<String>());
-            put(")");
+            write!(
+                out,
+                " ({})",
+                tls.chars().filter(is_plain).collect::<String>()
+            )?;
         }
-        put(" with ");
-        put(self.with);
+        out.write_str(" with ")?;
+        out.write_str(self.with)?;
         if let Some(id) = &self.id {
-            put(" id ");
-            put(id);
+            write!(out, " id {id}")?;
         }
         if let Some(address) = self.for_ {
-            put("\r\n\tfor <");
-            put(&address.to_string());
-            put(">");
+            write!(out, "\r\n\tfor <{address}>")?;
         }
-        put(";\r\n\t");
-        put(&Date::utc(self.at).to_string());
-        put("\r\n");
+        write!(out, ";\r\n\t{}\r\n", Date::utc(self.at))
     }
 }
 
-/// The `Return-Path` field of a final delivery (RFC 5321 §4.4), with its line end.
+/// An address as a domain (RFC 5321 §4.1.3).
+struct Literal(IpAddr);
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(v4) => write!(f, "[{v4}]"),
+            IpAddr::V6(v6) => write!(f, "[IPv6:{v6}]"),
+        }
+    }
+}
+
+/// Text at the end of octets.
+struct Text<'a>(&'a mut Vec<u8>);
+
+impl Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// The `Return-Path` field of a final delivery (RFC 5321 §4.4), with its line end, and with room
+/// behind it for a [`Received`].
 #[must_use]
 pub fn return_path(from: Option<&Address>) -> Vec<u8> {
-    let path = from.map(ToString::to_string).unwrap_or_default();
-    format!("Return-Path: <{path}>\r\n").into_bytes()
+    let mut out = Vec::with_capacity(TRACE_OCTETS);
+    out.extend_from_slice(b"Return-Path: <");
+    if let Some(path) = from {
+        let _ = write!(Text(&mut out), "{path}"); // as above
+    }
+    out.extend_from_slice(b">\r\n");
+    out
 }
 
 /// The `Delivered-To` field: by it a forwarding loop is recognised, with its line end.
@@ -130,13 +161,15 @@ impl Missing {
     }
 }
 
-/// What a client calls itself, if it is a name or literal that may stand in a field: anything
-/// else a client says there stays out.
-fn clean_name(name: &str) -> Option<String> {
+/// Whether what a client calls itself is a name or literal that may stand in a field: anything else
+/// a client says there stays out.
+fn is_sound(name: &str) -> bool {
     let is_sound = |b: u8| b.is_ascii_alphanumeric() || b"-_.:[]".contains(&b);
-    let sound = !name.is_empty() && name.len() <= 255 && name.bytes().all(is_sound);
-    sound.then(|| name.to_owned())
+    !name.is_empty() && name.len() <= 255 && name.bytes().all(is_sound)
 }
+
+/// Both fields with names of common length.
+const TRACE_OCTETS: usize = 384;
 
 #[cfg(test)]
 mod tests {

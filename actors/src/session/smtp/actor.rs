@@ -9,8 +9,8 @@
 //! from the tree.
 //!
 //! # Says
-//! [`LoginMsg::Verify`] to the login room; [`RouterMsg::Route`] to the router, once a message is
-//! on stable storage.
+//! [`LoginMsg::Verify`] to the login room; [`RouterMsg::Accepted`] or [`RouterMsg::Route`] to the
+//! router, once a message is on stable storage.
 //!
 //! # Supervised by
 //! The listener's session family, restarted at most three times; then the connection is closed.
@@ -28,7 +28,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use mail::{AccountId, Enhanced, Envelope, MessageId, Recipient, Reply};
+use mail::{AccountId, Enhanced, Envelope, MessageId, Recipient, Reply, Target};
 use mime::Received;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smtp::{
@@ -393,39 +393,56 @@ impl SmtpSessionState {
         };
         let begun = self.args.clock.monotonic();
         match self.accept(incoming).await {
-            Ok(id) => {
+            Ok((id, hint)) => {
                 ACCEPT_SECONDS.observe((self.args.clock.monotonic() - begun).as_secs_f64(), &[]);
                 MESSAGES.count(&["accepted"]);
                 OCTETS.add(octets, &[]);
                 // Nobody there: the router looks at the spool as it starts.
-                let _ = self.args.router.cast(RouterMsg::Route(id));
+                let _ = self.args.router.cast(hint);
                 Reply::new(250, Enhanced(2, 0, 0), format!("taken as {id}"))
             }
             Err(reply) => reply,
         }
     }
 
-    async fn accept(&mut self, incoming: Incoming) -> Result<MessageId, Reply> {
+    /// Yields also what the router is told.
+    async fn accept(&mut self, incoming: Incoming) -> Result<(MessageId, RouterMsg), Reply> {
         let draft = incoming
             .finish()
             .await
             .map_err(|error| self.failed(&error))?;
         let envelope = self.envelope()?;
+        let arrived = self.args.clock.now();
+        let recipients = envelope.recipients.iter();
+        // Few are told; what many would take in the router's inbox, it reads.
+        let targets: Option<Vec<Target>> =
+            (envelope.recipients.len() <= TARGETS_TOLD_MAX).then(|| {
+                recipients
+                    .map(|recipient| recipient.target.clone())
+                    .collect()
+            });
         let mail = NewMail {
             envelope,
             draft,
-            arrived: self.args.clock.now(),
+            arrived,
             answers: None,
             origin: self.origin(),
         };
         // Any shard will do: the message is this node's until it is delivered.
         let fence = self.args.leases.fence(Shard::nth(self.connection.id()));
         let fence = fence.map_err(|error| self.failed(&error))?;
-        self.args
+        let id = self
+            .args
             .spool
             .accept(fence, mail)
             .await
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.failed(&error))?;
+        let hint = targets.map_or(RouterMsg::Route(id), |targets| RouterMsg::Accepted {
+            id,
+            arrived,
+            targets,
+        });
+        Ok((id, hint))
     }
 
     fn envelope(&mut self) -> Result<Envelope, Reply> {
@@ -486,3 +503,6 @@ fn no_room() -> Reply {
 fn trouble() -> Reply {
     Reply::new(451, Enhanced(4, 3, 0), "local trouble, try again later")
 }
+
+/// Recipients of one message of which the router is told in so many words.
+const TARGETS_TOLD_MAX: usize = 10;
