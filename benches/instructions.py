@@ -2,27 +2,42 @@
 """Instructions that the daemon spends on one message, from the first octet to the mailbox.
 
     benches/instructions.py --binary target/release/heronry [--messages 2000] [--keep FILE]
+    benches/instructions.py --guard benches/instructions.json [--refresh]
 
 Runs the daemon under `valgrind --tool=callgrind` and sends 4 KiB messages over ten connections, as
 clients with PIPELINING do. The figure does not depend on how busy the machine is; what a kernel
 does for the daemon is not in it. --keep keeps the profile, for callgrind_annotate.
+
+--guard compares with a recorded figure and fails when it has grown by more than a tenth: CI does so
+with the binary that the tests have built anyway (target/debug/heronry, opt-level 1), which is dearer
+than a release but moves as that does. Whoever makes the daemon dearer for a reason, or cheaper, or
+changes the compiler, records a new figure with --refresh in the same commit, and says why.
 """
 
 import argparse
+import json
 import pathlib
 import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-from rig import Daemon, commit
+from rig import PORTS, Daemon, commit
 
 CONNECTIONS = 10
 ACCOUNTS = 20
 WARM = 500
+
+# What a recorded figure was measured with, and how much more is borne.
+GUARD_MESSAGES = 1_000
+GROWTH_MAX = 1.10
+
+# Other work on the machine makes it dearer, by a twentieth at most: the least of some runs counts.
+RUNS = 3
 
 
 class Sender:
@@ -72,15 +87,27 @@ def send(daemon, number):
     time.sleep(2)  # what is delivered after the answer belongs to the message
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--binary", default="target/release/heronry")
-    parser.add_argument("--messages", type=int, default=2_000)
-    parser.add_argument("--keep")
-    parser.add_argument("--port-base", type=int, default=24_000)
-    options = parser.parse_args()
+def free_base():
+    """A number such that all ports of a daemon from there on are free."""
+    for base in range(24_000, 32_000, 1_000):
+        sockets = []
+        try:
+            for port in PORTS.values():
+                sockets.append(socket.socket())
+                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sockets[-1].bind(("127.0.0.1", base + port))
+            return base
+        except OSError:
+            continue
+        finally:
+            for each in sockets:
+                each.close()
+    raise RuntimeError("no ports are free")
+
+
+def per_message(binary, messages, keep=None):
     with tempfile.TemporaryDirectory() as folder:
-        daemon = Daemon(options.binary, pathlib.Path(folder) / "house", options.port_base)
+        daemon = Daemon(binary, pathlib.Path(folder) / "house", free_base())
         profile = pathlib.Path(folder) / "profile"
         daemon.under = ["valgrind", "--tool=callgrind", "--instr-atstart=no",
                         f"--callgrind-out-file={profile}"]
@@ -92,14 +119,49 @@ def main():
                 subprocess.run(["callgrind_control", "-i", what, str(daemon.process.pid)],
                                check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 if what == "on":
-                    send(daemon, options.messages)
+                    send(daemon, messages)
         finally:
             daemon.stop()
+        if keep:
+            shutil.copy(profile, keep)
         total = int(re.search(r"^totals: (\d+)", profile.read_text(), re.M).group(1))
-        if options.keep:
-            shutil.copy(profile, options.keep)
-        print(f"{time.strftime('%Y-%m-%d')}, commit {commit()}: "
-              f"{total / options.messages:,.0f} instructions per message")
+        return total / messages
+
+
+def guard(file, binary, refresh):
+    """Compares with the recorded figure, or records one; says whether it is borne."""
+    if refresh:
+        found = min(per_message(binary, GUARD_MESSAGES) for _ in range(RUNS))
+        file.write_text(json.dumps({"instructions_per_message": round(found)}) + "\n")
+        print(f"recorded: {found:,.0f} instructions per message")
+        return True
+    recorded = json.loads(file.read_text())["instructions_per_message"]
+    for _ in range(RUNS):
+        found = per_message(binary, GUARD_MESSAGES)
+        ratio = found / recorded
+        if ratio <= GROWTH_MAX:
+            break
+    print(f"{found:,.0f} instructions per message, recorded are {recorded:,}: {ratio:.3f} of it")
+    if ratio > GROWTH_MAX:
+        print(f"more than {GROWTH_MAX:.2f}. Where they go: --keep FILE, callgrind_annotate FILE. "
+              "If it is meant: --refresh")
+    elif ratio < 2 - GROWTH_MAX:
+        print("it has become cheaper: --refresh, so that it stays so")
+    return ratio <= GROWTH_MAX
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--binary")
+    parser.add_argument("--messages", type=int, default=2_000)
+    parser.add_argument("--keep")
+    parser.add_argument("--guard", type=pathlib.Path)
+    parser.add_argument("--refresh", action="store_true")
+    options = parser.parse_args()
+    if options.guard:
+        sys.exit(not guard(options.guard, options.binary or "target/debug/heronry", options.refresh))
+    found = per_message(options.binary or "target/release/heronry", options.messages, options.keep)
+    print(f"{time.strftime('%Y-%m-%d')}, commit {commit()}: {found:,.0f} instructions per message")
 
 
 main()
