@@ -33,6 +33,7 @@ impl View {
                 self.messages.resize(number, Seen::default());
                 Ok(())
             }
+            ("EXISTS", _) if number == 0 && count == 0 => Ok(()), // selected, and empty
             ("EXISTS", _) => Err(format!("{number} EXISTS after {count}")),
             ("EXPUNGE" | "FETCH", _) if number == 0 || number > count => {
                 Err(format!("{count} messages are known: {text}"))
