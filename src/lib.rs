@@ -2,9 +2,10 @@
 //!
 //! [`cli`] reads what the operator typed, [`config`] what they wrote down; [`daemon`] brings the
 //! house up and down; [`tree`] is the house on one page; [`admin`] is how it is watched and
-//! steered; [`chaos`] is how it is tried.
+//! steered; [`chaos`] is how it is tried; [`backup`] is how it is kept and brought back.
 
 pub mod admin;
+pub mod backup;
 pub mod chaos;
 pub mod cli;
 pub mod config;

@@ -9,7 +9,8 @@
 //! ├─ advisers (one_for_one)    resolver, hashers, login: they are asked, and write nothing
 //! ├─ trunk (one_for_one)       who carries the mail, and writes
 //! │  ├─ lease                  the right to write: ends with the store, and the trunk with it
-//! │  └─ bounce, poison, mailboxes, deliveries, queues, router
+//! │  └─ bounce, poison, mailboxes, deliveries, queues, router,
+//! │                        scrubber
 //! └─ doors (one_for_one)       operators, listeners and their sessions, health and metrics
 //! ```
 
@@ -30,6 +31,7 @@ use actors::{
     refused::RefusedCommands,
     resolver::{Resolver, ResolverArgs},
     router::{Router, RouterArgs},
+    scrubber::{Scrubber, ScrubberArgs},
 };
 use mail::{AccountId, Domain};
 use supervision::{
@@ -130,6 +132,7 @@ fn trunk(parts: &Parts, seats: &Seats) -> Supervisor {
         .child(seats.deliveries.child())
         .child(seats.queues.child())
         .child(router(parts, seats).with_heartbeat(PULSE))
+        .child(scrubber(parts))
 }
 
 /// Where clients, operators and machines that watch come in; each door falls alone.
@@ -276,6 +279,17 @@ fn router(parts: &Parts, seats: &Seats) -> ChildSpec {
     .with_shutdown(Shutdown::Stop(Duration::from_secs(5)))
 }
 
+/// It waits for the disk, as long as that takes.
+fn scrubber(parts: &Parts) -> ChildSpec {
+    let disk = parts.disk.clone();
+    let args = ScrubberArgs {
+        octets_per_second: parts.config.get().store.scrub_octets_per_second,
+        step: Arc::new(move |scrub, octets| disk.scrub(scrub, octets)),
+    };
+    let seat = Seat::new("scrubber");
+    ChildSpec::permanent("scrubber", actor(|| Scrubber, move || args.clone(), &seat))
+}
+
 fn mailboxes(parts: &Parts, bounce: &Seat<BounceMsg>) -> Family<AccountId, MailboxMsg> {
     let spec = FamilySpec::transient("mailboxes")
         .ask_after(IDLE, |_| MailboxMsg::Idle)
@@ -365,6 +379,8 @@ fn operators(parts: &Parts, seats: &Seats) -> ChildSpec {
         accounts: parts.accounts.clone(),
         clock: parts.clock.clone(),
         config: parts.config.clone(),
+        config_file: parts.config_file.clone(),
+        disk: parts.disk.clone(),
         leases: parts.leases.clone(),
         mail: parts.mail.clone(),
         mailboxes: seats.mailboxes.clone(),

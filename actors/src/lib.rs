@@ -16,4 +16,5 @@ pub mod queue;
 pub mod refused;
 pub mod resolver;
 pub mod router;
+pub mod scrubber;
 pub mod session;

@@ -2,7 +2,9 @@
 
 use telemetry::Metric;
 
-use crate::{bounce, delivery, listener, login, mailbox, poison, queue, resolver, router, session};
+use crate::{
+    bounce, delivery, listener, login, mailbox, poison, queue, resolver, router, scrubber, session,
+};
 
 /// Every metric of the actors.
 #[must_use]
@@ -17,6 +19,7 @@ pub fn all() -> Vec<Metric> {
         queue::METRICS,
         resolver::METRICS,
         router::METRICS,
+        scrubber::METRICS,
         session::imap::METRICS,
         session::pop3::METRICS,
         session::smtp::METRICS,

@@ -202,7 +202,7 @@ impl Desk {
             .map_err(refused)
     }
 
-    fn row(&self, address: &Address) -> Result<Option<AccountRow>, Refusal> {
+    pub(super) fn row(&self, address: &Address) -> Result<Option<AccountRow>, Refusal> {
         let store = &self.parts.accounts;
         match store
             .entry(address.local(), address.domain())

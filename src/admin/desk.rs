@@ -1,21 +1,22 @@
 //! The desk: carries out what operators ask.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use actors::contract::{MailboxMsg, PoisonMsg, QueueMsg};
 use mail::{AccountId, Domain, Time};
 use serde::Serialize;
 use serde_json::Value;
 use store::{
-    StoreError,
+    DiskStore, StoreError,
     port::{Accounts, Fence, Leases, MailStore, Shard, Spool},
 };
-use supervision::{Family, Live, Seat, Trial};
+use supervision::{Family, Live, Seat};
 use world::Clock;
 
 use super::{
     Recorder, Reloads, TreeView,
     protocol::{About, Refusal, RefusalKind, Request, TreeForm},
+    session::Session,
 };
 use crate::config::{Change, Config};
 
@@ -28,6 +29,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// What the operator has set.
     pub config: Live<Config>,
+    /// Where that was read; none for a demo.
+    pub config_file: Option<PathBuf>,
+    /// The store itself, for whoever wants a state of all of it.
+    pub disk: Arc<DiskStore>,
     /// Who owns which shard.
     pub leases: Arc<dyn Leases>,
     /// What accounts hold.
@@ -62,11 +67,15 @@ impl Desk {
         Self { parts, since }
     }
 
-    /// Does what is asked. Harm belongs to `trial`, which is the asker's.
+    /// Does what is asked on a connection. Harm belongs to the connection.
     ///
     /// # Errors
     /// [`Refusal`] says what, where, and what would be right.
-    pub async fn answer(&self, request: Request, trial: &mut Trial) -> Result<Value, Refusal> {
+    pub(super) async fn answer(
+        &self,
+        request: Request,
+        session: &mut Session,
+    ) -> Result<Value, Refusal> {
         match request {
             Request::AccountAdd { accounts, update } => done(self.add(accounts, update).await?),
             Request::AccountList { domain, after } => {
@@ -88,13 +97,29 @@ impl Desk {
             Request::DomainList => done(self.domains()?),
             Request::DomainRemove { domain } => done(self.remove_domain(domain).await?),
             Request::DomainShow { domain } => done(self.show_domain(domain)?),
+            Request::FolderList { address } => done(self.folders(&address)?),
+            Request::FolderMake {
+                address,
+                folder,
+                role,
+            } => done(self.make_folder(&address, folder, role.as_deref()).await?),
             Request::Harm {
                 path,
                 nth,
                 count,
                 harm,
-            } => done(self.harm(&path, (nth, count), harm, trial)?),
+            } => done(self.harm(&path, (nth, count), harm, &mut session.trial)?),
             Request::Hello => done(self.about()),
+            Request::LetterList {
+                address,
+                folder,
+                after,
+            } => done(self.letters(&address, &folder, after).await?),
+            // Their octets travel beside the lines: whoever has the connection sees to them.
+            Request::LetterGet { .. } | Request::LetterPut(_) => Err(Refusal::new(
+                RefusalKind::Wrong,
+                "messages travel over the operator socket only",
+            )),
             Request::Metrics => done(self.parts.recorder.render()),
             Request::PoisonDrop { id } => done(self.drop_poison(id.0).await?),
             Request::PoisonList { after } => done(self.poison(after.map(|id| id.0)).await?),
@@ -107,8 +132,13 @@ impl Desk {
             Request::QueueShow { id } => done(self.show_waiting(id.0).await?),
             Request::Reload => done(self.reload().await?),
             Request::Settings => done(&*self.parts.config.get()),
+            Request::SnapshotDrop => {
+                session.end().await;
+                done(())
+            }
+            Request::SnapshotTake => done(self.snapshot(session).await?),
             Request::Tree { form } => done(self.tree(form)?),
-            Request::Truce => done(super::chaos::truce(trial)),
+            Request::Truce => done(super::chaos::truce(&mut session.trial)),
         }
     }
 
@@ -142,7 +172,7 @@ impl Desk {
     }
 }
 
-fn done(value: impl Serialize) -> Result<Value, Refusal> {
+pub(super) fn done(value: impl Serialize) -> Result<Value, Refusal> {
     serde_json::to_value(value).map_err(|error| {
         Refusal::new(
             RefusalKind::Broken,

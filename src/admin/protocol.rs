@@ -14,6 +14,14 @@ use serde_json::Value;
 pub use self::harm::{AimView, BlowView, HarmView};
 use crate::chaos::Harm;
 
+mod cargo;
+mod names;
+mod waiting;
+
+pub use cargo::{FolderView, LetterNew, LetterPut, LetterView, SnapshotFileView, SnapshotView};
+pub use names::AliasName;
+pub use waiting::{QueueView, RecipientView};
+
 /// What an operator wants.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "want", rename_all = "snake_case", deny_unknown_fields)]
@@ -100,6 +108,20 @@ pub enum Request {
         /// Which.
         domain: Domain,
     },
+    /// Yields [`FolderView`]s.
+    FolderList {
+        /// Whose.
+        address: Address,
+    },
+    /// Makes a folder, if it is not there; yields nothing.
+    FolderMake {
+        /// Whose.
+        address: Address,
+        /// Its full name, levels separated by `/`.
+        folder: String,
+        /// Its role (RFC 6154), if no other folder of the account has it.
+        role: Option<String>,
+    },
     /// Harms actors at their next message, while the connection stands; yields a [`HarmView`].
     Harm {
         /// A place in the supervision tree; of a family, its members are meant.
@@ -113,6 +135,26 @@ pub enum Request {
     },
     /// Yields the daemon's [`About`].
     Hello,
+    /// Yields a [`LetterView`]; behind the line of the answer follow the octets of the message.
+    LetterGet {
+        /// Whose.
+        address: Address,
+        /// In which folder.
+        folder: String,
+        /// Which.
+        uid: u32,
+    },
+    /// Yields a page of [`LetterView`]s.
+    LetterList {
+        /// Whose.
+        address: Address,
+        /// In which folder.
+        folder: String,
+        /// The last UID of the page before.
+        after: Option<u32>,
+    },
+    /// Adds messages to a folder, all or none; yields their UIDs.
+    LetterPut(LetterPut),
     /// Yields the numbers that are served to Prometheus, as text.
     Metrics,
     /// Forgets a message that is set aside; yields nothing.
@@ -158,6 +200,11 @@ pub enum Request {
     Reload,
     /// Yields the [`Config`](crate::config::Config) in force.
     Settings,
+    /// Gives back what [`Request::SnapshotTake`] has taken; yields nothing.
+    SnapshotDrop,
+    /// Takes a snapshot of the store, which stays until this connection ends; yields a
+    /// [`SnapshotView`].
+    SnapshotTake,
     /// Yields the supervision tree.
     Tree {
         /// In which form.
@@ -265,16 +312,6 @@ pub struct QuotaView {
     pub messages: Option<u64>,
 }
 
-/// The name of an alias: `list@example.test`, or `@example.test` for the catch-all.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct AliasName {
-    /// The part before the `@`; empty for the catch-all.
-    pub local: String,
-    /// The part after it.
-    pub domain: Domain,
-}
-
 /// An alias and where it leads.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AliasView {
@@ -304,40 +341,6 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Whether there are more behind the last one.
     pub more: bool,
-}
-
-/// A message that waits.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct QueueView {
-    /// The message.
-    pub id: Id,
-    /// Its sender; none is `<>`.
-    pub from: Option<Address>,
-    /// Its size in octets.
-    pub octets: u64,
-    /// Since when it waits, RFC 3339.
-    pub arrived: String,
-    /// Where it came from.
-    pub origin: String,
-    /// Its recipients; those that nothing remains to be done for only where one is shown.
-    pub recipients: Vec<RecipientView>,
-}
-
-/// A recipient of a message that waits.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct RecipientView {
-    /// Who.
-    pub address: Address,
-    /// `local`, or the domain whose queue it is in.
-    pub to: String,
-    /// `open`, `failed` or `closed`.
-    pub state: String,
-    /// How many attempts have ended.
-    pub attempts: u32,
-    /// When the next attempt is due, RFC 3339; none if there is none.
-    pub next: Option<String>,
-    /// How the last attempt ended, or why there has been none.
-    pub why: Option<String>,
 }
 
 /// A message or a command that has brought actors down twice.
@@ -437,50 +440,6 @@ impl Refusal {
     }
 }
 
-impl std::str::FromStr for AliasName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(domain) = text.strip_prefix('@') {
-            let domain = domain.parse().map_err(|error| format!("{text}: {error}"))?;
-            return Ok(Self {
-                local: String::new(),
-                domain,
-            });
-        }
-        let address: Address = text.parse().map_err(|error| {
-            format!("{text}: {error}; name@example.test or @example.test is expected")
-        })?;
-        Ok(Self {
-            local: address.local().to_owned(),
-            domain: address.domain().clone(),
-        })
-    }
-}
-
-impl std::fmt::Display for AliasName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match Address::new(&self.local, self.domain.clone()) {
-            Ok(address) => write!(f, "{address}"),
-            Err(_) => write!(f, "@{}", self.domain),
-        }
-    }
-}
-
-impl TryFrom<String> for AliasName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<AliasName> for String {
-    fn from(name: AliasName) -> Self {
-        name.to_string()
-    }
-}
-
 impl std::str::FromStr for PoisonId {
     type Err = String;
 
@@ -527,7 +486,7 @@ impl From<Id> for String {
 pub const PAGE_MAX: usize = 1000;
 
 /// What a request may be about: never a password's hash.
-const ABOUT: [&str; 5] = ["address", "alias", "domain", "id", "path"];
+const ABOUT: [&str; 6] = ["address", "alias", "domain", "folder", "id", "path"];
 
 /// Requests that change nothing, besides those that list and show.
 const LOOKS: [&str; 4] = ["hello", "metrics", "settings", "tree"];

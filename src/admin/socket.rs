@@ -8,17 +8,20 @@ use std::{
     time::Duration,
 };
 
-use supervision::Trial;
+use serde::Serialize;
+use store::port::Body;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
     task::JoinSet,
 };
 
 use super::{
     Desk, ServiceArgs,
+    desk::done,
     protocol::{Answer, LINE_OCTETS_MAX, Refusal, RefusalKind, Request},
     service::Serving,
+    session::Session,
 };
 
 /// The socket's name in the data folder.
@@ -103,27 +106,73 @@ async fn serve(mut stream: UnixStream, who: Who, desk: &Desk) -> io::Result<()> 
     let (read, mut write) = stream.split();
     let mut read = BufReader::new(read);
     let mut line = Vec::new();
-    let mut trial = Trial::new(); // who is gone harms nobody any more
+    let mut session = Session::default();
     loop {
         line.clear();
         let mut limited = (&mut read).take(LINE_OCTETS_MAX as u64);
         if limited.read_until(b'\n', &mut line).await? == 0 {
+            session.end().await;
             return Ok(());
         }
         let is_whole = line.last() == Some(&b'\n');
         let answer = match serde_json::from_slice(&line) {
-            Ok(request) if is_whole => carry_out(request, who, desk, &mut trial).await,
+            Ok(Request::LetterPut(put)) if is_whole => {
+                session.note(&put.address, "letter_put", who.uid, who.pid);
+                answer(desk.keep(put, &mut read).await?)
+            }
+            Ok(Request::LetterGet {
+                address,
+                folder,
+                uid,
+            }) if is_whole => {
+                session.note(&address, "letter_get", who.uid, who.pid);
+                match desk.letter(&address, &folder, uid) {
+                    Ok((view, body)) => {
+                        send(&mut write, &answer(Ok(view))).await?;
+                        send_body(&mut write, &body).await?;
+                        continue;
+                    }
+                    Err(refusal) => Answer::Refused(refusal),
+                }
+            }
+            Ok(request) if is_whole => carry_out(request, who, desk, &mut session).await,
             Ok(_) => refused(format!(
                 "a request is a line of at most {LINE_OCTETS_MAX} octets"
             )),
             Err(error) => refused(format!("the request is not understood: {error}")),
         };
-        let mut answer = serde_json::to_vec(&answer)?;
-        answer.push(b'\n');
-        write.write_all(&answer).await?;
+        send(&mut write, &answer).await?;
         if !is_whole {
             return Ok(());
         }
+    }
+}
+
+async fn send(write: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
+    let mut answer = serde_json::to_vec(answer)?;
+    answer.push(b'\n');
+    write.write_all(&answer).await
+}
+
+/// Sends a message piece by piece. One that turns out to be damaged cannot be taken back: the
+/// connection ends before all of it is there, and whoever reads it knows that.
+async fn send_body(write: &mut (impl AsyncWrite + Unpin), body: &Body) -> io::Result<()> {
+    let mut sent = 0;
+    while sent < body.octets() {
+        let piece = body.read_at(sent, PIECE_OCTETS).map_err(io::Error::other)?;
+        if piece.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        write.write_all(&piece).await?;
+        sent += piece.len() as u64;
+    }
+    Ok(())
+}
+
+fn answer(outcome: Result<impl Serialize, Refusal>) -> Answer {
+    match outcome.and_then(done) {
+        Ok(value) => Answer::Done(value),
+        Err(refusal) => Answer::Refused(refusal),
     }
 }
 
@@ -132,10 +181,10 @@ async fn carry_out(
     request: Request,
     Who { uid, pid }: Who,
     desk: &Desk,
-    trial: &mut Trial,
+    session: &mut Session,
 ) -> Answer {
     let (is_look, (act, about)) = (request.is_look(), request.act());
-    let outcome = desk.answer(request, trial).await;
+    let outcome = desk.answer(request, session).await;
     let refusal = outcome.as_ref().err().map(|refusal| &*refusal.message);
     if is_look {
         tracing::debug!(uid, pid, act, about, refusal, "an operator looks");
@@ -158,6 +207,9 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
         format!("cannot listen on {}: {error}", path.display()),
     )
 }
+
+/// Octets of a message that are read at once.
+const PIECE_OCTETS: usize = 256 * 1024;
 
 /// Operators are few; a program that forgets to hang up must not take every descriptor.
 const CONNECTIONS_MAX: usize = 64;

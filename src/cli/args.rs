@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{account, actor, alias, chaos, check, demo, domain, poison, queue, serve, store, tree};
+use super::{
+    account, actor, alias, backup, chaos, check, demo, domain, export, mail_import, poison, queue,
+    restore, serve, store, tree,
+};
 
 /// A mail system made of actors.
 #[derive(Debug, Parser)]
@@ -94,6 +97,35 @@ pub(super) enum Command {
         reach: Reach,
         #[command(flatten)]
         chaos: chaos::Chaos,
+    },
+    /// Take a state of the whole system into a backup, while it runs; list and verify states.
+    Backup {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        backup: backup::Backup,
+    },
+    /// Bring mail into an account: from a Maildir, from mbox files, or from another IMAP server.
+    Import {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: mail_import::Import,
+    },
+    /// Write the mail of an account to a Maildir or to mbox files.
+    Export {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        export: export::Export,
+    },
+    /// Bring a whole system back from a backup; or single accounts, folders and messages into a
+    /// system that runs.
+    Restore {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        restore: restore::Restore,
     },
     /// The store on disk, while no daemon has it open.
     Store {

@@ -13,7 +13,7 @@ use super::{Failure, args::Reach, demo};
 use crate::{
     admin::{
         SOCKET_NAME,
-        protocol::{Answer, LINE_OCTETS_MAX, Page, Request},
+        protocol::{Answer, LINE_OCTETS_MAX, Page, RefusalKind, Request},
     },
     config::Config,
 };
@@ -55,12 +55,7 @@ impl Client {
 
     /// Asks, and reads the answer.
     pub(super) fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
-        match self.exchange(request).map_err(|error| self.lost(&error))? {
-            Answer::Done(value) => {
-                serde_json::from_value(value).map_err(|error| self.lost(&error.into()))
-            }
-            Answer::Refused(refusal) => Err(refusal.into()),
-        }
+        self.ask_with(request, &[])
     }
 
     /// Asks for page after page: `request` makes the question from the last item so far.
@@ -79,10 +74,59 @@ impl Client {
         }
     }
 
-    fn exchange(&mut self, request: &Request) -> io::Result<Answer> {
+    /// Asks with octets that follow the request.
+    pub(super) fn ask_with<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+        octets: &[&[u8]],
+    ) -> Result<T, Failure> {
+        let sent = self.send(request, octets).and_then(|()| self.hear());
+        self.answered(sent)
+    }
+
+    /// Asks, and reads the octets that follow the answer; `length` says how many they are. None if
+    /// what is asked for is not there.
+    pub(super) fn fetch<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+        length: impl FnOnce(&T) -> u64,
+    ) -> Result<Option<(T, Vec<u8>)>, Failure> {
+        let answer = self.send(request, &[]).and_then(|()| self.hear());
+        if let Ok(Answer::Refused(refusal)) = &answer
+            && refusal.kind == RefusalKind::Missing
+        {
+            return Ok(None);
+        }
+        let answer: T = self.answered(answer)?;
+        let (wanted, mut octets) = (length(&answer), Vec::new());
+        let read = self.stream.by_ref().take(wanted).read_to_end(&mut octets);
+        match read {
+            Ok(read) if read as u64 == wanted => Ok(Some((answer, octets))),
+            Ok(_) => Err(self.lost(&io::ErrorKind::UnexpectedEof.into())),
+            Err(error) => Err(self.lost(&error)),
+        }
+    }
+
+    fn answered<T: DeserializeOwned>(&self, answer: io::Result<Answer>) -> Result<T, Failure> {
+        match answer.map_err(|error| self.lost(&error))? {
+            Answer::Done(value) => {
+                serde_json::from_value(value).map_err(|error| self.lost(&error.into()))
+            }
+            Answer::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+
+    fn send(&mut self, request: &Request, octets: &[&[u8]]) -> io::Result<()> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
-        self.stream.get_mut().write_all(&line)?;
+        let stream = self.stream.get_mut();
+        stream.write_all(&line)?;
+        octets
+            .iter()
+            .try_for_each(|octets| stream.write_all(octets))
+    }
+
+    fn hear(&mut self) -> io::Result<Answer> {
         let mut answer = Vec::new();
         let limit = LINE_OCTETS_MAX as u64;
         self.stream
@@ -137,6 +181,21 @@ impl Reach {
             }
             None => Ok(store::Config::new(self.folder()?)),
         }
+    }
+}
+
+impl Reach {
+    /// The configuration that is meant, and the certificate and key that it names.
+    pub(super) fn settings(&self) -> Result<Vec<PathBuf>, Failure> {
+        let usual = Path::new(USUAL_CONFIG);
+        let file = match &self.config {
+            Some(file) => file,
+            None if self.data.is_none() && usual.exists() => usual,
+            None => return Ok(Vec::new()),
+        };
+        let tls = Config::read(file)?.effective.tls;
+        let named = [tls.certificate, tls.key].into_iter().flatten();
+        Ok(std::iter::once(file.to_owned()).chain(named).collect())
     }
 }
 

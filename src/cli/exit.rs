@@ -2,8 +2,11 @@
 
 use std::{error::Error, fmt, io, process::ExitCode};
 
+use store::StoreError;
+
 use crate::{
     admin::protocol::{Refusal, RefusalKind},
+    backup::BackupError,
     config::ConfigError,
     daemon::StartError,
 };
@@ -77,6 +80,17 @@ impl From<Refusal> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::usage(error.to_string())
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match &error {
+            BackupError::Damaged { .. } => Self::damaged(error.to_string()),
+            BackupError::Place(what) => Self::usage(what.clone()),
+            BackupError::Store(StoreError::Damage { .. }) => Self::damaged(error.to_string()),
+            _ => Self::new(with_causes(&error)),
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! How a password comes in: never as an argument, where every user of the machine could read it.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, IsTerminal, Write},
+    path::Path,
+};
 
 use clap::Args;
 use mail::Secret;
@@ -70,6 +74,29 @@ fn read() -> Result<Secret, Failure> {
     } else {
         Err(Failure::usage("the two passwords differ"))
     }
+}
+
+/// A password that somebody else has set: from a file, from standard input, or asked for once.
+pub(super) fn of_another(file: Option<&Path>) -> Result<Secret, Failure> {
+    let failed = |error: io::Error| Failure::new(format!("cannot read the password: {error}"));
+    if let Some(path) = file {
+        let named = |error| Failure::usage(format!("{}: {error}", path.display()));
+        let mut file = BufReader::new(File::open(path).map_err(named)?);
+        return line(&mut file).map_err(named);
+    }
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return line(&mut stdin.lock()).map_err(failed);
+    }
+    let hidden = Hidden::begin().map_err(failed)?;
+    let mut stderr = io::stderr();
+    let asked = stderr
+        .write_all(b"Password: ")
+        .and_then(|()| stderr.flush())
+        .and_then(|()| line(&mut stdin.lock()))
+        .and_then(|password| stderr.write_all(b"\n").map(|()| password));
+    drop(hidden);
+    asked.map_err(failed)
 }
 
 fn line(input: &mut impl BufRead) -> io::Result<Secret> {

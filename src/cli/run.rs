@@ -40,6 +40,12 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Tree { reach, tree } => tree.run(&mut Client::of(&reach)?, &reach.output()),
         Command::Actor { reach, actor } => actor.run(&mut Client::of(&reach)?, &reach.output()),
         Command::Chaos { reach, chaos } => chaos.run(&reach.folder()?, &reach.output()),
+        Command::Backup { reach, backup } => backup.run(&reach, &reach.output()),
+        Command::Import { reach, command } => {
+            command.run(&mut Client::of(&reach)?, &reach.output())
+        }
+        Command::Export { reach, export } => export.run(&mut Client::of(&reach)?, &reach.output()),
+        Command::Restore { reach, restore } => restore.run(&reach, &reach.output()),
         Command::Store { reach, command } => command.run(reach.store()?, &reach.output()),
     }
 }

@@ -1,10 +1,13 @@
 //! `heronry store`: the store on disk, while no daemon has it open.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+};
 
 use clap::Subcommand;
 use serde::Serialize;
-use store::{Config, DiskStore, SegmentReport, StoreError};
+use store::{CheckReport, Config, DiskStore, SegmentReport, StoreError};
 use world::{Clock, SystemClock};
 
 use super::{
@@ -13,13 +16,30 @@ use super::{
     output::{Output, counted, table},
     progress,
 };
+use crate::backup::{OpenState, Shelf};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
     /// Read everything and say what is damaged: exit code 4 if anything is.
-    Check,
+    Check {
+        /// Read a state of this backup instead; nothing changes in it.
+        #[arg(long, value_name = "DIR")]
+        backup: Option<PathBuf>,
+        /// Which state, or the beginning of its name; without it the newest.
+        #[arg(long, value_name = "WHEN", requires = "backup")]
+        state: Option<String>,
+        /// Where the backup's directory is made for the time of the check [default: where this
+        /// system has its temporary files]
+        #[arg(long, value_name = "DIR", requires = "backup")]
+        scratch: Option<PathBuf>,
+    },
+    /// Agree to the newest format: from the next start on it is written, and no older Heronry opens
+    /// this data folder any more.
+    CommitFormat,
     /// Give back all room that deleted mail has left, at once.
     Compact,
+    /// Show which format is written, and which is the newest that could be.
+    Format,
     /// Make the directory anew from the journal and its checkpoints.
     Rebuild {
         /// Say in which rows the old directory differs from the new one.
@@ -35,12 +55,23 @@ struct Report {
     segments: usize,
     frames: u64,
     rows: u64,
+    domains: u64,
+    accounts: u64,
+    mailboxes: u64,
+    messages: u64,
+    spooled: u64,
     bodies: u64,
     octets: u64,
     aside: u64,
     damage: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     compared: Option<ComparedReport>,
+}
+
+#[derive(Serialize)]
+struct FormatReport {
+    written: u8,
+    newest: u8,
 }
 
 #[derive(Serialize)]
@@ -75,6 +106,14 @@ struct SegmentLine {
 
 impl Store {
     pub(super) fn run(self, config: Config, output: &Output) -> Result<(), Failure> {
+        if let Self::Check {
+            backup: Some(backup),
+            state,
+            scratch,
+        } = &self
+        {
+            return check_backup(backup, state.as_deref(), scratch.as_deref(), output);
+        }
         if !config.folder.join("journal").is_dir() {
             let folder = config.folder.display();
             let what = format!("{folder} is no data folder of Heronry; name one with --data");
@@ -85,7 +124,9 @@ impl Store {
         let teller = progress::teller(output);
         let mut compared = None;
         let opened = match self {
-            Self::Check => DiskStore::open(config, now),
+            Self::Check { .. } => DiskStore::open(config, now),
+            Self::CommitFormat => return formats(config, now, output, true),
+            Self::Format => return formats(config, now, output, false),
             Self::Compact => return compact(config, now, output),
             Self::Rebuild { compare: false } => {
                 DiskStore::rebuild_telling(config, now, teller.clone())
@@ -102,32 +143,95 @@ impl Store {
         let store = opened.map_err(failure)?;
         let found = store.check_telling(&teller).map_err(failure)?;
         let mut damage = store.opened().damage.clone();
-        damage.extend(found.damage);
+        damage.extend(found.damage.iter().cloned());
         store.close().map_err(failure)?;
-        let report = Report {
-            segments: found.segments,
-            frames: found.frames,
-            rows: found.rows,
-            bodies: found.bodies,
-            octets: found.octets,
-            aside: found.aside,
-            damage,
-            compared: compared.map(|compared| ComparedReport {
-                same: compared.same,
-                differing: compared.differing,
-                examples: compared.examples,
-                lost: compared.lost,
-            }),
-        };
-        output.answer(&report, text)?;
-        match report.damage.len() {
-            0 => Ok(()),
-            number => Err(Failure::damaged(format!(
-                "{} damaged",
-                counted(number, "place")
-            ))),
-        }
+        let compared = compared.map(|compared| ComparedReport {
+            same: compared.same,
+            differing: compared.differing,
+            examples: compared.examples,
+            lost: compared.lost,
+        });
+        tell(&found, damage, compared, output)
     }
+}
+
+/// Reads a state of a backup.
+fn check_backup(
+    backup: &Path,
+    when: Option<&str>,
+    scratch: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let state = Shelf::open(backup)?.state(when)?;
+    let open = OpenState::open(&state, scratch)?;
+    let found = open.store.check_telling(&progress::teller(output));
+    let found = found.map_err(failure)?;
+    let mut damage = open.store.opened().damage.clone();
+    damage.extend(found.damage.iter().cloned());
+    tell(&found, damage, None, output)
+}
+
+/// Says what was found; a failure if anything is damaged.
+fn tell(
+    found: &CheckReport,
+    damage: Vec<String>,
+    compared: Option<ComparedReport>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let report = Report {
+        segments: found.segments,
+        frames: found.frames,
+        rows: found.rows,
+        domains: found.domains,
+        accounts: found.accounts,
+        mailboxes: found.mailboxes,
+        messages: found.messages,
+        spooled: found.spooled,
+        bodies: found.bodies,
+        octets: found.octets,
+        aside: found.aside,
+        damage,
+        compared,
+    };
+    output.answer(&report, text)?;
+    match report.damage.len() {
+        0 => Ok(()),
+        number => Err(Failure::damaged(format!(
+            "{} damaged",
+            counted(number, "place")
+        ))),
+    }
+}
+
+/// Shows the formats; with `commit`, the newest is agreed to first.
+fn formats(
+    config: Config,
+    now: store::Clock,
+    output: &Output,
+    commit: bool,
+) -> Result<(), Failure> {
+    let store = DiskStore::open(config, now).map_err(failure)?;
+    let formats = match commit {
+        true => store.commit_format(),
+        false => store.formats(),
+    };
+    store.close().map_err(failure)?;
+    let formats = formats.map_err(failure)?;
+    let report = FormatReport {
+        written: formats.written,
+        newest: formats.newest,
+    };
+    output.answer(&report, |report| {
+        let mut text = format!("format {} is written here\n", report.written);
+        if report.written < report.newest {
+            text.push_str(&format!(
+                "format {} could be, after heronry store commit-format; until then the Heronry \
+                 before can be put back\n",
+                report.newest
+            ));
+        }
+        text
+    })
 }
 
 /// Gives room back and says how much.

@@ -1,6 +1,6 @@
 //! What the supervision tree is made of.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use store::{
     DiskStore,
@@ -31,6 +31,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// What the operator has set.
     pub config: Live<Config>,
+    /// Where that was read; none for a demo.
+    pub config_file: Option<PathBuf>,
     /// Who is asked for names.
     pub dns: Arc<dyn Dns>,
     /// The way out of this machine.

@@ -278,6 +278,7 @@ async fn furnished(
         client_tls: ClientTls::new(&[])?,
         clock: ground.clock,
         config: Live::new(config.clone()),
+        config_file: plan.file.clone(),
         dial: Arc::new(Internet),
         disk: store.clone(),
         dns: ground.dns,
@@ -300,6 +301,15 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<DiskStore
     let opened = blocking(open).await.map_err(StartError::Tree)?;
     let store = opened.map_err(|source| trouble(config, source))?;
     report(store.opened());
+    let formats = store.formats().map_err(|source| trouble(config, source))?;
+    if formats.written < formats.newest {
+        tracing::info!(
+            written = formats.written,
+            newest = formats.newest,
+            "the data folder is written as the version before can read it; heronry store \
+             commit-format agrees to the newest format"
+        );
+    }
     Ok(store)
 }
 

@@ -4,6 +4,7 @@
 mod accounts;
 mod actors;
 mod addresses;
+mod backup;
 mod chaos;
 mod common;
 mod configuration;
@@ -15,6 +16,7 @@ mod hostile;
 mod idle;
 mod imaptest;
 mod injection;
+mod letters;
 mod lines;
 mod lmtp;
 mod metrics;

@@ -13,6 +13,7 @@ mod poison;
 mod queue;
 mod resolver;
 mod router;
+mod scrubber;
 mod session;
 mod told;
 
@@ -31,4 +32,5 @@ pub use poison::{
 pub use queue::{Load, QueueMsg, QueueReport};
 pub use resolver::*;
 pub use router::{RouterMsg, RouterReport};
+pub use scrubber::{ScrubberMsg, ScrubberReport};
 pub use session::SessionMsg;

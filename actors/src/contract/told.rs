@@ -5,7 +5,7 @@ use supervision::{Inquiry, Told};
 
 use super::{
     BounceMsg, DeliveryMsg, HashMsg, ListenerMsg, LoginMsg, MailboxMsg, PoisonMsg, QueueMsg,
-    ResolverMsg, RouterMsg, SessionMsg,
+    ResolverMsg, RouterMsg, ScrubberMsg, SessionMsg,
 };
 
 /// Each variant is named, so that a new one is not forgotten.
@@ -43,4 +43,5 @@ told!(inspect PoisonMsg: Changed, Count, Crashed, Drop, Inspect, List, Retry, Sh
 told!(inspect QueueMsg: Enqueue, Flush, Gone, Idle, Inspect, Leave, Look, More, Recorded, Settle, Wake);
 told!(inspect ResolverMsg: Addresses, Answered, Forget, Inspect, Mx, Names, Texts);
 told!(inspect RouterMsg: Accepted, Inspect, Look, Route);
+told!(inspect ScrubberMsg: Inspect, Step);
 told!(SessionMsg: Begin, Changed, Closing, Connection, Idle);

@@ -73,6 +73,12 @@ pub enum StoreError {
         /// What.
         what: String,
     },
+    /// A restore into the folder has not come to its end. Fault of the operator.
+    #[error("{folder} is being restored: run that restore again to its end")]
+    Unfinished {
+        /// The folder.
+        folder: String,
+    },
 }
 
 impl StoreError {

@@ -59,6 +59,11 @@ pub(crate) trait Keeper: Send + Sync + 'static {
     /// A body at rest.
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError>;
 
+    /// The digest of a body at rest.
+    fn digest(&self, body: &BodyRef) -> Result<[u8; 32], StoreError> {
+        self.read(body)?.digest()
+    }
+
     /// Whether nobody works in the background, so that the desk tidies up at once.
     fn is_alone(&self) -> bool {
         false

@@ -34,7 +34,8 @@ pub use error::StoreError;
 pub use journal::{Probed, probe};
 pub use keeper::Clock;
 pub use local::{
-    CheckReport, Compared, Config, Local, Opened, Progress, SegmentReport, Stage, Stats, Teller,
+    CheckReport, Compared, Config, Formats, Local, Opened, Progress, RESTORING, Scrub, Scrubbed,
+    SegmentReport, Snapshot, SnapshotFile, Stage, Stats, Teller,
 };
 pub use memory::Memory;
 pub use metrics::METRICS;

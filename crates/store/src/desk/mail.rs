@@ -100,6 +100,10 @@ impl<K: Keeper> MailStore for Store<K> {
         self.head_of(body, end)
     }
 
+    fn digest(&self, body: &BodyRef) -> Result<[u8; 32], StoreError> {
+        self.keeper.digest(body)
+    }
+
     fn draft(&self) -> BodyWriter {
         self.keeper.draft()
     }

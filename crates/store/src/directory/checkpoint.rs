@@ -236,9 +236,73 @@ pub(crate) fn row_octets(key: &[u8], value: &[u8]) -> u64 {
     (7 + key.len() + value.len()) as u64
 }
 
-fn name(lsn: u64) -> String {
+/// The file of a checkpoint.
+pub(crate) fn name(lsn: u64) -> String {
     format!("{FOLDER}/{lsn:020}")
 }
 
 /// The largest row: it may stand at the end of a block.
 const BLOCK_SLACK: usize = 17 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{SimulatedDisk, read_all};
+
+    fn written() -> (SimulatedDisk, Vec<u8>) {
+        let disk = SimulatedDisk::new(1);
+        let mut writing = Writing::begin(&disk, 0x0102_0304).unwrap();
+        writing.row(Class::House, b"k", b"one").unwrap();
+        writing.row(Class::Mail, b"a2", b"").unwrap();
+        writing.finish().unwrap();
+        let octets = read_all(&disk, &name(0x0102_0304)).unwrap().unwrap();
+        (disk, octets)
+    }
+
+    #[test]
+    fn a_checkpoint_has_these_octets_for_ever() {
+        let (disk, octets) = written();
+        let head = b"HERONCKP\x01\0\0\0\0\0\0\0\x04\x03\x02\x01\0\0\0\0";
+        let rows = b"\x01\x01\0\x03\0\0\0kone\x04\x02\0\0\0\0\0a2";
+        assert_eq!(octets[..24], head[..], "{octets:02x?}");
+        assert_eq!(octets[28..36], [0, 0, 0, 0, 20, 0, 0, 0], "{octets:02x?}");
+        assert_eq!(octets[40..60], rows[..], "{octets:02x?}");
+        assert_eq!(octets[60..64], [0; 4], "{octets:02x?}");
+        assert_eq!(octets[68..], 2_u64.to_le_bytes(), "{octets:02x?}");
+        let mut read_rows = Vec::new();
+        read(&disk, 0x0102_0304, &mut |class, key, value| {
+            read_rows.push((class, key, value));
+            Ok(())
+        })
+        .unwrap();
+        let row = |class, key: &'static [u8], value: &'static [u8]| {
+            (class, Bytes::from_static(key), Bytes::from_static(value))
+        };
+        let expected = [
+            row(Class::House, b"k", b"one"),
+            row(Class::Mail, b"a2", b""),
+        ];
+        assert_eq!(read_rows, expected);
+    }
+
+    #[test]
+    fn a_newer_checkpoint_is_told_from_a_damaged_one() {
+        let (disk, mut octets) = written();
+        octets[8] = FORMAT + 1;
+        let file = disk.open(&name(0x0102_0304)).unwrap();
+        file.write_at(&mut [IoSlice::new(&octets)], 0).unwrap();
+        let read_it = || read(&disk, 0x0102_0304, &mut |_, _, _| Ok(()));
+        assert!(matches!(read_it(), Err(StoreError::Damage { .. })));
+        let crc = crc32c::crc32c(&octets[..24]);
+        octets[24..28].copy_from_slice(&crc.to_le_bytes());
+        file.write_at(&mut [IoSlice::new(&octets)], 0).unwrap();
+        assert!(matches!(
+            read_it(),
+            Err(StoreError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            })
+        ));
+    }
+}

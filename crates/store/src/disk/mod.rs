@@ -3,11 +3,13 @@
 //! Names are relative to the data folder, with `/` between folder and file. Nothing but the
 //! directory's engine touches the disk past this seam (docs/adr/0009).
 
+mod layered;
 mod real;
 mod seam;
 #[cfg(test)]
 mod simulated;
 
+pub(crate) use layered::LayeredDisk;
 pub(crate) use real::RealDisk;
 pub(crate) use seam::{Disk, File, Lock, read_all, write_whole};
 #[cfg(test)]

@@ -77,6 +77,17 @@ impl Disk for RealDisk {
         fs::rename(self.path(from), self.path(to))
     }
 
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::hard_link(self.path(from), self.path(to))
+    }
+
+    fn remove_folder(&self, name: &str) -> io::Result<()> {
+        match fs::remove_dir(self.path(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path(name))
     }
@@ -110,8 +121,15 @@ impl Disk for RealDisk {
     }
 }
 
+/// An open file of a file system.
 #[derive(Debug)]
-struct RealFile(fs::File);
+pub(super) struct RealFile(fs::File);
+
+impl RealFile {
+    pub(super) const fn new(file: fs::File) -> Self {
+        Self(file)
+    }
+}
 
 impl File for RealFile {
     fn write_at(&self, mut pieces: &mut [IoSlice<'_>], mut at: u64) -> io::Result<()> {

@@ -24,6 +24,12 @@ pub(crate) trait Disk: Debug + Send + Sync {
     /// Gives a file another name; one that has it already is replaced.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
+    /// Gives a file a second name, which must be new; it stays as long as one of them does.
+    fn link(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a folder without files; one that is not there is passed over.
+    fn remove_folder(&self, name: &str) -> io::Result<()>;
+
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
 

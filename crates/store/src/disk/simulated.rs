@@ -281,6 +281,23 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.lock_state();
+        state.step()?;
+        let content = state.files.get(from).cloned();
+        let content = content.ok_or(io::ErrorKind::NotFound)?;
+        if state.files.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.files.insert(to.to_owned(), content);
+        Ok(())
+    }
+
+    fn remove_folder(&self, name: &str) -> io::Result<()> {
+        self.lock_state().folders.remove(name);
+        Ok(())
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.lock_state();
         state.step()?;

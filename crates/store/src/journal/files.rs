@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::segment;
@@ -16,15 +19,36 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Files {
     disk: Arc<dyn Disk>,
+    /// The format in which segments are begun.
+    format: u8,
     open: Mutex<BTreeMap<u32, Arc<dyn File>>>,
+    /// How many want every segment to stay for a moment.
+    holds: AtomicUsize,
+}
+
+/// While it lives, no segment is removed.
+#[derive(Debug)]
+pub(crate) struct Hold<'a>(&'a Files);
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.holds.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Files {
-    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
+    /// `format`: the newest in which anything may be written.
+    pub(crate) fn new(disk: Arc<dyn Disk>, format: u8) -> Self {
         Self {
             disk,
+            format,
             open: Mutex::default(),
+            holds: AtomicUsize::new(0),
         }
+    }
+
+    pub(crate) const fn format(&self) -> u8 {
+        self.format
     }
 
     pub(crate) fn disk(&self) -> &dyn Disk {
@@ -57,14 +81,26 @@ impl Files {
         open.insert(number, file);
     }
 
-    /// Removes a segment for good. Whoever has it open may go on reading.
-    pub(crate) fn remove(&self, number: u32) -> Result<(), StoreError> {
+    /// Lets no segment be removed until the hold is dropped: for moments, not for minutes.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.holds.fetch_add(1, Ordering::AcqRel);
+        Hold(self)
+    }
+
+    /// Removes a segment for good; whether it did: while somebody holds the segments, it stays,
+    /// and whoever wants it gone finds it again the next time. Whoever has it open may go on
+    /// reading.
+    pub(crate) fn remove(&self, number: u32) -> Result<bool, StoreError> {
+        if self.holds.load(Ordering::Acquire) > 0 {
+            return Ok(false);
+        }
         let name = segment::name(number);
         let removed = self.disk.remove(&name);
         // After that: a reader may have opened it just before, and would keep its room.
         self.lock().remove(&number);
         removed
             .and_then(|()| self.disk.sync_folder(segment::FOLDER))
+            .map(|()| true)
             .map_err(|error| disk_error(&format!("remove {name}"), &error))
     }
 

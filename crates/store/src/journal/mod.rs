@@ -30,5 +30,7 @@ pub(crate) use frame::{FRAME_HEAD, FrameKind, Section, segment_of};
 pub(crate) use intake::{Journal, Tail};
 pub use probe::{Probed, probe};
 pub(crate) use scan::{Found, Scan, Span, scan};
-pub(crate) use segment::{FOLDER, FORMAT, FRAMES_FROM, NoSegment, SegmentHead, list};
+pub(crate) use segment::{
+    FOLDER, FORMAT, FRAMES_FROM, NoSegment, SegmentHead, list, name as segment_name,
+};
 pub(crate) use writer::Writer;

@@ -19,6 +19,8 @@ const HEAD_1: usize = 56;
 /// Since 2 there may be bodies with a codec in it, which whoever knows only 1 cannot read, and
 /// its frames have a number by chance.
 pub(crate) const FORMAT: u8 = 2;
+/// From this format on.
+pub(super) const WITH_CHANCE: u8 = 2;
 
 /// What a segment says about itself and about the one before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,19 +46,28 @@ pub(crate) enum NoSegment {
 }
 
 impl SegmentHead {
-    pub(crate) fn write(&self, file: &dyn File) -> io::Result<()> {
+    /// Writes it in a format that is at most the newest.
+    pub(crate) fn write(&self, file: &dyn File, format: u8) -> io::Result<()> {
         let mut out = [0; HEAD];
         out[..8].copy_from_slice(MAGIC);
-        out[8] = FORMAT;
+        // One whose frames have a number by chance is none without it.
+        out[8] = if self.chance == 0 {
+            format.min(FORMAT)
+        } else {
+            FORMAT
+        };
         out[12..16].copy_from_slice(&self.number.to_le_bytes());
         out[16..24].copy_from_slice(&self.first_lsn.to_le_bytes());
         out[24..32].copy_from_slice(&self.epoch.to_le_bytes());
         out[32..36].copy_from_slice(&self.before.to_le_bytes());
         out[40..48].copy_from_slice(&self.before_end.to_le_bytes());
-        out[48..56].copy_from_slice(&self.chance.to_le_bytes());
-        let crc = crc32c::crc32c(&out[..60]);
-        out[60..].copy_from_slice(&crc.to_le_bytes());
-        file.write_at(&mut [IoSlice::new(&out)], 0)
+        let end = if out[8] == 1 { HEAD_1 } else { HEAD };
+        if out[8] > 1 {
+            out[48..56].copy_from_slice(&self.chance.to_le_bytes());
+        }
+        let crc = crc32c::crc32c(&out[..end - 4]);
+        out[end - 4..end].copy_from_slice(&crc.to_le_bytes());
+        file.write_at(&mut [IoSlice::new(&out[..end])], 0)
     }
 
     pub(crate) fn read(file: &dyn File) -> io::Result<Result<Self, NoSegment>> {
@@ -132,7 +143,7 @@ mod tests {
             chance: 0x77 << 56,
         };
         let file = disk.create("a", 0).unwrap();
-        known.write(&*file).unwrap();
+        known.write(&*file, FORMAT).unwrap();
         let mut written = [0; HEAD];
         file.read_at(&mut written, 0).unwrap();
         assert_eq!(written, head(2));

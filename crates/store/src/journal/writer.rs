@@ -253,9 +253,12 @@ impl Writer {
             epoch: self.epoch,
             before: self.before.0,
             before_end: self.before.1,
-            chance: RandomState::new().hash_one((tail.segment, self.epoch)),
+            chance: match self.files.format() {
+                ..segment::WITH_CHANCE => 0,
+                _ => RandomState::new().hash_one((tail.segment, self.epoch)),
+            },
         };
-        head.write(&*file)?;
+        head.write(&*file, self.files.format())?;
         file.sync()?;
         disk.sync_folder(segment::FOLDER)?;
         self.files.keep(tail.segment, file.clone());

@@ -28,6 +28,16 @@ pub struct CheckReport {
     pub frames: u64,
     /// Rows of the directory.
     pub rows: u64,
+    /// Domains whose mail is ours.
+    pub domains: u64,
+    /// Accounts.
+    pub accounts: u64,
+    /// Mailboxes of them.
+    pub mailboxes: u64,
+    /// Messages in mailboxes.
+    pub messages: u64,
+    /// Messages in the spool, those that are set aside included.
+    pub spooled: u64,
     /// Bodies that are referred to, each read and compared with its digest.
     pub bodies: u64,
     /// Octets of them.
@@ -179,14 +189,22 @@ impl Check<'_> {
     /// `None` for a row that cannot be read.
     fn row(&mut self, class: Class, key: &[u8], value: &[u8]) -> Option<()> {
         match (class, key[0]) {
+            (Class::House, b'd') => {
+                record::is_record(value).then_some(())?;
+                self.report.domains += 1;
+            }
             (Class::House, b'e') => drop(record::read_entry(value).ok()?),
-            (Class::House, b'i') => drop(record::read_account(AccountId(0), value).ok()?),
+            (Class::House, b'i') => {
+                record::read_account(AccountId(0), value).ok()?;
+                self.report.accounts += 1;
+            }
             (Class::Queue, b'S' | b'X') => {
                 let head = record::read_spooled_head(value).ok()?;
                 record::read_spooled(value).ok()?;
                 self.refer(head.body);
                 let id = keys::read_message_id(key)?;
                 self.spooled.entry(id.0).or_default().0 = true;
+                self.report.spooled += 1;
             }
             (Class::Queue, b'O' | b'P') => {
                 record::read_remaining(value).ok()?;
@@ -223,12 +241,14 @@ impl Check<'_> {
             (Class::Mail, b'c') => {
                 let counters = record::read_counters(value).ok()?;
                 self.counted(key)?.counters = Some(counters);
+                self.report.mailboxes += 1;
             }
             (Class::Mail, b'p') => self.counted(key)?.purged = true,
             (Class::Mail, b'u') => {
                 let uid = keys::read_uid(key)?;
                 let (row, _) = record::read_message(uid, value).ok()?;
                 self.refer(row.body);
+                self.report.messages += 1;
                 let counted = self.counted(key)?;
                 counted.messages += 1;
                 counted.rows.count(&row.flags());
@@ -360,20 +380,8 @@ fn is_whole(keeper: &Local, body: BodyRef) -> Result<bool, StoreError> {
     let Some(octets) = shared.bodies.read(at, body.octets)? else {
         return Ok(false);
     };
-    let mut hash = blake3::Hasher::new();
-    let mut from = 0;
-    while from < octets.octets() {
-        let part = octets.read_at(from, PART_OCTETS)?;
-        hash.update(&part);
-        from += part.len() as u64;
-        if part.is_empty() {
-            return Ok(false);
-        }
-    }
-    Ok(hash.finalize().as_bytes() == &section.digest)
+    Ok(octets.digest()? == section.digest)
 }
 
 /// How often it is told how many bodies were read.
 const TELL_BODIES: u64 = 1000;
-
-const PART_OCTETS: usize = 256 * 1024;

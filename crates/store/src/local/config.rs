@@ -30,6 +30,9 @@ pub struct Config {
     /// Octets of changes after which all rows are copied to a checkpoint; more when the
     /// checkpoint is larger.
     pub checkpoint_octets: u64,
+    /// Octets of what is at rest that are read again in a second, for ever, to see whether they are
+    /// still what was written; zero: never.
+    pub scrub_octets_per_second: u64,
     /// Over how many partitions mail is spread, 1 to 16. May be changed at any time: the
     /// directory is then made anew.
     pub mail_partitions: usize,
@@ -57,6 +60,7 @@ impl Default for Config {
             queue_octets: 64 * 1024 * 1024,
             overlay_octets: 16 * 1024 * 1024,
             checkpoint_octets: 64 * MEBI,
+            scrub_octets_per_second: 4 * MEBI,
             mail_partitions: 4,
             compact_below_percent: 50,
             compact_octets_per_second: 8 * MEBI,

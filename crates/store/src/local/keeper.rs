@@ -320,10 +320,13 @@ impl Keeper for Local {
     }
 
     fn draft(&self) -> BodyWriter {
-        let life = self
-            .shared()
-            .map_or_else(|_| Weak::new(), |shared| Arc::downgrade(&shared));
-        let packs = self.ground.config.compress == Compress::Always;
+        let (life, packs) = self.shared().map_or_else(
+            |_| (Weak::new(), false),
+            |shared| {
+                let packs = shared.config.compress == Compress::Always;
+                (Arc::downgrade(&shared), packs)
+            },
+        );
         BodyWriter::new(Arc::new(Spillway::of_new_mail(life)), packs)
     }
 
@@ -348,6 +351,19 @@ impl Keeper for Local {
                 }
             }
         }
+    }
+
+    fn digest(&self, body: &BodyRef) -> Result<[u8; 32], StoreError> {
+        let shared = self.shared()?;
+        let row = shared.get(Seen::Durable, Class::Blobs, &keys::blob(body.blob))?;
+        let digest = match row {
+            Some(octets) => shared.bodies.section(record::read_refs(&octets)?.at)?,
+            None => None,
+        };
+        let digest = digest.map(|section| section.digest);
+        digest.ok_or_else(|| StoreError::Missing {
+            what: format!("body {}", body.blob),
+        })
     }
 
     fn epoch(&self) -> u64 {

@@ -98,8 +98,7 @@ impl Ledger {
     pub(super) fn drop_dead(&mut self, shared: &Shared, floor: u64) -> Result<u64, StoreError> {
         let mut octets = 0;
         for segment in self.look(shared)? {
-            if segment.is_dead(floor) {
-                shared.files.remove(segment.number)?;
+            if segment.is_dead(floor) && shared.files.remove(segment.number)? {
                 self.sealed.remove(&segment.number);
                 self.moved.remove(&segment.number);
                 metrics::DROPPED.count(&[]);

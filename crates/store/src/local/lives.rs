@@ -10,7 +10,7 @@ use std::{
 use super::{
     config::Config,
     keeper::{Local, Shared},
-    marks::{self, Clean},
+    marks::{self, Clean, Formats},
     progress,
     report::Opened,
     threads::Workers,
@@ -118,6 +118,23 @@ impl Store<Local> {
         let ground = &self.keeper.ground;
         ground.engines.persist()?;
         marks::write_clean(&*ground.disk, Clean { lsn, segment, end })
+    }
+
+    /// Which formats the data folder has.
+    ///
+    /// # Errors
+    /// When the disk refuses to be read.
+    pub fn formats(&self) -> Result<Formats, StoreError> {
+        marks::check_format(&*self.keeper.ground.disk, marks::FORMAT)
+    }
+
+    /// Agrees to the newest format: from now on it is written, and no older Heronry opens the
+    /// folder any more. What was written before stays as it is and is read for ever.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn commit_format(&self) -> Result<Formats, StoreError> {
+        marks::write_format(&*self.keeper.ground.disk, marks::FORMAT)
     }
 
     /// Whether writes are taken: not after [`Store::close`], nor if one of its threads has died.

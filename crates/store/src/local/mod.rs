@@ -13,6 +13,8 @@ mod marks;
 mod open;
 mod progress;
 mod report;
+mod scrub;
+mod snapshot;
 mod threads;
 mod upkeep;
 
@@ -23,5 +25,8 @@ pub use check::CheckReport;
 pub use compare::Compared;
 pub use config::Config;
 pub use keeper::Local;
+pub use marks::{Formats, RESTORING};
 pub use progress::{Progress, Stage, Teller};
 pub use report::{Opened, SegmentReport, Stats};
+pub use scrub::{Scrub, Scrubbed};
+pub use snapshot::{Snapshot, SnapshotFile};

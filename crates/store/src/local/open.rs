@@ -12,6 +12,7 @@ use std::{
     collections::BTreeMap,
     io,
     ops::ControlFlow,
+    path::Path,
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -28,6 +29,7 @@ use super::{
     marks::{self, Clean},
     progress::{self, Progress, Stage, Teller},
     report::Opened,
+    snapshot,
     threads::Workers,
     upkeep::{Upkeep, Wishes},
 };
@@ -35,7 +37,7 @@ use crate::{
     StoreError,
     desk::Store,
     directory::{Engine, Engines, Follow, Follower, Overlay, Partitions, SledEngines, checkpoint},
-    disk::{Disk, File, RealDisk},
+    disk::{Disk, File, LayeredDisk, RealDisk},
     journal::{
         self, Bodies, FRAMES_FROM, Files, Journal, NoSegment, Scan, SegmentHead, Span, Tail,
         Writer, disk_error, scan,
@@ -64,6 +66,41 @@ impl Store<Local> {
     /// As [`Store::open`].
     pub fn rebuild(config: Config, clock: Clock) -> Result<Self, StoreError> {
         Self::rebuild_telling(config, clock, progress::nobody())
+    }
+
+    /// Opens a state of a store that lies in `folder`, as a backup keeps it, without changing
+    /// anything there. What opening writes goes to `scratch`, which must be empty: the directory,
+    /// mostly, and the ends of the journal. Whatever is written to the store goes there, too.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_copy(folder: &Path, scratch: &Path, clock: Clock) -> Result<Self, StoreError> {
+        let failed = |error: io::Error| disk_error("prepare the scratch folder", &error);
+        let disk = LayeredDisk::new(folder, scratch).map_err(failed)?;
+        // Opening cuts the last segment, or the one before it if the last one was never begun.
+        let segments = journal::list(&disk).map_err(|e| disk_error("look at the journal", &e))?;
+        for &number in segments.iter().rev().take(2) {
+            let name = journal::segment_name(number);
+            disk.bring_up(&name)
+                .map_err(|error| disk_error(&format!("copy {name}"), &error))?;
+        }
+        let config = Config {
+            // Nobody needs one, and its room is better spent otherwise.
+            checkpoint_octets: u64::MAX,
+            ..Config::new(scratch)
+        };
+        let partitions = Partitions::names(config.mail_partitions).len() as u64;
+        let cache_octets = config.cache_octets / partitions;
+        let engines = SledEngines::new(&scratch.join("directory"), cache_octets);
+        let store = Self::open_on(
+            Arc::new(disk),
+            Arc::new(engines),
+            config,
+            clock,
+            (false, progress::nobody()),
+        )?;
+        store.start()?;
+        Ok(store)
     }
 
     /// The same, telling how far it has come.
@@ -113,6 +150,11 @@ impl Store<Local> {
                 folder: config.folder.display().to_string(),
             });
         };
+        if marks::is_being_restored(&*disk).map_err(failed)? {
+            return Err(StoreError::Unfinished {
+                folder: config.folder.display().to_string(),
+            });
+        }
         let ground = Ground {
             clock,
             config,
@@ -121,6 +163,7 @@ impl Store<Local> {
             lock: Arc::new(lock),
         };
         let heads_octets = ground.config.heads_octets;
+        snapshot::forget_all(&*ground.disk);
         let (shared, workers, opened) = ground.open(trust, Before::default(), teller)?;
         let local = Local {
             ground,
@@ -146,13 +189,13 @@ impl Ground {
         let begun = Instant::now();
         let failed = |error: io::Error| disk_error("prepare the data folder", &error);
         let (config, disk) = (&self.config, &self.disk);
-        marks::check_format(&**disk)?;
+        let formats = marks::check_format(&**disk, marks::FORMAT)?;
         for folder in [journal::FOLDER, checkpoint::FOLDER, ASIDE, "directory"] {
             disk.create_folder(folder).map_err(failed)?;
         }
         disk.sync_folder("").map_err(failed)?;
         let mut opening = Opening {
-            files: Arc::new(Files::new(disk.clone())),
+            files: Arc::new(Files::new(disk.clone(), formats.written)),
             disk: disk.clone(),
             report: Opened::default(),
             segments: Vec::new(),
@@ -194,7 +237,9 @@ impl Ground {
         (epoch, generation): (u64, u64),
         since: u64,
     ) -> Result<(Shared, Workers), StoreError> {
-        let (config, disk) = (&self.config, &self.disk);
+        let disk = &self.disk;
+        let formats = marks::check_format(&**disk, marks::FORMAT)?;
+        let config = &formats.bound(self.config.clone());
         let before = end.segment;
         let tail = Tail {
             segment: before.map_or(1, |(number, _)| number + 1),
@@ -203,7 +248,7 @@ impl Ground {
         };
         let bounds = (config.segment_octets, config.queue_octets);
         let journal = Arc::new(Journal::new(end.lsn, tail, generation, bounds));
-        let files = Arc::new(Files::new(disk.clone()));
+        let files = Arc::new(Files::new(disk.clone(), formats.written));
         let overlay = Arc::new(Overlay::new(engines.len()));
         let partitions = Arc::new(Partitions::new(engines));
         let follow = Arc::new(Follow::default());

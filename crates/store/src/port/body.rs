@@ -297,6 +297,26 @@ impl Body {
         }
         Ok(octets.freeze())
     }
+
+    /// The BLAKE3 of its octets; they are read in parts.
+    ///
+    /// # Errors
+    /// [`StoreError::Damage`].
+    pub fn digest(&self) -> Result<[u8; 32], StoreError> {
+        let mut hash = blake3::Hasher::new();
+        let mut from = 0;
+        while from < self.octets() {
+            let part = self.read_at(from, BodyWriter::SPILL_OCTETS)?;
+            if part.is_empty() {
+                return Err(StoreError::Damage {
+                    what: "a body that ends too early".to_owned(),
+                });
+            }
+            hash.update(&part);
+            from += part.len() as u64;
+        }
+        Ok(*hash.finalize().as_bytes())
+    }
 }
 
 impl fmt::Debug for Body {

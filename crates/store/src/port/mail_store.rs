@@ -96,6 +96,15 @@ pub trait MailStore: Send + Sync {
     /// [`StoreError::Damage`].
     fn head(&self, body: &BodyRef, end: HeadEnd) -> Result<Bytes, StoreError>;
 
+    /// The BLAKE3 of a message's octets as they were received. Where it is kept beside them, none
+    /// of them is read for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damage`], [`StoreError::Missing`].
+    fn digest(&self, body: &BodyRef) -> Result<[u8; 32], StoreError> {
+        self.read(body)?.digest()
+    }
+
     /// Begins a body for [`MailStore::append`].
     fn draft(&self) -> BodyWriter;
 

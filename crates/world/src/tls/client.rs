@@ -2,12 +2,15 @@
 
 use std::{
     fmt,
+    io::{self, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
+    SignatureScheme, StreamOwned,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -81,6 +84,22 @@ impl ClientTls {
             required: config(provider, Arc::clone(&verifier))?,
             verifier,
         })
+    }
+
+    /// Speaks TLS over a socket for a program that waits for each octet: a command line.
+    ///
+    /// # Errors
+    /// `name` is no name of a host; the handshake itself comes with the first octets.
+    pub fn blocking(
+        &self,
+        trust: Trust,
+        name: &str,
+        socket: TcpStream,
+    ) -> io::Result<impl Read + Write + use<>> {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let connection = ClientConnection::new(self.config(trust), name);
+        let connection = connection.map_err(io::Error::other)?;
+        Ok(StreamOwned::new(connection, socket))
     }
 
     pub(crate) fn config(&self, trust: Trust) -> Arc<ClientConfig> {

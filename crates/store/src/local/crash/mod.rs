@@ -3,6 +3,7 @@
 mod compaction;
 mod faults;
 mod forged;
+mod formats;
 mod house;
 mod lives;
 mod moments;

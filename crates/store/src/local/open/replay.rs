@@ -196,7 +196,10 @@ impl Opening {
         // with the power later, after somebody has seen it. A sync alone does not do: after one
         // that failed the system takes for written what is only in its memory. So it is with the
         // head: the next segment is going to name this one.
-        let head = segment.head.map_or(Ok(()), |head| head.write(&*journal));
+        let format = self.files.format();
+        let head = segment
+            .head
+            .map_or(Ok(()), |head| head.write(&*journal, format));
         head.and_then(|()| {
             in_pieces(&*journal, unsure, until, |at, octets| {
                 journal.write_at(&mut [IoSlice::new(octets)], at)
