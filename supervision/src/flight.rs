@@ -5,22 +5,46 @@
 use std::{
     any::Any,
     fmt,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{cause::ExitCause, presence::Presence, trial::Blow};
+use crate::{cause::ExitCause, inbox::Inbox, presence::Presence, trial::Blow};
 
 /// Notes what the handler that is running has in hand: a crash is reported with it. It is
 /// forgotten when the handler returns. Outside a supervised actor nothing is noted.
 pub fn in_hand(subject: impl Any + fmt::Display + Send + Sync) {
     let _ = HANDLER.try_with(|presence| presence.flight().takes(InHand(Arc::new(subject))));
+}
+
+/// Says that the handler that is running makes progress: it is not stuck, however long it takes.
+/// For long work without an await in it. Outside a supervised actor nothing happens.
+pub fn proceeds() {
+    let _ = HANDLER.try_with(|presence| presence.flight().proceeds());
+}
+
+/// Awaits somebody who may take his time: a peer that does not read, a disk, another actor that
+/// was given a time limit. An actor that waits so is not stuck, however long it takes.
+pub async fn waits<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+    if let Poll::Ready(output) = first {
+        return output; // most do not have to wait, and pay nothing
+    }
+    let here = HANDLER.try_with(Arc::clone).ok();
+    let _wait = here
+        .as_ref()
+        .map(|presence| presence.flight().begins_to_wait());
+    future.await
 }
 
 /// Anything that can be in hand; it is written as text only when somebody looks.
@@ -81,11 +105,15 @@ pub(crate) struct Last {
 /// The recorder of one incarnation.
 #[derive(Default)]
 pub(crate) struct Flight {
-    /// Since when the handler has been running, in microseconds; 0: none is.
+    /// Since when the handler has been running, or when it last made progress, in microseconds;
+    /// 0: none is.
     since: AtomicU64,
     /// Whether a blow waits in the log: looked at before each message.
     is_aimed_at: AtomicBool,
     is_stuck: AtomicBool,
+    /// How many things the handler waits for that may take their time.
+    waits: AtomicU8,
+    inbox: Inbox,
     /// Allocated with the first message.
     log: Mutex<Option<Box<Log>>>,
     meter: OnceLock<metrics::Histogram>,
@@ -117,6 +145,7 @@ impl Flight {
 
     /// The handler of a message begins; it has returned, or was dropped, once the beat is dropped.
     pub(crate) fn begins(&self, kind: &'static str) -> Beat<'_> {
+        self.inbox.take();
         let at = now();
         self.since.store(at, Ordering::Relaxed);
         let mut log = self.log();
@@ -133,11 +162,12 @@ impl Flight {
 
     /// The handler has returned, and all is well. `meter` is asked once, for who measures.
     pub(crate) fn ends(&self, meter: impl FnOnce() -> metrics::Histogram) {
-        let took = now().saturating_sub(self.since.load(Ordering::Relaxed));
+        let now = now();
         let mut log = self.log();
         let Some(log) = log.as_mut() else { return };
         log.in_hand = None;
         let line = log.count.wrapping_sub(1) % LINES;
+        let took = now.saturating_sub(log.lines[line].at);
         log.lines[line].took = u32::try_from(took).unwrap_or(UNDER_WAY - 1);
         if line == 0 {
             let meter = self.meter.get_or_init(meter);
@@ -145,7 +175,31 @@ impl Flight {
         }
     }
 
-    /// For how long the present handler has been running.
+    /// The messages that wait for it.
+    pub(crate) const fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    fn proceeds(&self) {
+        self.since.store(now(), Ordering::Relaxed);
+    }
+
+    fn begins_to_wait(&self) -> Wait<'_> {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+        Wait(self)
+    }
+
+    /// Whether the handler waits for somebody who may take his time.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waits.load(Ordering::Relaxed) > 0
+    }
+
+    /// For how long the present handler has been at work without progress.
+    pub(crate) fn stalled(&self) -> Option<Duration> {
+        self.busy().filter(|_| !self.is_waiting())
+    }
+
+    /// For how long the present handler has been running since it last made progress.
     pub(crate) fn busy(&self) -> Option<Duration> {
         let since = self.since.load(Ordering::Relaxed);
         (since > 0).then(|| Duration::from_micros(now().saturating_sub(since)))
@@ -218,11 +272,22 @@ impl Drop for Beat<'_> {
     }
 }
 
+/// A handler that waits for somebody who may take his time.
+struct Wait<'a>(&'a Flight);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.0.waits.fetch_sub(1, Ordering::Relaxed);
+        self.0.proceeds();
+    }
+}
+
 /// Microseconds, never zero.
 fn now() -> u64 {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
-    let micros = EPOCH.get_or_init(Instant::now).elapsed().as_micros();
-    u64::try_from(micros).unwrap_or(u64::MAX - 1) + 1
+    let passed = EPOCH.get_or_init(Instant::now).elapsed();
+    // Not `as_micros`, which reckons with 128 bits: this is done twice for each message.
+    passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros()) + 1
 }
 
 fn seconds(micros: u64) -> f64 {

@@ -108,6 +108,7 @@ mod credits;
 mod family;
 mod flight;
 mod gate;
+mod inbox;
 mod live;
 mod metrics;
 mod name;
@@ -136,7 +137,7 @@ pub use self::{
         Address, Birth, Context, Family, FamilySpec, Idle, Key, Member, Reason, Refused, Revive,
         Vacancy,
     },
-    flight::{InHand, Recent, in_hand},
+    flight::{InHand, Recent, in_hand, proceeds, waits},
     gate::{Gate, KeyedGate, KeyedPass, Pass},
     live::Live,
     metrics::{METRICS, MetricKind, MetricRow},

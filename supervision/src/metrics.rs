@@ -58,6 +58,12 @@ pub const METRICS: &[MetricRow] = &[
         help: "Time that actors take for a message; one message in eight is measured.",
     },
     MetricRow {
+        name: INBOX_DEPTH,
+        kind: MetricKind::Gauge,
+        labels: &["kind"],
+        help: "Messages that wait for an actor, or for the members of a family; at least, for those that actors send to themselves are not counted.",
+    },
+    MetricRow {
         name: RESTARTS,
         kind: MetricKind::Counter,
         labels: &["kind", "cause"],
@@ -105,6 +111,10 @@ pub(crate) fn handle_seconds(kind: &Name) -> metrics::Histogram {
     metrics::histogram!(HANDLE_SECONDS, "kind" => kind.label())
 }
 
+pub(crate) fn inbox_depth(kind: &Name) -> metrics::Gauge {
+    metrics::gauge!(INBOX_DEPTH, "kind" => kind.label())
+}
+
 pub(crate) fn restarted(kind: &Name, cause: &ExitCause) {
     metrics::counter!(RESTARTS, "kind" => kind.label(), "cause" => cause.kind()).increment(1);
 }
@@ -129,6 +139,7 @@ const CHILDREN: &str = "heronry_supervision_children";
 const ESCALATIONS: &str = "heronry_supervision_escalations_total";
 const GIVEN_UP: &str = "heronry_supervision_given_up_total";
 const HANDLE_SECONDS: &str = "heronry_supervision_handle_seconds";
+const INBOX_DEPTH: &str = "heronry_supervision_inbox_depth";
 const RESTARTS: &str = "heronry_supervision_restarts_total";
 const SHUTDOWN_TIMEOUTS: &str = "heronry_supervision_shutdown_timeouts_total";
 const START_SECONDS: &str = "heronry_supervision_start_seconds";

@@ -90,7 +90,7 @@ impl<A: Actor<Msg: Told>> Actor for Nest<A> {
         }
         if let Some(seat) = &self.seat {
             let _ = self.sitter.set(myself.get_id()); // started once
-            seat.sit(&myself);
+            seat.seat(&myself, self.presence.flight().inbox().clone());
         }
         let cell = myself.get_cell();
         let started = within!(self, held, self.presence.flight().beats(), |state| self

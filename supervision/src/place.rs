@@ -46,8 +46,13 @@ pub struct Sight {
     pub restarts: u64,
     /// For how long the present incarnation has been up, in seconds.
     pub alive_seconds: f64,
-    /// For how long its handler has been running, in seconds, if it is.
+    /// For how long its handler has been running since it last made progress, in seconds, if it
+    /// is.
     pub busy_seconds: Option<f64>,
+    /// Whether its handler waits for somebody who may take his time: see [`waits`](crate::waits).
+    pub is_waiting: bool,
+    /// How many messages wait for it, at least: those it sends to itself are not counted.
+    pub inbox_depth: usize,
     /// What the handler has in hand, if it said so.
     pub in_hand: Option<String>,
     /// What it tells of itself.
@@ -87,6 +92,8 @@ pub(crate) type Ask = fn(&ActorCell) -> Option<Answer>;
 pub(crate) trait Household: Send + Sync {
     /// How many members are alive.
     fn count(&self) -> usize;
+    /// How many messages wait for members.
+    fn depth(&self) -> usize;
     /// The keys of all members, as they are written.
     fn keys(&self) -> Vec<String>;
     /// The member with this key.
@@ -102,6 +109,7 @@ pub(crate) struct Standing {
     pub(crate) incarnation: u64,
     pub(crate) restarts: u64,
     pub(crate) alive: Duration,
+    pub(crate) inbox_depth: usize,
     pub(crate) causes: Vec<Past>,
     pub(crate) is_permanent: bool,
     pub(crate) occupant: Option<Occupant>,
@@ -135,6 +143,9 @@ impl Place {
         let presence = occupant.as_ref().and_then(|there| there.presence.upgrade());
         let last = presence.as_ref().map(|presence| presence.flight().last());
         let busy = presence.as_ref().and_then(|there| there.flight().busy());
+        let is_waiting = presence
+            .as_ref()
+            .is_some_and(|there| there.flight().is_waiting());
         drop(presence); // who keeps it keeps the incarnation
         let last = last.unwrap_or_default();
         let report = match occupant.and_then(|there| (there.ask)(&there.cell)) {
@@ -149,6 +160,8 @@ impl Place {
             restarts: standing.restarts,
             alive_seconds: standing.alive.as_secs_f64(),
             busy_seconds: busy.map(|busy| busy.as_secs_f64()),
+            is_waiting,
+            inbox_depth: standing.inbox_depth,
             in_hand: last.in_hand.map(|subject| subject.to_string()),
             report,
             recent: last.recent,

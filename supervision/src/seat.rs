@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use ractor::{ActorId, ActorRef, ActorStatus, Message, MessagingErr, RpcReplyPort};
 
-use crate::{call::CallError, call::answer, name::Name};
+use crate::{call::CallError, call::answer, inbox::Inbox, name::Name};
 
 /// Addresses a supervised actor across restarts.
 ///
@@ -16,7 +16,13 @@ pub struct Seat<M>(Arc<Chair<M>>);
 
 struct Chair<M> {
     name: Name,
-    occupant: ArcSwapOption<ActorRef<M>>,
+    occupant: ArcSwapOption<Sitter<M>>,
+}
+
+/// Who sits there, and what waits for it.
+struct Sitter<M> {
+    actor: ActorRef<M>,
+    inbox: Inbox,
 }
 
 /// The seat was empty; here is the message back.
@@ -40,7 +46,7 @@ impl<M: Message> Seat<M> {
     /// [`Vacant`] between a crash and the restart. The caller decides: defer, or drop.
     pub fn cast(&self, message: M) -> Result<(), Vacant<M>> {
         match &*self.0.occupant.load() {
-            Some(occupant) => send(occupant, message).map_err(Vacant),
+            Some(sitter) => send(&sitter.actor, &sitter.inbox, message).map_err(Vacant),
             None => Err(Vacant(message)),
         }
     }
@@ -69,12 +75,20 @@ impl<M: Message> Seat<M> {
     ///
     /// If `actor` does not take messages of type `M`, which a conversion from a cell can cause.
     pub fn sit(&self, actor: &ActorRef<M>) {
+        self.seat(actor, Inbox::default());
+    }
+
+    /// Sits `actor` down; `inbox` counts what waits for it.
+    pub(crate) fn seat(&self, actor: &ActorRef<M>, inbox: Inbox) {
         assert!(
             actor.is_message_type_of::<M>() != Some(false),
             "the occupant of {} takes other messages",
             self.0.name
         );
-        self.0.occupant.store(Some(Arc::new(actor.clone())));
+        let actor = actor.clone();
+        self.0
+            .occupant
+            .store(Some(Arc::new(Sitter { actor, inbox })));
     }
 
     /// Empties the seat, whoever sits there.
@@ -85,7 +99,10 @@ impl<M: Message> Seat<M> {
     /// Empties the seat if this is who sits there.
     pub(crate) fn rise(&self, id: ActorId) {
         let occupant = self.0.occupant.load();
-        if occupant.as_ref().is_some_and(|actor| actor.get_id() == id) {
+        if occupant
+            .as_ref()
+            .is_some_and(|sitter| sitter.actor.get_id() == id)
+        {
             self.0.occupant.compare_and_swap(&*occupant, None);
         }
     }
@@ -95,7 +112,7 @@ impl<M: Message> Seat<M> {
         let occupant = self.0.occupant.load();
         occupant
             .as_ref()
-            .is_some_and(|actor| actor.get_status() < ActorStatus::Draining)
+            .is_some_and(|sitter| sitter.actor.get_status() < ActorStatus::Draining)
     }
 
     /// What the seat is called.
@@ -122,8 +139,9 @@ impl<M> fmt::Debug for Vacant<M> {
     }
 }
 
-/// Sends, or gives the message back.
-pub(crate) fn send<M: Message>(actor: &ActorRef<M>, message: M) -> Result<(), M> {
+/// Sends, or gives the message back: then the actor is ending, and its count is of no interest.
+pub(crate) fn send<M: Message>(actor: &ActorRef<M>, inbox: &Inbox, message: M) -> Result<(), M> {
+    inbox.add();
     actor.send_message(message).map_err(|error| match error {
         MessagingErr::SendErr(message) => message,
         MessagingErr::ChannelClosed | MessagingErr::InvalidActorType => {

@@ -23,6 +23,9 @@ pub struct Tree {
     pub restarts: u64,
     /// For how long the present incarnation has been up, in seconds.
     pub alive_seconds: f64,
+    /// How many messages wait for it, at least: those an actor sends to itself are not counted. Of
+    /// a family: for all members.
+    pub inbox_depth: usize,
     /// How the last incarnation ended, if there was one.
     pub last_cause: Option<String>,
     /// Of a family: how many members are alive.
@@ -139,6 +142,9 @@ impl fmt::Display for Tree {
         )?;
         if let Some(members) = self.members {
             write!(f, ", {members} members")?;
+        }
+        if self.inbox_depth > 0 {
+            write!(f, ", inbox depth {}", self.inbox_depth)?;
         }
         if self.restarts > 0 {
             write!(f, ", {} restarts", self.restarts)?;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     context::{Context, Passivate},
-    house::House,
+    house::{Floor, House},
     refused::{Reason, Refused},
     shard::{self, ShardMsg},
     slot::{Life, Slot},
@@ -24,6 +24,7 @@ use crate::{
     name::Name,
     panic_hook::caught_now,
     place::{Household, Occupant, Past, Standing, ask, written},
+    seat::send,
     spec::{ChildSpec, Intensity, Restart, Shutdown, Strategy},
     start::{Start, launch},
     supervisor::Supervisor,
@@ -52,7 +53,7 @@ pub struct Member<K> {
     pub restarts: u32,
     /// For how long it has been up, in seconds.
     pub alive_seconds: f64,
-    /// How many messages wait for it to come up.
+    /// How many messages wait for it to come up, or to be handled.
     pub waiting: usize,
     /// How it last crashed.
     pub last_cause: Option<String>,
@@ -227,7 +228,7 @@ impl<K: Key, M: Message> Family<K, M> {
                     } else {
                         0.0
                     },
-                    waiting: slot.life.waiting(),
+                    waiting: slot.waiting(),
                     last_cause: slot.past.as_ref().map(|past| past.last_cause.to_string()),
                 });
             }
@@ -257,7 +258,7 @@ impl<K: Key, M: Message> Family<K, M> {
             for (key, slot) in &floor.read().slots {
                 match (&slot.life, &slot.actor) {
                     (Life::Live, Some(actor)) => {
-                        told += usize::from(actor.send_message(build(key)).is_ok());
+                        told += usize::from(send(actor, &slot.inbox, build(key)).is_ok());
                     }
                     (Life::Asleep, _) => asleep.push(key.clone()),
                     _ => {}
@@ -335,6 +336,22 @@ impl<K: Key, M: Message> Household for Weak<House<K, M>> {
         keys.iter().map(written).collect()
     }
 
+    fn depth(&self) -> usize {
+        let Some(house) = self.upgrade() else {
+            return 0;
+        };
+        let floors = house.floors.iter();
+        let depth = |floor: &Floor<K, M>| {
+            floor
+                .read()
+                .slots
+                .values()
+                .map(Slot::waiting)
+                .sum::<usize>()
+        };
+        floors.map(depth).sum()
+    }
+
     fn member(&self, key: &str) -> Option<Standing> {
         let house = self.upgrade()?;
         house.floors.iter().find_map(|floor| {
@@ -345,6 +362,7 @@ impl<K: Key, M: Message> Household for Weak<House<K, M>> {
             Some(Standing {
                 kind: Kind::Actor,
                 status: slot.life.status(),
+                inbox_depth: slot.waiting(),
                 incarnation: slot.incarnation,
                 restarts: u64::from(slot.restarts),
                 alive: match is_live {
@@ -373,6 +391,16 @@ impl<K: Key, M: Message> Household for Weak<House<K, M>> {
             occupants.extend(there);
         }
         occupants
+    }
+}
+
+impl<M> Slot<M> {
+    /// How many messages wait, for it to come up or in its inbox.
+    fn waiting(&self) -> usize {
+        match self.life {
+            Life::Live => self.inbox.depth(),
+            _ => self.life.waiting(),
+        }
     }
 }
 

@@ -48,6 +48,7 @@ use crate::{
     panic_hook::caught_now,
     place::{ask, written},
     presence::Presence,
+    seat::send,
     start::{Berth, Child, FrameActor},
     told::Told,
     tree::Node,
@@ -492,16 +493,16 @@ impl<K: Key, M: Message> ShardState<K, M> {
         let (is_anybody_there, idle): (bool, Vec<_>) = {
             let rooms = floor.read();
             let idle = rooms.slots.iter().filter(|(_, slot)| slot.is_idle(tick));
-            let idle = idle.map(|(key, slot)| (key.clone(), slot.incarnation, slot.actor.clone()));
+            let idle = idle.map(|(key, slot)| (key.clone(), slot.incarnation, slot.address()));
             let is_anybody_there = rooms.slots.values().any(|slot| slot.is_launched);
             (is_anybody_there, idle.collect())
         };
         for (key, incarnation, actor) in idle {
             match (house.spec.idle, actor) {
-                (Idle::Ask(_, ask), Some(actor)) => {
+                (Idle::Ask(_, ask), Some((actor, inbox))) => {
                     house.touch(&key, incarnation); // asked again after the same time
                     if let Ok(message) = caught_now(|| ask(&key)) {
-                        let _ = actor.send_message(message); // who is ending is not idle
+                        let _ = send(&actor, &inbox, message); // who is ending is not idle
                     }
                 }
                 (Idle::Passivate(_), _) => house.passivate_idle(&key, incarnation, tick),

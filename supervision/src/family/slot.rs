@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     cause::ExitCause,
+    inbox::Inbox,
     presence::Presence,
     seat::send,
     spec::{Restart, Shutdown},
@@ -29,6 +30,8 @@ pub(super) struct Slot<M> {
     pub(super) life: Life<M>,
     pub(super) incarnation: u64,
     pub(super) actor: Option<ActorRef<M>>,
+    /// What waits for it; of a live member.
+    pub(super) inbox: Inbox,
     /// Whether the present incarnation has been started; its presence tells of its end.
     pub(super) is_launched: bool,
     pub(super) presence: Weak<Presence>,
@@ -96,6 +99,7 @@ impl<M: Message> Slot<M> {
             life: Life::Coming(Waiting::new(waiting)),
             incarnation: 0,
             actor: None,
+            inbox: Inbox::default(),
             is_launched: false,
             presence: Weak::new(),
             used: AtomicU32::new(tick),
@@ -111,10 +115,15 @@ impl<M: Message> Slot<M> {
         match (&self.life, &self.actor) {
             (Life::Live, Some(actor)) => {
                 self.used.store(tick, Ordering::Relaxed);
-                send(actor, message)
+                send(actor, &self.inbox, message)
             }
             _ => Err(message),
         }
+    }
+
+    /// Where it is sent messages, if anybody is there.
+    pub(super) fn address(&self) -> Option<(ActorRef<M>, Inbox)> {
+        Some((self.actor.clone()?, self.inbox.clone()))
     }
 
     /// Takes a message in whatever state the member is.
@@ -170,8 +179,11 @@ impl<M: Message> Slot<M> {
         let mut waiting = waiting.take().into_iter();
         self.life = Life::Live;
         self.since = Instant::now();
+        if let Some(presence) = self.presence.upgrade() {
+            self.inbox = presence.flight().inbox().clone(); // it tells us so itself
+        }
         while let Some(message) = waiting.next() {
-            if let Err(message) = send(&actor, message) {
+            if let Err(message) = send(&actor, &self.inbox, message) {
                 // It is ending already: this and the rest are for the next incarnation.
                 self.life = Life::leaving(None, [message].into_iter().chain(waiting).collect());
                 break;

@@ -453,7 +453,7 @@ impl SupervisorState {
             let busy = live
                 .presence
                 .upgrade()
-                .and_then(|presence| presence.flight().busy())
+                .and_then(|presence| presence.flight().stalled())
                 .unwrap_or_default();
             let is_stuck = busy > heartbeat.limit;
             if !place.node.stuck(is_stuck) || !is_stuck {

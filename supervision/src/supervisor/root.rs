@@ -134,6 +134,12 @@ impl Root {
         paths
     }
 
+    /// Measures how many messages wait for whom, for `heronry_supervision_inbox_depth`. It looks at
+    /// every member of every family, so a clock calls it, and not often.
+    pub fn measure(&self) {
+        self.node.measure();
+    }
+
     /// A picture of the tree: who is alive, since when, how often restarted, why.
     pub fn tree(&self) -> Tree {
         self.node.tree()

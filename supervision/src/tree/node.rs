@@ -13,6 +13,7 @@ use super::{Kind, Status, Tree};
 use crate::{
     cause::ExitCause,
     crash::CrashHook,
+    metrics as count,
     name::Name,
     place::{Household, Occupant, Past, Standing},
     spec::{ChildSpec, Restart},
@@ -102,6 +103,7 @@ impl Node {
 
     /// What is known of this place.
     pub(crate) fn standing(&self) -> Standing {
+        let inbox_depth = self.inbox_depth();
         let facts = self.facts();
         let causes = facts.causes.iter();
         Standing {
@@ -118,8 +120,36 @@ impl Node {
             causes: causes
                 .map(|(at, cause)| Past::new(cause, Some(*at)))
                 .collect(),
+            inbox_depth,
             is_permanent: self.is_permanent,
             occupant: facts.occupant.clone(),
+        }
+    }
+
+    /// How many messages wait for the actor here, or for the members of the family here.
+    fn inbox_depth(&self) -> usize {
+        if let Some(household) = self.household() {
+            return household.depth();
+        }
+        let presence = self
+            .facts()
+            .occupant
+            .as_ref()
+            .map(|there| there.presence.clone());
+        let presence = presence.and_then(|presence| presence.upgrade());
+        presence.map_or(0, |presence| presence.flight().inbox().depth())
+    }
+
+    /// Measures how many messages wait here and below.
+    pub(crate) fn measure(&self) {
+        let (kind, children) = {
+            let facts = self.facts();
+            (facts.kind, facts.children.clone())
+        };
+        if self.household().is_some() || kind == Kind::Actor {
+            count::inbox_depth(&self.name).set(self.inbox_depth() as f64);
+        } else {
+            children.iter().for_each(|child| child.measure());
         }
     }
 
@@ -208,9 +238,12 @@ impl Node {
 
     /// A picture of this place and everything below.
     pub(crate) fn tree(&self) -> Tree {
+        // Before the lock: who looks at an incarnation as it ends may be the one who tells of it.
+        let inbox_depth = self.inbox_depth();
+        let children = self.facts().children.clone();
+        let children: Vec<_> = children.iter().map(|child| child.tree()).collect();
         let facts = self.facts();
         let members = self.household().map(Household::count);
-        let children: Vec<_> = facts.children.iter().map(|child| child.tree()).collect();
         Tree {
             name: self.name.to_string(),
             kind: if members.is_some() {
@@ -224,6 +257,7 @@ impl Node {
             alive_seconds: facts
                 .up_since
                 .map_or(0.0, |since| since.elapsed().as_secs_f64()),
+            inbox_depth,
             last_cause: facts.causes.front().map(|(_, cause)| cause.to_string()),
             members,
             // A family's shards are its own affair as long as they are well.

@@ -24,7 +24,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
                 continue;
             };
             let flight = presence.flight();
-            let busy = flight.busy().unwrap_or_default();
+            let busy = flight.stalled().unwrap_or_default();
             if busy <= heartbeat.limit {
                 flight.is_stuck(false);
                 continue;

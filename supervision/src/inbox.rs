@@ -1,0 +1,52 @@
+//! How many messages wait for an actor.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+/// Counts the messages that one incarnation was sent by its seat or its family and has not taken
+/// up. Clones count the same ones.
+///
+/// ractor does not tell how full its inboxes are, and what an actor sends to itself, timers, and
+/// whoever keeps an `ActorRef`, pass none of our addresses. Such a message is not counted when it
+/// is sent, and yet it may be taken for one that was when it is taken up: so the count is never
+/// too large, at most too small by what of that kind was handled since the inbox was last empty.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inbox(Arc<AtomicU32>);
+
+impl Inbox {
+    /// A message is about to be sent: it may be taken up at once.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The actor, which alone does this, takes up a message.
+    pub(crate) fn take(&self) {
+        // Others only add: what is above zero now stays so.
+        if self.0.load(Ordering::Relaxed) > 0 {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many wait, at least.
+    pub(crate) fn depth(&self) -> usize {
+        self.0.load(Ordering::Relaxed) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_counted_makes_the_count_too_small_and_never_wrong_for_good() {
+        let inbox = Inbox::default();
+        inbox.add();
+        inbox.take(); // something that passed no address of ours
+        inbox.take(); // the one that did
+        assert_eq!(inbox.depth(), 0);
+        inbox.add();
+        assert_eq!(inbox.clone().depth(), 1);
+    }
+}
