@@ -44,8 +44,11 @@ impl Play {
     }
 
     fn hear_octets(&mut self, octets: &[u8]) -> String {
+        // Whether somebody watches makes no difference.
+        self.server.watch(octets.len().is_multiple_of(2));
         self.server.feed(Bytes::copy_from_slice(octets));
         while self.step() {}
+        self.server.watch(false);
         std::mem::take(&mut self.log)
     }
 
@@ -63,6 +66,10 @@ impl Play {
             Step::StartTls => {
                 self.log.push_str("<tls>");
                 self.server.tls_started();
+                return true;
+            }
+            Step::Heard => {
+                self.server.admit();
                 return true;
             }
             Step::IdleBegin => {
@@ -414,6 +421,70 @@ fn odd_names_are_refused_and_not_misunderstood() {
     assert!(
         play.hear("a SEARCH CHARSET x ALL\r\n")
             .starts_with("a NO [BADCHARSET")
+    );
+}
+
+#[test]
+fn a_command_that_is_refused_is_not_read_and_what_follows_it_is() {
+    for (command, refused, rest) in [
+        ("a FETCH 1 FLAGS\r\n", 1, ""),
+        ("a LOGIN {3+}\r\nann {1+}\r\nx\r\n", 1, ""),
+        ("a NONSENSE {5+}\r\nINBOX\r\n", 1, ""),
+        ("a APPEND x {5}\r\n", 1, ""),
+        ("a APPEND x {5+}\r\nabcde\r\n", 1, ""),
+        // Admitted up to its literal, and refused when all of it is there.
+        ("a STATUS {5+}\r\nINBOX (MESSAGES)\r\n", 2, ""),
+    ] {
+        let mut play = Play::selected();
+        play.server.watch(true);
+        let text = format!("{command}b NOOP\r\n{rest}");
+        play.server.feed(Bytes::from(text));
+        let (reply, mut shown) = (Reply::no("not that").with(Code::Cannot), 0);
+        loop {
+            match play.server.step(&mut play.out) {
+                Step::Heard => {
+                    shown += 1;
+                    let spoken = play.server.in_hand().unwrap();
+                    assert!(spoken.octets.len() < command.len() || shown > refused);
+                    if shown == refused {
+                        play.server.refuse_command(&reply, &mut play.out);
+                    } else {
+                        play.server.admit();
+                    }
+                }
+                Step::Run(Command::Noop) => play.server.answer(Reply::ok("done"), &mut play.out),
+                Step::Read => break,
+                step => panic!("{command:?}: {step:?}"),
+            }
+        }
+        let said = String::from_utf8(std::mem::take(&mut play.out)).unwrap();
+        assert_eq!(
+            said, "a NO [CANNOT] not that\r\nb OK done\r\n",
+            "{command:?}"
+        );
+        assert_eq!(play.server.in_hand(), None);
+    }
+}
+
+#[test]
+fn a_command_is_in_hand_from_its_line_s_end_until_the_next_one_is_looked_for() {
+    let mut play = Play::selected();
+    let text = "a FETCH 1 FLAGS\r\nb IDLE\r\n";
+    play.server.feed(Bytes::copy_from_slice(text.as_bytes()));
+    assert!(matches!(play.server.step(&mut play.out), Step::Run(_)));
+    let spoken = play.server.in_hand().unwrap();
+    assert_eq!(
+        (spoken.octets, &*spoken.about),
+        (&b"FETCH 1 FLAGS"[..], "INBOX")
+    );
+    play.server.answer(Reply::ok("done"), &mut play.out);
+    assert!(matches!(play.server.step(&mut play.out), Step::IdleBegin));
+    assert_eq!(play.server.in_hand().unwrap().octets, b"IDLE");
+    assert!(matches!(play.server.step(&mut play.out), Step::Read));
+    assert_eq!(
+        play.server.in_hand(),
+        None,
+        "what comes of news is no fault of it"
     );
 }
 

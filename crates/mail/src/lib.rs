@@ -11,6 +11,7 @@ mod ids;
 mod network;
 mod outcome;
 mod reply;
+mod spoken;
 mod time;
 
 pub use address::{Address, AddressError};
@@ -22,4 +23,5 @@ pub use ids::{AccountId, IdError, MailboxId, MessageId, ModSeq, Uid, UidValidity
 pub use network::{Network, NetworkError};
 pub use outcome::Outcome;
 pub use reply::{Enhanced, Reply};
+pub use spoken::Spoken;
 pub use time::Time;

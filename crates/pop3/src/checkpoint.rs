@@ -26,6 +26,7 @@ impl Server {
     #[must_use]
     pub fn resume(checkpoint: Checkpoint, heard: Bytes) -> Self {
         let mut server = checkpoint.0;
+        server.hand = Bytes::new();
         if !heard.is_empty() {
             server.feed(heard);
         }

@@ -18,6 +18,7 @@
 mod checkpoint;
 mod command;
 mod config;
+mod hand;
 mod lines;
 mod listing;
 mod maildrop;

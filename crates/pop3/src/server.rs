@@ -21,6 +21,9 @@ use crate::{
 pub enum Step {
     /// Close the connection. Everything has been sent.
     Close,
+    /// While commands are watched, see [`Server::watch`]: this one is [in hand](Server::in_hand),
+    /// and nothing of it has been read. Then [`Server::admit`] or [`Server::refuse_command`].
+    Heard,
     /// Decide, then call [`Server::logged_in`], [`Server::yes`] or [`Server::refuse`]. Nothing
     /// else happens until then.
     Judge(Question),
@@ -44,18 +47,21 @@ pub struct Server {
     /// What is to be sent before [`Server::out`].
     ready: VecDeque<Bytes>,
     out: Vec<u8>,
-    phase: Phase,
+    pub(crate) phase: Phase,
+    /// The line that is being carried out; empty: none.
+    pub(crate) hand: Bytes,
+    pub(crate) is_watched: bool,
     tls: bool,
     /// What USER said.
     user: Option<String>,
-    drop: Option<Maildrop>,
+    pub(crate) drop: Option<Maildrop>,
     errors: u32,
     auth_failures: u32,
 }
 
 /// What the machine is waiting for.
 #[derive(Clone, Debug)]
-enum Phase {
+pub(crate) enum Phase {
     /// For the message of PLAIN.
     Auth,
     /// For nothing: the connection is to be closed.
@@ -64,6 +70,8 @@ enum Phase {
     Commands,
     /// For the handshake.
     Handshake,
+    /// For the owner's word whether this line may be carried out.
+    Heard(Bytes),
     /// For an answer; TOP wants only so many lines.
     Judging(Question, Option<u64>),
     /// For room to go on with a list.
@@ -83,6 +91,8 @@ impl Server {
             lines: Lines::default(),
             ready: VecDeque::new(),
             phase: Phase::Commands,
+            hand: Bytes::new(),
+            is_watched: false,
             user: None,
             drop: None,
             errors: 0,
@@ -118,16 +128,20 @@ impl Server {
                 return self.send_or(Step::Read);
             }
             match &mut self.phase {
-                Phase::Auth | Phase::Commands => match self.lines.next() {
-                    Found::Line(line) => self.line(&line),
-                    Found::Nothing => return self.send_or(Step::Read),
-                    Found::Overlong => {
-                        self.phase = Phase::Commands;
-                        self.error("line too long");
+                Phase::Auth | Phase::Commands => {
+                    self.hand = Bytes::new();
+                    match self.lines.next() {
+                        Found::Line(line) => self.begin_line(line),
+                        Found::Nothing => return self.send_or(Step::Read),
+                        Found::Overlong => {
+                            self.phase = Phase::Commands;
+                            self.error("line too long");
+                        }
                     }
-                },
+                }
                 Phase::Closing => return self.send_or(Step::Close),
                 Phase::Handshake => return self.send_or(Step::StartTls),
+                Phase::Heard(_) => return Step::Heard,
                 Phase::Judging(question, _) => return Step::Judge(question.clone()),
                 Phase::Listing(listing) => {
                     let Some(drop) = &self.drop else {
@@ -248,7 +262,9 @@ impl Server {
 
     fn end(&mut self, why: &str) {
         match self.phase {
-            Phase::Auth | Phase::Commands | Phase::Judging(..) => self.say_no(why),
+            Phase::Auth | Phase::Commands | Phase::Heard(_) | Phase::Judging(..) => {
+                self.say_no(why);
+            }
             // In the middle of a reply there is no way to say anything.
             Phase::Closing | Phase::Handshake | Phase::Listing(_) | Phase::Streaming(_) => {}
         }
@@ -272,6 +288,7 @@ impl Server {
         match &self.phase {
             Phase::Closing | Phase::Handshake | Phase::Listing(_) => {}
             Phase::Streaming(_) => self.close(),
+            Phase::Heard(_) => self.refuse_command(Refusal::Temporary),
             Phase::Judging(..) => self.refuse(Refusal::Temporary),
             Phase::Auth | Phase::Commands => match self.lines.next() {
                 Found::Nothing => {}
@@ -283,7 +300,19 @@ impl Server {
         }
     }
 
-    fn line(&mut self, line: &[u8]) {
+    /// A whole line, and whether it is carried out at once.
+    fn begin_line(&mut self, line: Bytes) {
+        if matches!(self.phase, Phase::Commands) {
+            if self.is_watched && !line.is_empty() {
+                self.phase = Phase::Heard(line);
+                return;
+            }
+            self.hand = line.clone();
+        }
+        self.line(&line);
+    }
+
+    pub(crate) fn line(&mut self, line: &[u8]) {
         if matches!(self.phase, Phase::Auth) {
             return self.answer(line);
         }
@@ -477,7 +506,7 @@ impl Server {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    fn say_no(&mut self, text: &str) {
+    pub(crate) fn say_no(&mut self, text: &str) {
         self.out.extend_from_slice(b"-ERR ");
         self.say(text);
     }

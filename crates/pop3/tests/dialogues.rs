@@ -87,6 +87,8 @@ impl Peer {
             .replace("\\n", "\n")
             .replace("\\r", "\r")
             .replace("\\0", "\0");
+        // Whether somebody watches makes no difference.
+        self.server.watch(line.len().is_multiple_of(2));
         self.server.feed(Bytes::from(line + "\r\n"));
     }
 
@@ -107,6 +109,7 @@ impl Peer {
         while !self.closed && !self.handshake {
             match self.server.step() {
                 Step::Close => self.closed = true,
+                Step::Heard => self.server.admit(),
                 Step::Judge(Question::Login(who)) => {
                     let right =
                         who.authcid == "user9@example.test" && who.password.expose() == "secret";

@@ -317,6 +317,7 @@ impl Peer {
         while !self.closed {
             match self.server.step() {
                 Step::Close => self.closed = true,
+                Step::Heard => unreachable!("nobody watches"),
                 Step::Judge(question) => self.judge(question),
                 Step::Piece => match self.reading.pop() {
                     Some(piece) => self.server.piece(piece),

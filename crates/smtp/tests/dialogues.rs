@@ -109,6 +109,8 @@ impl Peer {
             .replace("\\n", "\n")
             .replace("\\r", "\r")
             .replace("\\0", "\0");
+        // Whether somebody watches makes no difference.
+        self.server.watch(line.len().is_multiple_of(2));
         self.server.feed(Bytes::from(line + "\r\n"));
     }
 
@@ -129,6 +131,7 @@ impl Peer {
         while !self.closed && !self.handshake {
             match self.server.step() {
                 Step::Close => self.closed = true,
+                Step::Heard => self.server.admit(),
                 Step::Discard | Step::Store(_) => {}
                 Step::Judge(question) => self.judge(&question),
                 Step::Read => return,

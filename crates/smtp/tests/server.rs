@@ -518,6 +518,7 @@ impl Peer {
             }
             match self.server.step() {
                 Step::Close => self.closed = true,
+                Step::Heard => self.server.admit(),
                 Step::Discard => {
                     self.body.clear();
                     self.happened.push("discard".to_owned());

@@ -93,7 +93,7 @@ pub(crate) fn head<'a>(line: &'a [u8]) -> Result<(Tag, Verb, Cursor<'a>), (Optio
 }
 
 impl Verb {
-    fn named(word: &str) -> Option<Self> {
+    pub(crate) fn named(word: &str) -> Option<Self> {
         VERBS
             .iter()
             .find_map(|&(name, verb, _)| name.eq_ignore_ascii_case(word).then_some(verb))

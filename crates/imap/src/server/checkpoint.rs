@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{
     Server,
+    hand::Hand,
     input::Line,
     login::SASL_LINE_OCTETS_MAX,
     machine::{Phase, Then},
@@ -47,6 +48,7 @@ impl Server {
     #[must_use]
     pub fn resume(checkpoint: Checkpoint, heard: Bytes, out: &mut Vec<u8>) -> Self {
         let mut server = checkpoint.0;
+        server.hand = Hand::default();
         if !heard.is_empty() {
             server.feed(heard);
         }
@@ -107,6 +109,11 @@ impl Server {
             Line::Open => return,
             Line::TooLong => return self.too_long(out),
         };
+        self.pass_over(text, next, &trouble(), out);
+    }
+
+    /// Answers the command that ends at `text` without carrying it out.
+    pub(super) fn pass_over(&mut self, text: usize, next: usize, reply: &Reply, out: &mut Vec<u8>) {
         let tag = match head(self.input.upto(text)) {
             Ok((tag, verb, _)) => {
                 if matches!(verb, Verb::Examine | Verb::Select) {
@@ -118,7 +125,7 @@ impl Server {
         };
         let announced = literal_at_end(self.input.last_line(text));
         self.input.consume(next);
-        trouble().write_to(tag.as_ref().map_or("", Tag::as_str), out);
+        reply.write_to(tag.as_ref().map_or("", Tag::as_str), out);
         self.skip(announced, out);
     }
 }

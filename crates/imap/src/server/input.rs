@@ -1,5 +1,7 @@
 //! What has been heard and not been read: one command at a time, bounded.
 
+use std::mem;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::codec::{Literal, literal_at_end};
@@ -112,6 +114,27 @@ impl Input {
             self.literals = 0;
             self.literal_count = 0;
         }
+    }
+
+    /// The line that the command ends with so far has been found: the command up to there.
+    pub(super) fn current(&self) -> Option<&[u8]> {
+        let command = self.octets.get(..self.scanned)?;
+        let is_whole = self.octets.get(self.scanned) == Some(&b'\n');
+        is_whole.then(|| command.strip_suffix(b"\r").unwrap_or(command))
+    }
+
+    /// Takes the command whose text ends at `text`, and forgets it up to `end`.
+    pub(super) fn take_command(&mut self, text: usize, end: usize) -> Bytes {
+        let octets = if end >= self.octets.len() {
+            mem::take(self).octets // an idle connection keeps no buffer
+        } else {
+            let octets = self.octets.split_to(end);
+            self.consume(0);
+            octets
+        };
+        let mut command = octets.freeze();
+        command.truncate(text);
+        command
     }
 
     /// Takes up to `left` octets of a literal that is not gathered.

@@ -71,6 +71,7 @@ impl Server {
                 out.extend_from_slice(question.as_bytes());
                 out.extend_from_slice(b"\r\n");
                 self.phase = Phase::Sasl(exchange);
+                self.hand.put_down(); // an answer is no command, and holds a password
                 self.pending = Some(Pending {
                     tag,
                     then: Then::Nothing,

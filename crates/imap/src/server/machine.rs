@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     Config, Selected, Step,
     capability::capabilities,
+    hand::Hand,
     input::{Input, Line},
     login::SASL_LINE_OCTETS_MAX,
     sasl::{Exchange, login},
@@ -24,6 +25,7 @@ use crate::{
 pub struct Server {
     pub(super) config: Arc<Config>,
     pub(super) input: Input,
+    pub(super) hand: Hand,
     pub(super) phase: Phase,
     pub(super) pending: Option<Pending>,
     user: Option<Arc<str>>,
@@ -91,6 +93,7 @@ impl Server {
         Self {
             config,
             input: Input::default(),
+            hand: Hand::default(),
             phase: Phase::Command,
             pending: None,
             user: None,
@@ -239,12 +242,19 @@ impl Server {
             }
             Phase::AppendTail => return self.append_tail(out),
             Phase::Closed => return Some(Step::Close),
-            Phase::Command => match self.input.line(self.config.limits.line_octets) {
-                Line::Ends(text, next) => return self.command(text, next, out),
-                Line::Open => return Some(Step::Read),
-                Line::TooLong => self.too_long(out),
-            },
-            Phase::Idle => return self.idle(out),
+            Phase::Command => {
+                self.hand.put_down();
+                match self.input.line(self.config.limits.line_octets) {
+                    Line::Ends(..) if self.hand.asks() => return Some(Step::Heard),
+                    Line::Ends(text, next) => return self.command(text, next, out),
+                    Line::Open => return Some(Step::Read),
+                    Line::TooLong => self.too_long(out),
+                }
+            }
+            Phase::Idle => {
+                self.hand.put_down(); // what comes of news is no fault of the command
+                return self.idle(out);
+            }
             Phase::Literal if self.input.has_literal() => self.phase = Phase::Command,
             Phase::Sasl(_) => return self.sasl(out),
             Phase::SkipLine => match self.input.skip_line() {
@@ -285,7 +295,8 @@ impl Server {
         };
         match read {
             Ok((tag, request)) => {
-                self.input.consume(next);
+                let command = self.input.take_command(text, next);
+                self.hand.take(command);
                 self.bad_commands = 0;
                 self.request(tag, request, out)
             }

@@ -19,6 +19,7 @@ mod append;
 mod capability;
 mod checkpoint;
 mod config;
+mod hand;
 mod input;
 mod login;
 mod machine;

@@ -25,6 +25,11 @@ pub enum Step {
     Authenticate(Credentials),
     /// Send what is in the buffer, then close the connection.
     Close,
+    /// While commands are watched, see [`Server::watch`](super::Server::watch): this one is
+    /// [in hand](super::Server::in_hand), and nothing of it has been read. Then
+    /// [`Server::admit`](super::Server::admit) or
+    /// [`Server::refuse_command`](super::Server::refuse_command).
+    Heard,
     /// The client waits for news: say them as they come, then wait as for [`Step::Read`].
     IdleBegin,
     /// The client no longer waits: say what is new, then answer.

@@ -32,6 +32,7 @@ impl Server {
     #[must_use]
     pub fn resume(checkpoint: Checkpoint, heard: Bytes, trouble: Reply) -> Self {
         let mut server = checkpoint.0;
+        server.hand = Bytes::new();
         if !heard.is_empty() {
             server.feed(heard);
         }

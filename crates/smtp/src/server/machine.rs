@@ -28,6 +28,9 @@ pub enum Step {
     /// Forget what was stored of this message: it cannot be taken. No [`Step::Store`] and no
     /// [`Question::Take`] follows for it; the client is told at its end.
     Discard,
+    /// While commands are watched, see [`Server::watch`]: this one is [in hand](Server::in_hand),
+    /// and nothing of it has been read. Then [`Server::admit`] or [`Server::refuse_command`].
+    Heard,
     /// Decide, then call [`Server::verdict`], [`Server::verdicts`] or [`Server::yes`]. Nothing
     /// else happens until then.
     Judge(Question),
@@ -76,6 +79,9 @@ pub struct Server {
     pub(super) out: Vec<u8>,
     pub(super) phase: Phase,
     pub(super) session: Session,
+    /// The line that is being carried out; empty: none.
+    pub(super) hand: Bytes,
+    pub(super) is_watched: bool,
 }
 
 /// What the machine is waiting for.
@@ -91,6 +97,8 @@ pub(super) enum Phase {
     Commands,
     /// For the handshake.
     Handshake,
+    /// For the owner's word whether this line may be carried out.
+    Heard(Bytes),
     /// For the owner's verdict.
     Judging(Question),
 }
@@ -124,6 +132,8 @@ impl Server {
             out,
             phase: Phase::Commands,
             session,
+            hand: Bytes::new(),
+            is_watched: false,
         }
     }
 
@@ -145,12 +155,15 @@ impl Server {
                 return self.send_or(Step::Read);
             }
             match &self.phase {
-                Phase::Auth(_) | Phase::Commands => match self.lines.next() {
-                    Found::BareLf => self.bad_line(replies::bare_lf()),
-                    Found::Line(line) => self.line(&line),
-                    Found::Nothing => return self.send_or(Step::Read),
-                    Found::Overlong => self.overlong(),
-                },
+                Phase::Auth(_) | Phase::Commands => {
+                    self.hand = Bytes::new();
+                    match self.lines.next() {
+                        Found::BareLf => self.bad_line(replies::bare_lf()),
+                        Found::Line(line) => self.begin_line(line),
+                        Found::Nothing => return self.send_or(Step::Read),
+                        Found::Overlong => self.overlong(),
+                    }
+                }
                 Phase::Body(_) => {
                     if let Some(step) = self.body() {
                         return step;
@@ -158,6 +171,7 @@ impl Server {
                 }
                 Phase::Closing => return self.send_or(Step::Close),
                 Phase::Handshake => return self.send_or(Step::StartTls),
+                Phase::Heard(_) => return Step::Heard,
                 Phase::Judging(question) => return Step::Judge(question.clone()),
             }
         }
@@ -179,7 +193,10 @@ impl Server {
             Question::Auth(..) => {
                 self.session.auth_failures += u32::from(reply.is_permanent());
             }
-            Question::BeginBody { .. } if yes => self.phase = Phase::Body(self.begin_body()),
+            Question::BeginBody { .. } if yes => {
+                self.phase = Phase::Body(self.begin_body());
+                self.hand = Bytes::new(); // what is in a message is no fault of the command
+            }
             Question::BeginBody { .. } | Question::Vrfy(_) => {}
             Question::Mail(mail) if yes => {
                 self.session.transaction = Some(Transaction {
@@ -323,6 +340,7 @@ impl Server {
         match &self.phase {
             Phase::Body(_) => self.refuse_body(trouble),
             Phase::Closing | Phase::Handshake => {}
+            Phase::Heard(_) => self.refuse_command(&trouble),
             Phase::Judging(_) => self.verdict(trouble),
             Phase::Auth(_) | Phase::Commands => match self.lines.next() {
                 Found::Nothing => {}
@@ -332,6 +350,18 @@ impl Server {
                 }
             },
         }
+    }
+
+    /// A whole line, and whether it is carried out at once.
+    fn begin_line(&mut self, line: Bytes) {
+        if matches!(self.phase, Phase::Commands) {
+            if self.is_watched && self.spoken(&line).is_some() {
+                self.phase = Phase::Heard(line);
+                return;
+            }
+            self.hand = line.clone();
+        }
+        self.line(&line);
     }
 
     fn begin_body(&self) -> Body {

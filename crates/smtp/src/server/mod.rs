@@ -27,6 +27,7 @@ mod checkpoint;
 mod commands;
 mod config;
 mod exchange;
+mod hand;
 mod machine;
 mod recipients;
 mod replies;
