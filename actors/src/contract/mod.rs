@@ -26,8 +26,9 @@ pub use mailbox::{
     MailboxMsg, MailboxReport, Watcher,
 };
 pub use poison::{
-    CommandId, CommandIdError, CommandMark, CrashNote, CrashTeller, Crashed, MessageInHand,
-    PoisonFailure, PoisonKey, PoisonMsg, PoisonReport, RefusedCommand, Subject,
+    CommandId, CommandIdError, CommandInHand, CommandMark, CrashNote, CrashTeller, Crashed,
+    MessageInHand, PoisonFailure, PoisonKey, PoisonMsg, PoisonReport, RefusedCommand, Speaker,
+    Subject,
 };
 pub use queue::{Load, QueueMsg, QueueReport};
 pub use resolver::*;

@@ -1,8 +1,8 @@
 //! What the poison actor hears: who has crashed, and with what in hand.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
-use mail::{MessageId, Time};
+use mail::{AccountId, MessageId, Time};
 use ractor::RpcReplyPort;
 use serde::Serialize;
 use store::StoreError;
@@ -17,14 +17,14 @@ pub enum PoisonMsg {
     Count,
     /// From the frame. It is said by a [`CrashTeller`], which bounds how many of them wait.
     Crashed(Crashed, Credit),
-    /// From an operator: a message that is aside is forgotten, and nobody is told.
-    Drop(MessageId, RpcReplyPort<Result<(), PoisonFailure>>),
+    /// From an operator: forget it. Nobody is told of a message; a command has two crashes again.
+    Drop(PoisonKey, RpcReplyPort<Result<(), PoisonFailure>>),
     /// From an operator: how are you?
     Inspect(RpcReplyPort<PoisonReport>),
     /// From an operator: which commands are refused, the oldest first?
     List(RpcReplyPort<Vec<RefusedCommand>>),
-    /// From an operator: let it try again. A message goes on where it was; a command is run when
-    /// a client says it the next time.
+    /// From an operator: let it try again. A message goes on where it was; a command is run once,
+    /// when its client says it the next time, and is forgotten if that goes well.
     Retry(PoisonKey, RpcReplyPort<Result<(), PoisonFailure>>),
     /// From an operator: what is known of a command that is refused? A message's report is in the
     /// spool.
@@ -60,15 +60,32 @@ pub enum Subject {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MessageInHand(pub MessageId);
 
-/// A command, without its arguments: they may be secret.
+/// A command of a client that its session has in hand, as it says by [`supervision::in_hand`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CommandInHand(pub CommandMark);
+
+/// A command, without what may be secret.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 pub struct CommandMark {
-    /// Which command it is: the same octets have the same number, until the process ends.
+    /// Which command it is: the same words of the same client have the same number, until the
+    /// process ends.
     pub id: CommandId,
     /// `smtp`, `imap` or `pop3`.
     pub protocol: &'static str,
-    /// Its first word, or `?` if that is none that may be shown.
-    pub verb: String,
+    /// Whose it is.
+    #[serde(serialize_with = "as_text")]
+    pub speaker: Speaker,
+    /// What of it may be shown.
+    pub words: String,
+}
+
+/// Who says commands.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Speaker {
+    /// Who has logged in.
+    Account(AccountId),
+    /// Who has not, by its address.
+    Client(IpAddr),
 }
 
 /// A digest of a command's octets, with a key that nobody knows: it tells nothing about them.
@@ -98,7 +115,13 @@ pub struct RefusedCommand {
     /// Since when.
     #[serde(serialize_with = "as_text")]
     pub since: Time,
-    /// Of the crash that made it so.
+    /// How many sessions it has brought down.
+    pub crashes: u32,
+    /// How often it was refused.
+    pub refusals: u64,
+    /// Whether it is run when it is said the next time.
+    pub is_on_trial: bool,
+    /// Of the last crash.
     pub report: String,
 }
 
@@ -142,6 +165,14 @@ pub struct CrashNote {
     pub report: String,
 }
 
+impl Subject {
+    /// Whether it is that command.
+    #[must_use]
+    pub fn is_command(&self, id: CommandId) -> bool {
+        matches!(self, Self::Command(mark) if mark.id == id)
+    }
+}
+
 impl From<&Crash> for Crashed {
     fn from(crash: &Crash) -> Self {
         let recent: Vec<_> = crash.recent.iter().map(|message| message.kind).collect();
@@ -160,8 +191,11 @@ impl From<&Crash> for Crashed {
 
 /// What was in hand, if it is something that can be set aside.
 fn subject(in_hand: &InHand) -> Option<Subject> {
-    let MessageInHand(id) = in_hand.downcast_ref()?;
-    Some(Subject::Message(*id))
+    if let Some(MessageInHand(id)) = in_hand.downcast_ref() {
+        return Some(Subject::Message(*id));
+    }
+    let CommandInHand(mark) = in_hand.downcast_ref()?;
+    Some(Subject::Command(mark.clone()))
 }
 
 /// Tells the poison actor of crashes, never more than it can hear. Clones tell the same one.
@@ -193,10 +227,35 @@ impl CrashTeller {
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Command(mark) => {
-                write!(f, "command {} {} {}", mark.id, mark.protocol, mark.verb)
-            }
+            Self::Command(mark) => mark.fmt(f),
             Self::Message(id) => write!(f, "message {id}"),
+        }
+    }
+}
+
+impl fmt::Display for CommandInHand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for CommandMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            protocol,
+            speaker,
+            words,
+        } = self;
+        write!(f, "command {id} of {speaker}: {protocol} {words}")
+    }
+}
+
+impl fmt::Display for Speaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => write!(f, "account {id}"),
+            Self::Client(address) => write!(f, "client {address}"),
         }
     }
 }
@@ -238,8 +297,11 @@ impl fmt::Display for PoisonKey {
     }
 }
 
-fn as_text<S: serde::Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(time)
+fn as_text<S: serde::Serializer>(
+    value: &impl fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// Crashes that wait to be heard: a storm of ten thousand says nothing that a thousand do not.

@@ -4,8 +4,8 @@
 //! Who is suspected, and the book of refused commands. Messages that are aside are the spool's.
 //!
 //! # Hears
-//! [`PoisonMsg`]: `Crashed` from the frame and from sessions that go on after a crash, `Drop`,
-//! `List`, `Retry` and `Show` from operators, `Count` from its clock, `Changed` from itself.
+//! [`PoisonMsg`]: `Crashed` from the frame, `Drop`, `List`, `Retry` and `Show` from operators,
+//! `Count` from its clock, `Changed` from itself.
 //!
 //! # Says
 //! [`RouterMsg::Route`] to the router, for a message that is to be tried again.
@@ -37,8 +37,8 @@ use super::{
 };
 use crate::{
     contract::{
-        Crashed, PoisonFailure, PoisonKey, PoisonMsg, PoisonReport, RefusedCommand, RouterMsg,
-        Subject,
+        CommandId, CommandMark, Crashed, PoisonFailure, PoisonKey, PoisonMsg, PoisonReport,
+        RefusedCommand, RouterMsg, Subject,
     },
     refused::RefusedCommands,
 };
@@ -80,7 +80,7 @@ impl Actor for Poison {
         args: PoisonArgs,
     ) -> Result<PoisonState, ActorProcessingErr> {
         myself.cast(PoisonMsg::Count)?;
-        REFUSED.set(args.book.list().len() as f64, &[]);
+        REFUSED.set(args.book.len() as f64, &[]);
         Ok(PoisonState {
             args,
             suspects: Suspects::new(WINDOW),
@@ -98,20 +98,21 @@ impl Actor for Poison {
             PoisonMsg::Changed => state.count(),
             PoisonMsg::Count => {
                 state.count();
+                state.args.book.expire(state.args.clock.now());
+                state.count_refused();
                 drop(myself.send_after(COUNT_PAUSE, || PoisonMsg::Count));
             }
             PoisonMsg::Crashed(crashed, _credit) => state.crashed(crashed, &myself),
-            PoisonMsg::Drop(id, reply) => state.forget(id, reply, &myself),
+            PoisonMsg::Drop(PoisonKey::Command(id), reply) => {
+                state.suspects.forget(|known| known.is_command(id));
+                answer(reply, PoisonState::known(id, state.args.book.remove(id)));
+                state.count_refused();
+            }
+            PoisonMsg::Drop(PoisonKey::Message(id), reply) => state.forget(id, reply, &myself),
             PoisonMsg::Inspect(reply) => answer(reply, state.report()),
             PoisonMsg::List(reply) => answer(reply, state.args.book.list()),
             PoisonMsg::Retry(PoisonKey::Command(id), reply) => {
-                let key = PoisonKey::Command(id);
-                state
-                    .suspects
-                    .forget(|known| matches!(known, Subject::Command(mark) if mark.id == id));
-                let was_there = state.args.book.remove(id);
-                REFUSED.set(state.args.book.list().len() as f64, &[]);
-                answer(reply, if was_there { Ok(()) } else { Err(missing(key)) });
+                answer(reply, PoisonState::known(id, state.args.book.try_once(id)));
             }
             PoisonMsg::Retry(PoisonKey::Message(id), reply) => state.retry(id, reply, &myself),
             PoisonMsg::Show(id, reply) => {
@@ -138,10 +139,25 @@ impl PoisonState {
     }
 
     fn refuse(&self, command: RefusedCommand) {
-        let (id, protocol) = (command.mark.id, command.mark.protocol);
-        tracing::error!(%id, protocol, verb = command.mark.verb, "a command that has crashed two sessions is refused");
+        let CommandMark {
+            id,
+            protocol,
+            speaker,
+            words,
+        } = &command.mark;
+        tracing::error!(%id, protocol, %speaker, words, "a command that has brought down two sessions is refused");
         self.args.book.add(command);
-        REFUSED.set(self.args.book.list().len() as f64, &[]);
+        self.count_refused();
+    }
+
+    /// What is told of a command that stands in the book, or does not.
+    fn known(id: CommandId, is_known: bool) -> Result<(), PoisonFailure> {
+        let missing = || missing(PoisonKey::Command(id));
+        is_known.then_some(()).ok_or_else(missing)
+    }
+
+    fn count_refused(&self) {
+        REFUSED.set(self.args.book.len() as f64, &[]);
     }
 
     fn set_aside(&self, id: MessageId, report: String, myself: &ActorRef<PoisonMsg>) {
@@ -252,7 +268,7 @@ impl PoisonState {
     fn report(&self) -> PoisonReport {
         PoisonReport {
             set_aside: self.set_aside,
-            refused: self.args.book.list().len(),
+            refused: self.args.book.len(),
             suspects: self.suspects.len(),
             crashes: self.suspects.notes().cloned().collect(),
         }

@@ -140,6 +140,9 @@ impl Suspects {
             Subject::Command(mark) => Verdict::Refuse(RefusedCommand {
                 mark: mark.clone(),
                 since: now,
+                crashes: seen.crashes,
+                refusals: 0,
+                is_on_trial: false,
                 report,
             }),
             Subject::Message(id) => Verdict::SetAside(*id, report),
@@ -181,7 +184,7 @@ const SUSPECTS_MAX: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{CommandId, CommandMark};
+    use crate::contract::{CommandId, CommandMark, Speaker};
 
     const WINDOW: Duration = Duration::from_secs(60);
 
@@ -255,13 +258,20 @@ mod tests {
         let mark = CommandMark {
             id: CommandId(7),
             protocol: "imap",
-            verb: "FETCH".to_owned(),
+            speaker: Speaker::Client([192, 0, 2, 1].into()),
+            words: "FETCH 1 FLAGS".to_owned(),
         };
         let command = || Some(Subject::Command(mark.clone()));
         assert_eq!(suspects.crashed(crash(command(), "panic"), Time(1)), None);
         match suspects.crashed(crash(command(), "panic"), Time(2)) {
             Some(Verdict::Refuse(refused)) => {
                 assert_eq!((refused.mark, refused.since), (mark.clone(), Time(2)));
+                assert_eq!(refused.crashes, 2);
+                assert!(
+                    refused.report.contains("FETCH 1 FLAGS"),
+                    "{}",
+                    refused.report
+                );
             }
             other => panic!("{other:?}"),
         }

@@ -9,6 +9,7 @@ use std::{
 use heronry_actors::{
     contract::{Identity, LoginMsg, LoginVerdict, MailboxMsg, SessionMsg},
     mailbox::{Mailbox, MailboxArgs},
+    refused::RefusedCommands,
     session::imap::{ImapConnection, ImapSession, ImapSessionArgs},
 };
 use imap::client::{ReadError, Response};
@@ -115,6 +116,7 @@ impl House {
             login,
             mail: Arc::new(store.clone()),
             mailboxes: mailboxes.clone(),
+            refused: RefusedCommands::new([0; 32]),
             tls: None,
             tls_from_start: false,
         });

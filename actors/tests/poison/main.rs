@@ -297,7 +297,8 @@ impl House {
     }
 
     async fn drop(&self, id: MessageId) -> Result<(), PoisonFailure> {
-        let done = self.poison.call(|reply| PoisonMsg::Drop(id, reply), LONG);
+        let key = PoisonKey::Message(id);
+        let done = self.poison.call(|reply| PoisonMsg::Drop(key, reply), LONG);
         done.await.unwrap()
     }
 

@@ -6,6 +6,7 @@ use heronry_actors::{
     contract::{Identity, LoginMsg, LoginVerdict, MailboxMsg},
     facts::AccountFacts,
     mailbox::{Mailbox, MailboxArgs},
+    refused::RefusedCommands,
     session::{
         pop3::{Pop3Checkpoint, Pop3Session, Pop3SessionArgs},
         smtp::{Admission, SmtpCheckpoint, SmtpSession, SmtpSessionArgs},
@@ -129,6 +130,7 @@ impl House {
             leases: Arc::new(self.store.clone()),
             login: self.login.clone(),
             random: Arc::new(SeededRandom::new(1)),
+            refused: RefusedCommands::new([0; 32]),
             router: Seat::new("router"),
             spool: Arc::new(self.store.clone()),
             tls: None,
@@ -147,6 +149,7 @@ impl House {
             login: self.login.clone(),
             mail: Arc::new(self.store.clone()),
             mailboxes: self.mailboxes.clone(),
+            refused: RefusedCommands::new([0; 32]),
             tls: None,
         };
         let args = (client.connection.clone(), Arc::new(args));

@@ -9,13 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use mail::{AccountId, Flags, Keyword, MailboxId, ModSeq, Time, Uid};
+use mail::{AccountId, Address, Domain, Flags, Keyword, MailboxId, ModSeq, Time, Uid};
 use store::{
     MemoryStore, StoreError,
     port::{
-        Appended, Arrival, Body, BodyRef, BodyWriter, Changes, Copied, Draft, Fence, FlagChange,
-        HeadEnd, Leases, MailStore, MailboxRow, MessageFlags, MessageRow, NewMailbox, Pending,
-        Shard, UidRange,
+        AccountChange, AccountRow, Accounts, Appended, Arrival, Body, BodyRef, BodyWriter, Changes,
+        Copied, Draft, Entry, Fence, FlagChange, HeadEnd, Leases, MailStore, MailboxRow,
+        MessageFlags, MessageRow, NewMailbox, Pending, Shard, UidRange,
     },
 };
 use world::{Clock, SystemClock};
@@ -25,6 +25,8 @@ use super::fuse::Fuse;
 /// A real store in memory, and a clock; each call is a moment at which the caller may crash.
 #[derive(Clone, Debug)]
 pub(crate) struct Fragile {
+    /// What is cursed does no harm any more.
+    pub(crate) cured: Arc<AtomicBool>,
     /// How mailboxes stand cannot be read.
     pub(crate) blind: Arc<AtomicBool>,
     pub(crate) clock: SystemClock,
@@ -32,7 +34,18 @@ pub(crate) struct Fragile {
     pub(crate) store: MemoryStore,
 }
 
+/// The local part and the mailbox that bring down whoever asks for them.
+pub(crate) const CURSED: &str = "cursed";
+
+/// How long a message is that brings down whoever reads it.
+pub(crate) const CURSED_OCTETS: u64 = 66;
+
 impl Fragile {
+    fn touch(&self, is_cursed: bool) {
+        let is_harmless = !is_cursed || self.cured.load(Ordering::Relaxed);
+        assert!(is_harmless, "whoever touches this is cursed");
+    }
+
     fn mail(&self) -> &dyn MailStore {
         self.fuse.strike();
         &self.store
@@ -58,6 +71,45 @@ impl Leases for Fragile {
     }
 }
 
+impl Accounts for Fragile {
+    fn has_domain(&self, domain: &Domain) -> Result<bool, StoreError> {
+        self.store.has_domain(domain)
+    }
+
+    fn entry(&self, local: &str, domain: &Domain) -> Result<Option<Entry>, StoreError> {
+        self.touch(local == CURSED);
+        self.store.entry(local, domain)
+    }
+
+    fn account(&self, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
+        self.store.account(id)
+    }
+
+    fn domains(&self) -> Result<Vec<Domain>, StoreError> {
+        self.store.domains()
+    }
+
+    fn accounts(
+        &self,
+        domain: Option<&Domain>,
+        after: Option<&Address>,
+        limit: usize,
+    ) -> Result<Vec<AccountRow>, StoreError> {
+        self.store.accounts(domain, after, limit)
+    }
+
+    fn aliases(
+        &self,
+        domain: Option<&Domain>,
+    ) -> Result<Vec<(String, Domain, Vec<Address>)>, StoreError> {
+        self.store.aliases(domain)
+    }
+
+    fn change(&self, fence: Fence, changes: Vec<AccountChange>) -> Pending<()> {
+        self.store.change(fence, changes)
+    }
+}
+
 impl MailStore for Fragile {
     fn mailboxes(&self, account: AccountId) -> Result<Vec<MailboxRow>, StoreError> {
         self.mail().mailboxes(account)
@@ -68,6 +120,7 @@ impl MailStore for Fragile {
         account: AccountId,
         name: &str,
     ) -> Result<Option<MailboxRow>, StoreError> {
+        self.touch(name == CURSED);
         self.mail().mailbox_named(account, name)
     }
 
@@ -116,6 +169,7 @@ impl MailStore for Fragile {
     }
 
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {
+        self.touch(body.octets == CURSED_OCTETS);
         self.mail().read(body)
     }
 

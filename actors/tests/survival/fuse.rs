@@ -13,6 +13,8 @@ pub(crate) enum Harm {
     Error,
     Kill,
     Panic,
+    /// Its handler does not return.
+    Stuck,
 }
 
 /// Burns down while actors work, and then harms one of them. Clones burn together.
@@ -69,6 +71,7 @@ impl Fuse {
                 std::future::pending().await
             }
             Some(Harm::Panic) => panic!("the fuse has burnt down"),
+            Some(Harm::Stuck) => std::future::pending().await,
         }
     }
 }

@@ -8,9 +8,11 @@ use std::{
 
 use bytes::Bytes;
 use heronry_actors::{
-    contract::{Identity, LoginMsg, LoginVerdict, MailboxMsg, SessionMsg},
+    contract::{CrashTeller, Identity, LoginMsg, LoginVerdict, MailboxMsg, PoisonMsg, SessionMsg},
     facts::AccountFacts,
     mailbox::{Mailbox, MailboxArgs},
+    poison::{Poison, PoisonArgs},
+    refused::RefusedCommands,
     session::{
         imap::{ImapCheckpoint, ImapSession, ImapSessionArgs},
         pop3::{Pop3Checkpoint, Pop3Session, Pop3SessionArgs},
@@ -29,7 +31,8 @@ use store::{
     },
 };
 use supervision::{
-    Budget, Family, FamilySpec, Intensity, Root, Seat, Status, Strategy, Supervisor,
+    Budget, ChildSpec, Family, FamilySpec, Heartbeat, Intensity, Root, Seat, Status, Strategy,
+    Supervisor, actor,
 };
 use world::{
     SeededRandom, SystemClock,
@@ -48,9 +51,12 @@ type Sessions<C> = Family<Connection<C>, SessionMsg>;
 /// Ann's house.
 pub(crate) struct House {
     pub(crate) account: AccountId,
+    /// What is cursed does no harm any more.
+    pub(crate) cured: Arc<AtomicBool>,
     /// Sessions cannot read how mailboxes stand.
     pub(crate) blind: Arc<AtomicBool>,
     pub(crate) mailboxes: Family<AccountId, MailboxMsg>,
+    pub(crate) poison: Seat<PoisonMsg>,
     pub(crate) store: MemoryStore,
     /// What makes mailbox actors crash.
     pub(crate) mailbox_fuse: Fuse,
@@ -88,12 +94,23 @@ impl House {
     }
 
     pub(crate) async fn with_tls(tls: Option<ServerTls>) -> Self {
+        Self::built(tls, false).await
+    }
+
+    /// With somebody who hears of crashes and has commands refused.
+    pub(crate) async fn watched() -> Self {
+        Self::built(None, true).await
+    }
+
+    async fn built(tls: Option<ServerTls>, is_watched: bool) -> Self {
+        let (cured, refused) = (Arc::<AtomicBool>::default(), RefusedCommands::new([7; 32]));
         let store = MemoryStore::new();
         let address: Address = "ann@house.test".parse().unwrap();
         let account = open_account(&store, &address).await;
         let blind = Arc::<AtomicBool>::default();
         let fragile = |fuse: &Fuse, blind: &Arc<AtomicBool>| Fragile {
             blind: blind.clone(),
+            cured: cured.clone(),
             clock: SystemClock::new(),
             fuse: fuse.clone(),
             store: store.clone(),
@@ -124,9 +141,9 @@ impl House {
         login.sit(&porter);
 
         let ports = fragile(&session_fuse, &blind);
-        let smtp = smtp_args(&ports, login.clone(), tls.clone());
-        let imap = imap_args(&ports, login.clone(), &mailboxes, tls.clone());
-        let pop3 = pop3_args(&ports, login, &mailboxes, tls);
+        let smtp = smtp_args(&ports, login.clone(), tls.clone(), &refused);
+        let imap = imap_args(&ports, login.clone(), &mailboxes, tls.clone(), &refused);
+        let pop3 = pop3_args(&ports, login, &mailboxes, tls, &refused);
         let fuse = session_fuse.clone();
         let smtp = Family::new(
             spec_of("smtp", "421 4.3.2 come back later\r\n"),
@@ -159,7 +176,21 @@ impl House {
                 )
             },
         );
+        let poison = Seat::new("poison");
+        let (teller, hears) = (
+            CrashTeller::new(poison.clone()),
+            good_poison(&store, refused),
+        );
         let root = Supervisor::new("house", Strategy::OneForOne)
+            .on_crash(move |crash| {
+                if is_watched {
+                    teller.tell(crash);
+                }
+            })
+            .child(ChildSpec::permanent(
+                "poison",
+                actor(|| Poison, move || hears.clone(), &poison),
+            ))
             .child(mailboxes.child())
             .child(smtp.child())
             .child(imap.child())
@@ -167,7 +198,9 @@ impl House {
         Self {
             account,
             blind,
+            cured,
             mailboxes,
+            poison,
             store,
             mailbox_fuse,
             session_fuse,
@@ -269,6 +302,10 @@ fn spec_of<C: Send + 'static>(
             restarts_max: 3,
             window: Duration::from_secs(3600),
         })
+        .with_heartbeat(Heartbeat {
+            limit: Duration::from_secs(60),
+            kill: true,
+        })
         .on_give_up(move |connection: &Connection<C>, _| {
             connection.close_after(Bytes::from_static(last_words.as_bytes()));
         })
@@ -278,6 +315,7 @@ fn smtp_args(
     ports: &Fragile,
     login: Seat<LoginMsg>,
     tls: Option<ServerTls>,
+    refused: &RefusedCommands,
 ) -> Arc<SmtpSessionArgs> {
     let mut config =
         smtp::server::Config::new("mx.house.test".parse().unwrap(), smtp::Family::Smtp);
@@ -288,7 +326,7 @@ fn smtp_args(
     Arc::new(SmtpSessionArgs {
         admission: Admission {
             door: Door::Smtp,
-            facts: AccountFacts(Arc::new(ports.store.clone())),
+            facts: AccountFacts(Arc::new(ports.clone())),
             rules: Rules::default(),
             trusted: Vec::new(),
         },
@@ -298,6 +336,7 @@ fn smtp_args(
         leases: Arc::new(ports.clone()),
         login,
         random: Arc::new(SeededRandom::new(1)),
+        refused: refused.clone(),
         router: Seat::new("router"),
         spool: Arc::new(ports.store.clone()),
         tls,
@@ -309,6 +348,7 @@ fn imap_args(
     login: Seat<LoginMsg>,
     mailboxes: &Family<AccountId, MailboxMsg>,
     tls: Option<ServerTls>,
+    refused: &RefusedCommands,
 ) -> Arc<ImapSessionArgs> {
     let mut config = imap::Config::new("mx.house.test");
     let settings = Arc::make_mut(&mut config);
@@ -323,6 +363,7 @@ fn imap_args(
         login,
         mail: Arc::new(ports.clone()),
         mailboxes: mailboxes.clone(),
+        refused: refused.clone(),
         tls,
         tls_from_start: false,
     })
@@ -333,6 +374,7 @@ fn pop3_args(
     login: Seat<LoginMsg>,
     mailboxes: &Family<AccountId, MailboxMsg>,
     tls: Option<ServerTls>,
+    refused: &RefusedCommands,
 ) -> Arc<Pop3SessionArgs> {
     let mut config = pop3::Config::new("mx.house.test");
     config.plaintext_auth_allowed = tls.is_none();
@@ -343,8 +385,19 @@ fn pop3_args(
         login,
         mail: Arc::new(ports.clone()),
         mailboxes: mailboxes.clone(),
+        refused: refused.clone(),
         tls,
     })
+}
+
+fn good_poison(store: &MemoryStore, book: RefusedCommands) -> PoisonArgs {
+    PoisonArgs {
+        book,
+        clock: Arc::new(SystemClock::new()),
+        leases: Arc::new(store.clone()),
+        router: Seat::new("router"),
+        spool: Arc::new(store.clone()),
+    }
 }
 
 async fn open_account(store: &MemoryStore, address: &Address) -> AccountId {

@@ -66,7 +66,7 @@ impl Client {
     }
 
     /// Hears what comes before the end of a command, which nothing else may end.
-    async fn finish(&mut self, tag: &str, command: &str) -> Response {
+    pub(crate) async fn finish(&mut self, tag: &str, command: &str) -> Response {
         let selects = command.starts_with("SELECT");
         if selects {
             self.exists = 0;

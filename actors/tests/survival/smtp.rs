@@ -8,7 +8,7 @@ use super::{
     wire::Wire,
 };
 
-async fn greeted(house: &House) -> Wire {
+pub(crate) async fn greeted(house: &House) -> Wire {
     let mut wire = house.smtp();
     assert!(wire.reply().await.unwrap().starts_with("220 "));
     wire

@@ -22,7 +22,9 @@
 //! The next incarnation goes on from the connection's checkpoint on the same socket, and hears
 //! again what this one had not kept: the command that was under way is answered with
 //! `NO [SERVERBUG]`, its mailbox stays open as the client saw it, and who idles, idles on. In the
-//! middle of a long answer nobody knows where the client is: `* BYE`.
+//! middle of a long answer nobody knows where the client is: `* BYE`. The command in hand is noted:
+//! at its second crash it stands in the book of refused commands, and is answered with
+//! `NO [CANNOT]` from then on.
 //!
 //! # Metrics
 //! `heronry_imap_appended_total`, `heronry_imap_commands_total`, `heronry_imap_command_seconds`,
@@ -36,7 +38,7 @@ use imap::{Code, Command, Reply, Server, Status, Step};
 use mail::AccountId;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use store::port::{Accounts, MailStore, MessageFlags};
-use supervision::{Alarm, Budget, Context, Family, Seat};
+use supervision::{Alarm, Budget, Context, Family, Seat, waits};
 use telemetry::Held;
 use world::{
     Clock,
@@ -54,8 +56,13 @@ use super::{
     resume::ImapCheckpoint,
     sleep::Nap,
 };
-use crate::contract::{
-    Identity, LoginMsg, LoginRequest, LoginVerdict, MailboxFailure, MailboxMsg, SessionMsg,
+use crate::{
+    contract::{
+        CommandMark, Identity, LoginMsg, LoginRequest, LoginVerdict, MailboxFailure, MailboxMsg,
+        SessionMsg, Speaker,
+    },
+    refused::RefusedCommands,
+    session::hand::{AtWork, Handy, Vetting},
 };
 
 /// A session of IMAP.
@@ -81,6 +88,8 @@ pub struct ImapSessionArgs {
     pub mail: Arc<dyn MailStore>,
     /// The mailboxes' only writers.
     pub mailboxes: Family<AccountId, MailboxMsg>,
+    /// The commands that are not run.
+    pub refused: RefusedCommands,
     /// For STARTTLS.
     pub tls: Option<ServerTls>,
     /// Whether connections begin in TLS (RFC 8314 §3).
@@ -110,6 +119,7 @@ pub struct ImapSessionState {
     pub(super) idling: Option<Held>,
     /// Rings when the mailbox actor is to be asked again for hints.
     pub(super) again: Option<Alarm>,
+    vetting: Vetting,
 }
 
 impl Actor for ImapSession {
@@ -142,6 +152,7 @@ impl Actor for ImapSession {
             greeted: false,
             idling: None,
             again: None,
+            vetting: Vetting::new("imap", &args.refused),
             args,
             connection,
         };
@@ -171,6 +182,7 @@ impl Actor for ImapSession {
         let Some(msg) = state.hear(msg) else {
             return Ok(());
         };
+        let mut state = AtWork::new(state, &msg);
         let alive = match msg {
             SessionMsg::Begin if !state.connection.is_open() => {
                 state.leave();
@@ -206,6 +218,7 @@ impl Actor for ImapSession {
             // The client is gone, or cannot be told the truth any more; `Closed` follows.
             state.connection.abort();
         }
+        state.done();
         Ok(())
     }
 }
@@ -219,6 +232,7 @@ impl ImapSessionState {
     /// Carries out what the machine wants until it wants to hear from the client.
     pub(super) async fn go_on(&mut self) -> Result<(), Failure> {
         loop {
+            self.server.watch(self.vetting.is_due());
             match self.server.step(&mut self.out.buffer) {
                 Step::AppendAbort => {
                     APPENDED.count(&["refused"]);
@@ -252,6 +266,7 @@ impl ImapSessionState {
                     self.connection.close_after(last_words.into());
                     return Ok(());
                 }
+                Step::Heard => self.vet(),
                 Step::IdleBegin => {
                     self.out.flush().await?; // the client learns at once that it may wait
                     self.keep();
@@ -267,6 +282,9 @@ impl ImapSessionState {
                         .answer(Reply::ok("no longer idling"), &mut self.out.buffer);
                 }
                 Step::Read => {
+                    if self.vetting.is_trying() && self.server.in_hand().is_none() {
+                        self.vetting.is_over(); // not in the middle of an APPEND
+                    }
                     self.out.flush().await?;
                     self.keep();
                     self.connection.read_on();
@@ -296,6 +314,22 @@ impl ImapSessionState {
         }
     }
 
+    /// A command that has brought sessions down is not run again.
+    fn vet(&mut self) {
+        let (speaker, spoken) = (self.speaker(), self.server.in_hand());
+        if self.vetting.admits(&speaker, spoken.as_ref()) {
+            self.server.admit();
+        } else {
+            self.server.refuse_command(&poison(), &mut self.out.buffer);
+        }
+    }
+
+    fn speaker(&self) -> Speaker {
+        let client = Speaker::Client(self.connection.peer().ip());
+        let account = self.identity.as_ref().map(|who| who.account);
+        account.map_or(client, Speaker::Account)
+    }
+
     fn refuse_append(&mut self, failure: Failure) -> Result<(), Failure> {
         self.incoming = None;
         let Failure::Refused(reply) = failure else {
@@ -312,11 +346,9 @@ impl ImapSessionState {
             client: self.connection.peer().ip(),
         };
         let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
-        let verdict = self
-            .args
-            .login
-            .call(|port| LoginMsg::Verify(request, port), limit)
-            .await;
+        let login = &self.args.login;
+        let verdict = login.call(|port| LoginMsg::Verify(request, port), limit);
+        let verdict = waits(verdict).await;
         match verdict.unwrap_or(LoginVerdict::Busy) {
             LoginVerdict::Busy => {
                 Reply::no("cannot check now, try again later").with(Code::Unavailable)
@@ -411,11 +443,8 @@ impl ImapSessionState {
         build: impl FnOnce(RpcReplyPort<Result<T, MailboxFailure>>) -> MailboxMsg,
     ) -> Result<T, Failure> {
         let account = self.account()?;
-        Ok(self
-            .args
-            .mailboxes
-            .call(&account, build, ANSWER_MAX)
-            .await??)
+        let answer = self.args.mailboxes.call(&account, build, ANSWER_MAX);
+        Ok(waits(answer).await??)
     }
 
     /// Whose session it is.
@@ -423,6 +452,18 @@ impl ImapSessionState {
         let account = self.identity.as_ref().map(|who| who.account);
         account.ok_or_else(|| Reply::bad("log in first").into())
     }
+}
+
+impl Handy for ImapSessionState {
+    fn in_hand(&self) -> Option<CommandMark> {
+        let spoken = self.server.in_hand()?;
+        Some(self.vetting.mark(&self.speaker(), &spoken))
+    }
+}
+
+/// RFC 5530 §3.
+fn poison() -> Reply {
+    Reply::no("trouble with this command on our side, do not repeat it").with(Code::Cannot)
 }
 
 /// The label of a command.

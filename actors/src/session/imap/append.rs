@@ -4,7 +4,7 @@ use bytes::Bytes;
 use imap::{Append, Code, Ranges, Reply};
 use mail::MailboxId;
 use store::port::{Appended, BodyWriter};
-use supervision::Permit;
+use supervision::{Permit, waits};
 
 use super::{actor::ImapSessionState, failure::Failure, messages::no_target, metrics::APPENDED};
 use crate::contract::{AppendRequest, MailboxMsg};
@@ -55,7 +55,7 @@ impl ImapSessionState {
         let Some(spilled) = incoming.writer.write(piece) else {
             return Ok(());
         };
-        spilled.await.map_err(|error| {
+        waits(spilled).await.map_err(|error| {
             self.incoming = None;
             error.into()
         })

@@ -7,6 +7,7 @@ use imap::{Code, Fetch, FetchItem, Ranges, Reply, Section, SectionText, respond:
 use mail::{Flags, Uid};
 use mime::{Letterhead, Message};
 use store::port::{FlagChange, FlagsHow, MessageRow};
+use supervision::proceeds;
 
 use super::{
     actor::ImapSessionState,
@@ -59,6 +60,9 @@ impl ImapSessionState {
                         damaged = true;
                     }
                     Err(Failure::Refused(_)) => return Err(Failure::Gone),
+                }
+                if one.letter.is_some() {
+                    proceeds(); // to read many takes its time
                 }
                 if marks && !row.flags.contains(Flags::SEEN) {
                     unseen.push(row.uid);

@@ -3,6 +3,7 @@
 use std::mem;
 
 use bytes::Bytes;
+use supervision::{proceeds, waits};
 use world::connection::Gone;
 
 use super::actor::ImapConnection;
@@ -42,6 +43,7 @@ impl Outlet {
         self.flush().await?;
         // Others on this thread want their turn, too.
         tokio::task::yield_now().await;
+        proceeds();
         Ok(())
     }
 
@@ -51,9 +53,8 @@ impl Outlet {
             return Ok(());
         }
         self.sent += 1;
-        self.connection
-            .write(mem::take(&mut self.buffer).into())
-            .await
+        let octets = mem::take(&mut self.buffer).into();
+        waits(self.connection.write(octets)).await
     }
 
     /// Sends octets behind what is there; without a copy if they are many.
@@ -65,7 +66,7 @@ impl Outlet {
         self.begin();
         self.flush().await?;
         self.sent += 1;
-        self.connection.write(octets).await
+        waits(self.connection.write(octets)).await
     }
 
     /// What has been said so far is whole answers.

@@ -9,6 +9,7 @@ use store::{
     StoreError,
     port::{MailStore, MessageRow},
 };
+use supervision::proceeds;
 
 use super::{
     actor::ImapSessionState, failure::Failure, fetch::closed, letter::Letter, opened::Opened,
@@ -56,9 +57,11 @@ impl ImapSessionState {
                 if effort >= EFFORT_PER_TURN {
                     effort = 0;
                     tokio::task::yield_now().await;
+                    proceeds();
                 }
             }
             tokio::task::yield_now().await;
+            proceeds();
             if !self.connection.is_open() {
                 return Err(Failure::Gone);
             }

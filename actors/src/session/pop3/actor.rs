@@ -21,7 +21,8 @@
 //! maildrop stays the connection's meanwhile. When it is the mailbox actor that crashes, the lock
 //! is lost with it, and the session takes it again at once; if another session has been quicker,
 //! that is said and the connection is closed. Nothing is removed but by QUIT, and QUIT is answered
-//! when the removal is on stable storage.
+//! when the removal is on stable storage. The command in hand is noted: at its second crash it
+//! stands in the book of refused commands, and is answered with `-ERR [SYS/PERM]` from then on.
 //!
 //! # Metrics
 //! `heronry_pop3_logins_total`, `heronry_pop3_messages_total`,
@@ -34,7 +35,7 @@ use mail::{AccountId, Credentials, MailboxId};
 use pop3::{Checkpoint, Question, Refusal, Server, Step};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use store::port::{Body, MailStore};
-use supervision::{Alarm, CallError, Family, Seat, alarm};
+use supervision::{Alarm, CallError, Family, Seat, alarm, waits};
 use world::{
     connection::{Connection, Event},
     tls::ServerTls,
@@ -45,8 +46,15 @@ use super::{
     metrics::{LOGINS, MESSAGES, RESUMED},
 };
 use crate::{
-    contract::{ExpungeRequest, LoginMsg, LoginRequest, LoginVerdict, MailboxMsg, SessionMsg},
-    session::watch::{DEAF, Watch},
+    contract::{
+        CommandMark, ExpungeRequest, LoginMsg, LoginRequest, LoginVerdict, MailboxMsg, SessionMsg,
+        Speaker,
+    },
+    refused::RefusedCommands,
+    session::{
+        hand::{AtWork, Handy, Vetting},
+        watch::{DEAF, Watch},
+    },
 };
 
 /// A session of POP3.
@@ -73,6 +81,8 @@ pub struct Pop3SessionArgs {
     pub mail: Arc<dyn MailStore>,
     /// Who writes to mailboxes.
     pub mailboxes: Family<AccountId, MailboxMsg>,
+    /// The commands that are not run.
+    pub refused: RefusedCommands,
     /// For STLS.
     pub tls: Option<ServerTls>,
 }
@@ -89,6 +99,7 @@ pub struct Pop3SessionState {
     again: Option<Alarm>,
     /// The message that is being sent, and how far.
     sending: Option<(Body, u64)>,
+    vetting: Vetting,
 }
 
 impl Actor for Pop3Session {
@@ -103,6 +114,7 @@ impl Actor for Pop3Session {
     ) -> Result<Pop3SessionState, ActorProcessingErr> {
         let mut state = Pop3SessionState {
             server: Server::new(args.config.clone()),
+            vetting: Vetting::new("pop3", &args.refused),
             args,
             connection,
             maildrop: None,
@@ -128,6 +140,7 @@ impl Actor for Pop3Session {
         msg: SessionMsg,
         state: &mut Pop3SessionState,
     ) -> Result<(), ActorProcessingErr> {
+        let mut state = AtWork::new(state, &msg);
         match msg {
             SessionMsg::Begin if !state.connection.is_open() => {
                 myself.stop(None); // it has left before it was greeted
@@ -158,6 +171,7 @@ impl Actor for Pop3Session {
             }
         }
         state.go_on(&myself).await;
+        state.done();
         Ok(())
     }
 }
@@ -182,14 +196,17 @@ impl Pop3SessionState {
     /// Carries out what the machine wants until it wants to hear from the client.
     async fn go_on(&mut self, myself: &ActorRef<SessionMsg>) {
         loop {
+            self.server.watch(self.vetting.is_due());
             match self.server.step() {
                 Step::Close => return self.connection.close_after(Bytes::new()),
+                Step::Heard => self.vet(),
                 Step::Judge(question) => {
                     self.keep();
                     self.judge(question, myself).await;
                 }
                 Step::Piece => self.piece(),
                 Step::Read => {
+                    self.vetting.is_over();
                     self.keep();
                     return self.connection.read_on();
                 }
@@ -197,7 +214,7 @@ impl Pop3SessionState {
                     if self.server.is_leaving() {
                         self.unlock(); // whoever comes back at once finds the maildrop free
                     }
-                    if self.connection.write(octets).await.is_err() {
+                    if waits(self.connection.write(octets)).await.is_err() {
                         return; // closed: the event that says so is on its way
                     }
                     self.keep(); // what has been said is not said again
@@ -216,6 +233,22 @@ impl Pop3SessionState {
                 }
             }
         }
+    }
+
+    /// A command that has brought sessions down is not run again.
+    fn vet(&mut self) {
+        let (speaker, spoken) = (self.speaker(), self.server.in_hand());
+        if self.vetting.admits(&speaker, spoken.as_ref()) {
+            self.server.admit();
+        } else {
+            self.server.refuse_command(Refusal::Permanent);
+        }
+    }
+
+    fn speaker(&self) -> Speaker {
+        let maildrop = self.maildrop.as_ref();
+        let client = Speaker::Client(self.connection.peer().ip());
+        maildrop.map_or(client, |maildrop| Speaker::Account(maildrop.account))
     }
 
     /// Leaves what the next incarnation needs where a crash cannot reach it.
@@ -258,11 +291,9 @@ impl Pop3SessionState {
             client: self.connection.peer().ip(),
         };
         let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
-        let verdict = self
-            .args
-            .login
-            .call(|port| LoginMsg::Verify(request, port), limit)
-            .await;
+        let login = &self.args.login;
+        let verdict = login.call(|port| LoginMsg::Verify(request, port), limit);
+        let verdict = waits(verdict).await;
         let account = match verdict.unwrap_or(LoginVerdict::Busy) {
             LoginVerdict::Busy => return Err(refused("busy", Refusal::Temporary)),
             LoginVerdict::Refused => return Err(refused("refused", Refusal::Credentials)),
@@ -305,7 +336,7 @@ impl Pop3SessionState {
             |port| MailboxMsg::Lock(watcher, port),
             MAILBOX_ANSWER,
         );
-        let is_ours = locked.await?;
+        let is_ours = waits(locked).await?;
         if is_ours && !lock.is_set() {
             return Err(CallError::Dropped); // lost again already
         }
@@ -395,12 +426,19 @@ impl Pop3SessionState {
                 |port| MailboxMsg::Expunge(request, port),
                 MAILBOX_ANSWER,
             );
-            if !matches!(removed.await, Ok(Ok(_))) {
+            if !matches!(waits(removed).await, Ok(Ok(_))) {
                 return Err(Refusal::Temporary);
             }
         }
         self.unlock();
         Ok(())
+    }
+}
+
+impl Handy for Pop3SessionState {
+    fn in_hand(&self) -> Option<CommandMark> {
+        let spoken = self.server.in_hand()?;
+        Some(self.vetting.mark(&self.speaker(), &spoken))
     }
 }
 

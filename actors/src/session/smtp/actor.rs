@@ -19,7 +19,8 @@
 //! The next incarnation goes on from the connection's checkpoint on the same socket, and hears
 //! again what this one had not kept: what was being asked is answered with `451 4.3.0`, a message
 //! on its way is read to its end and then refused so. Nothing that was acknowledged is lost: 250
-//! is said after the store has it.
+//! is said after the store has it. The command in hand is noted: at its second crash it stands in
+//! the book of refused commands, and is answered with `554 5.3.0` from then on.
 //!
 //! # Metrics
 //! `heronry_smtp_messages_total`, `heronry_smtp_accepted_octets_total`,
@@ -39,7 +40,7 @@ use store::{
     StoreError,
     port::{Leases, NewMail, Shard, Spool},
 };
-use supervision::{Budget, Seat};
+use supervision::{Budget, Seat, waits};
 use world::{
     Clock, Random,
     connection::{Connection, Event},
@@ -52,7 +53,13 @@ use super::{
     meant::Meant,
     metrics::{ACCEPT_SECONDS, MESSAGES, OCTETS, RESUMED},
 };
-use crate::contract::{Identity, LoginMsg, LoginRequest, LoginVerdict, RouterMsg, SessionMsg};
+use crate::{
+    contract::{
+        CommandMark, Identity, LoginMsg, LoginRequest, LoginVerdict, RouterMsg, SessionMsg, Speaker,
+    },
+    refused::RefusedCommands,
+    session::hand::{AtWork, Handy, Vetting},
+};
 
 /// A session of SMTP, submission or LMTP.
 #[derive(Debug)]
@@ -84,6 +91,8 @@ pub struct SmtpSessionArgs {
     pub login: Seat<LoginMsg>,
     /// Chance, for message ids.
     pub random: Arc<dyn Random>,
+    /// The commands that are not run.
+    pub refused: RefusedCommands,
     /// Who is told of accepted messages.
     pub router: Seat<RouterMsg>,
     /// Where messages are accepted into.
@@ -101,6 +110,7 @@ pub struct SmtpSessionState {
     /// Who is meant by the recipients that the machine has accepted.
     meant: Meant,
     incoming: Option<Incoming>,
+    vetting: Vetting,
     /// Whether the house closes: no other transaction begins.
     closing: bool,
 }
@@ -117,6 +127,7 @@ impl Actor for SmtpSession {
     ) -> Result<SmtpSessionState, ActorProcessingErr> {
         let mut state = SmtpSessionState {
             server: Server::new(args.config.clone()),
+            vetting: Vetting::new("smtp", &args.refused),
             args,
             connection,
             identity: None,
@@ -142,6 +153,7 @@ impl Actor for SmtpSession {
         msg: SessionMsg,
         state: &mut SmtpSessionState,
     ) -> Result<(), ActorProcessingErr> {
+        let mut state = AtWork::new(state, &msg);
         match msg {
             SessionMsg::Begin if !state.connection.is_open() => {
                 myself.stop(None); // it has left before it was greeted
@@ -172,6 +184,7 @@ impl Actor for SmtpSession {
             }
         }
         state.go_on().await;
+        state.done();
         Ok(())
     }
 }
@@ -199,22 +212,25 @@ impl SmtpSessionState {
     /// Carries out what the machine wants until it wants to hear from the client.
     async fn go_on(&mut self) {
         loop {
+            self.server.watch(self.vetting.is_due());
             match self.server.step() {
                 Step::Close => return self.connection.close_after(Bytes::new()),
                 Step::Discard => {
                     MESSAGES.count(&["refused"]);
                     self.incoming = None;
                 }
+                Step::Heard => self.vet(),
                 Step::Judge(question) => {
                     self.keep();
                     self.judge(question).await;
                 }
                 Step::Read => {
+                    self.vetting.is_over();
                     self.keep();
                     return self.connection.read_on();
                 }
                 Step::Send(octets) => {
-                    if self.connection.write(octets).await.is_err() {
+                    if waits(self.connection.write(octets)).await.is_err() {
                         return; // closed: the event that says so is on its way
                     }
                     self.keep(); // what has been said is not said again
@@ -234,6 +250,21 @@ impl SmtpSessionState {
                 Step::Store(piece) => self.store(piece).await,
             }
         }
+    }
+
+    /// A command that has brought sessions down is not run again.
+    fn vet(&mut self) {
+        let (speaker, spoken) = (self.speaker(), self.server.in_hand());
+        if self.vetting.admits(&speaker, spoken.as_ref()) {
+            self.server.admit();
+        } else {
+            self.server.refuse_command(&poison());
+        }
+    }
+
+    fn speaker(&self) -> Speaker {
+        let client = Speaker::Client(self.connection.peer().ip());
+        self.account().map_or(client, Speaker::Account)
     }
 
     fn is_in_transaction(&self) -> bool {
@@ -299,11 +330,9 @@ impl SmtpSessionState {
             client: self.connection.peer().ip(),
         };
         let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
-        let verdict = self
-            .args
-            .login
-            .call(|port| LoginMsg::Verify(request, port), limit)
-            .await;
+        let login = &self.args.login;
+        let verdict = login.call(|port| LoginMsg::Verify(request, port), limit);
+        let verdict = waits(verdict).await;
         match verdict.unwrap_or(LoginVerdict::Busy) {
             LoginVerdict::Busy => Reply::new(454, Enhanced(4, 7, 0), "cannot check now, try later"),
             LoginVerdict::Refused => Reply::new(535, Enhanced(5, 7, 8), "wrong name or password"),
@@ -431,10 +460,7 @@ impl SmtpSessionState {
         // Any shard will do: the message is this node's until it is delivered.
         let fence = self.args.leases.fence(Shard::nth(self.connection.id()));
         let fence = fence.map_err(|error| self.failed(&error))?;
-        let id = self
-            .args
-            .spool
-            .accept(fence, mail)
+        let id = waits(self.args.spool.accept(fence, mail))
             .await
             .map_err(|error| self.failed(&error))?;
         let hint = targets.map_or(RouterMsg::Route(id), |targets| RouterMsg::Accepted {
@@ -491,6 +517,13 @@ impl SmtpSessionState {
     }
 }
 
+impl Handy for SmtpSessionState {
+    fn in_hand(&self) -> Option<CommandMark> {
+        let spoken = self.server.in_hand()?;
+        Some(self.vetting.mark(&self.speaker(), &spoken))
+    }
+}
+
 fn closing() -> Reply {
     Reply::new(421, Enhanced(4, 3, 2), "closing, come back soon")
 }
@@ -498,6 +531,11 @@ fn closing() -> Reply {
 fn no_room() -> Reply {
     let text = "too many messages at once, try again soon";
     Reply::new(452, Enhanced(4, 3, 1), text)
+}
+
+fn poison() -> Reply {
+    let text = "local trouble with this command, do not repeat it";
+    Reply::new(554, Enhanced(5, 3, 0), text)
 }
 
 fn trouble() -> Reply {

@@ -7,7 +7,7 @@ use store::{
     StoreError,
     port::{BodyWriter, Draft},
 };
-use supervision::Permit;
+use supervision::{Permit, waits};
 
 /// A message that is being received.
 pub(super) struct Incoming {
@@ -102,7 +102,7 @@ impl Incoming {
 
     async fn write(&mut self, octets: Bytes) -> Result<(), StoreError> {
         match self.writer.write(octets) {
-            Some(spilled) => spilled.await,
+            Some(spilled) => waits(spilled).await,
             None => Ok(()),
         }
     }
