@@ -120,7 +120,7 @@ impl Desk {
                 RefusalKind::Wrong,
                 "messages travel over the operator socket only",
             )),
-            Request::Metrics => done(self.parts.recorder.render()),
+            Request::Metrics => done(self.parts.recorder.render(&self.parts.view)),
             Request::PoisonDrop { id } => done(self.drop_poison(id.0).await?),
             Request::PoisonList { after } => done(self.poison(after.map(|id| id.0)).await?),
             Request::PoisonRetry { id } => done(self.retry_poison(id.0).await?),

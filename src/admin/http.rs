@@ -37,8 +37,14 @@ fn serving(socket: TcpListener, router: Router) -> io::Result<Serving> {
 fn router(recorder: Recorder, view: TreeView) -> Router {
     Router::new()
         .route("/health/live", get(|| async { "live\n" }))
+        .route(
+            "/metrics",
+            get({
+                let view = view.clone();
+                move || metrics(recorder, view)
+            }),
+        )
         .route("/health/ready", get(move || ready(view)))
-        .route("/metrics", get(move || metrics(recorder)))
 }
 
 async fn ready(view: TreeView) -> impl IntoResponse {
@@ -51,7 +57,7 @@ async fn ready(view: TreeView) -> impl IntoResponse {
     }
 }
 
-async fn metrics(recorder: Recorder) -> impl IntoResponse {
+async fn metrics(recorder: Recorder, view: TreeView) -> impl IntoResponse {
     let head = [("content-type", "text/plain; version=0.0.4; charset=utf-8")];
-    (head, recorder.render())
+    (head, recorder.render(&view))
 }

@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use supervision::{MetricKind, MetricRow};
 use telemetry::{Kind, Metric};
 
-use super::vitals;
+use super::{TreeView, vitals};
 
 /// The numbers of this process.
 #[derive(Clone)]
@@ -44,10 +44,14 @@ impl Recorder {
         [metrics, &frame, vitals::METRICS].concat()
     }
 
-    /// The numbers in Prometheus' text format.
+    /// The numbers in Prometheus' text format. What waits in the tree is counted now: it would be
+    /// too much work to do so all the time.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn render(&self, view: &TreeView) -> String {
         vitals::look();
+        if let Some(root) = view.root() {
+            root.measure();
+        }
         self.tidy();
         self.0.render()
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use actors::contract::{PoisonFailure, PoisonKey, PoisonMsg, RefusedCommand};
+use actors::contract::{PoisonFailure, PoisonKey, PoisonMsg, RefusedCommand, Speaker};
 use mail::MessageId;
 use ractor::RpcReplyPort;
-use store::port::{Aside, State};
+use store::port::{Accounts, Aside, State};
 
 use super::{
     Desk,
@@ -24,7 +24,7 @@ impl Desk {
                 let commands = self.refused_commands().await;
                 if !commands.is_empty() {
                     return Ok(Page {
-                        items: commands.iter().map(command).collect(),
+                        items: commands.iter().map(|known| self.command(known)).collect(),
                         more: true,
                     });
                 }
@@ -42,7 +42,7 @@ impl Desk {
                 let known = self.ask_poison(|reply| PoisonMsg::Show(id, reply)).await?;
                 Ok(PoisonView {
                     report: Some(known.report.clone()),
-                    ..command(&known)
+                    ..self.command(&known)
                 })
             }
             PoisonKey::Message(id) => {
@@ -63,15 +63,7 @@ impl Desk {
     }
 
     pub(super) async fn drop_poison(&self, key: PoisonKey) -> Result<(), Refusal> {
-        match key {
-            PoisonKey::Command(id) => {
-                let what = format!(
-                    "command {id} is not kept anywhere; heronry poison retry {id} lets it be run again"
-                );
-                Err(Refusal::new(RefusalKind::Wrong, what))
-            }
-            PoisonKey::Message(id) => self.ask_poison(|reply| PoisonMsg::Drop(id, reply)).await,
-        }
+        self.ask_poison(|reply| PoisonMsg::Drop(key, reply)).await
     }
 
     fn set_aside(&self, after: Option<MessageId>) -> Result<Page<PoisonView>, Refusal> {
@@ -101,6 +93,10 @@ impl Desk {
         }
     }
 
+    fn command(&self, known: &RefusedCommand) -> PoisonView {
+        command(known, &*self.parts.accounts)
+    }
+
     async fn ask_poison<T: Send + 'static>(
         &self,
         ask: impl FnOnce(RpcReplyPort<Result<T, PoisonFailure>>) -> PoisonMsg,
@@ -114,13 +110,24 @@ impl Desk {
     }
 }
 
-fn command(known: &RefusedCommand) -> PoisonView {
+fn command(known: &RefusedCommand, accounts: &dyn Accounts) -> PoisonView {
+    let mark = &known.mark;
+    // An account that is gone, or cannot be looked up, has its number left.
+    let row = match mark.speaker {
+        Speaker::Account(id) => accounts.account(id).ok().flatten(),
+        Speaker::Client(_) => None,
+    };
+    let who = row.map_or_else(|| mark.speaker.to_string(), |row| row.address.to_string());
     PoisonView {
-        id: PoisonId(PoisonKey::Command(known.mark.id)),
+        id: PoisonId(PoisonKey::Command(mark.id)),
         since: known.since.to_string(),
         what: PoisonWhat::Command {
-            protocol: known.mark.protocol.to_owned(),
-            verb: known.mark.verb.clone(),
+            protocol: mark.protocol.to_owned(),
+            who,
+            words: mark.words.clone(),
+            crashes: known.crashes,
+            refusals: known.refusals,
+            on_trial: known.is_on_trial,
         },
         why: first_line(&known.report),
         report: None,
@@ -162,3 +169,66 @@ fn told(failure: PoisonFailure) -> Refusal {
 
 /// It waits for the disk at most.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use actors::contract::{CommandId, CommandMark};
+    use mail::{AccountId, Time};
+    use store::{
+        MemoryStore,
+        port::{AccountChange, Entry, Leases, NewAccount, Quota, Shard},
+    };
+
+    use super::*;
+
+    fn shown(speaker: Speaker, accounts: &MemoryStore) -> PoisonView {
+        let known = RefusedCommand {
+            mark: CommandMark {
+                id: CommandId(77),
+                protocol: "imap",
+                speaker,
+                words: "NOOP".to_owned(),
+            },
+            since: Time(0),
+            crashes: 2,
+            refusals: 5,
+            is_on_trial: false,
+            report: "it panicked\nand more".to_owned(),
+        };
+        command(&known, accounts)
+    }
+
+    #[tokio::test]
+    async fn a_command_is_shown_with_the_address_of_whoever_said_it() {
+        let store = MemoryStore::new();
+        let address: mail::Address = "ann@house.test".parse().unwrap();
+        let changes = vec![
+            AccountChange::AddDomain(address.domain().clone()),
+            AccountChange::AddAccount(NewAccount {
+                address: address.clone(),
+                password: None,
+                quota: Quota::default(),
+            }),
+        ];
+        let fence = store.fence(Shard::nth(0)).unwrap();
+        store.change(fence, changes).await.unwrap();
+        let Some(Entry::Account(ann)) = store.entry("ann", address.domain()).unwrap() else {
+            panic!("the account has just been made")
+        };
+        let gone = AccountId(ann.0 + 1);
+        for (speaker, expected) in [
+            (Speaker::Account(ann), "ann@house.test".to_owned()),
+            (Speaker::Account(gone), format!("account {gone}")),
+            (
+                Speaker::Client([192, 0, 2, 1].into()),
+                "client 192.0.2.1".to_owned(),
+            ),
+        ] {
+            let view = shown(speaker, &store);
+            let PoisonWhat::Command { who, .. } = view.what else {
+                panic!("it is a command")
+            };
+            assert_eq!((who, view.why), (expected, "it panicked".to_owned()));
+        }
+    }
+}

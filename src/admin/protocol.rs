@@ -157,7 +157,7 @@ pub enum Request {
     LetterPut(LetterPut),
     /// Yields the numbers that are served to Prometheus, as text.
     Metrics,
-    /// Forgets a message that is set aside; yields nothing.
+    /// Forgets a message that is set aside, or a command that is refused; yields nothing.
     PoisonDrop {
         /// Which.
         id: PoisonId,
@@ -368,8 +368,17 @@ pub enum PoisonWhat {
     Command {
         /// `smtp`, `imap` or `pop3`.
         protocol: String,
-        /// Its first word.
-        verb: String,
+        /// Whose it is: an account's address, or `client` and the address of one that has not
+        /// logged in.
+        who: String,
+        /// What of it may be shown.
+        words: String,
+        /// How many sessions it has brought down.
+        crashes: u32,
+        /// How often it was refused.
+        refusals: u64,
+        /// Whether it is run when it is said the next time.
+        on_trial: bool,
     },
     /// A message; it is set aside.
     Message {

@@ -56,7 +56,14 @@ fn show(sight: &Value) -> String {
     );
     if !sight["busy_seconds"].is_null() {
         let busy = seconds(&sight["busy_seconds"]);
-        text.push_str(&format!("busy         {busy} s\n"));
+        let waits = match sight["is_waiting"].as_bool() {
+            Some(true) => ", waits for somebody who may take his time",
+            _ => "",
+        };
+        text.push_str(&format!("busy         {busy} s{waits}\n"));
+    }
+    if !matches!(sight["inbox_depth"].as_u64(), None | Some(0)) {
+        text.push_str(&format!("inbox depth  {}\n", word("inbox_depth")));
     }
     if !sight["in_hand"].is_null() {
         text.push_str(&format!("in hand      {}\n", word("in_hand")));

@@ -13,7 +13,7 @@ use actors::{
 };
 use bytes::Bytes;
 use supervision::{
-    Budget, ChildSpec, Family, FamilySpec, Gate, Intensity, KeyedGate, Live, Seat, actor,
+    Budget, ChildSpec, Family, FamilySpec, Gate, Heartbeat, Intensity, KeyedGate, Live, Seat, actor,
 };
 use world::connection::{Connection, Event, Options, Socket};
 
@@ -180,6 +180,7 @@ fn family<C: Send + 'static>(bound: &Bound) -> FamilySpec<Connection<C>, Session
             restarts_max: RESUMED_MAX,
             window: Duration::from_secs(3600),
         })
+        .with_heartbeat(PULSE)
         .on_give_up(move |connection: &Connection<C>, _| {
             connection.close_after(Bytes::from_static(last_words.as_bytes()));
         })
@@ -262,6 +263,14 @@ const fn last_words(protocol: Protocol) -> &'static str {
 /// To be woken costs less than a tenth of a millisecond, and people think for longer than this. Were it
 /// longer, a crowd that logs in at once would be awake at once, before the first one sleeps.
 const SLEEP_AFTER: Duration = Duration::from_secs(1);
+
+/// A session that is at work for so long without getting anywhere is stuck: it is killed, and its
+/// successor answers for it. Whom it waits for (a client that does not read, the store, a login)
+/// may take his time.
+const PULSE: Heartbeat = Heartbeat {
+    limit: Duration::from_secs(60),
+    kill: true,
+};
 
 /// A session that crashes a fourth time will crash a fifth time.
 const RESUMED_MAX: u32 = 3;

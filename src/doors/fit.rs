@@ -87,6 +87,7 @@ pub(super) fn imap(
         login: seats.login.clone(),
         mail: parts.mail.clone(),
         mailboxes: seats.mailboxes.clone(),
+        refused: seats.refused.clone(),
         tls: Option::clone(&tls),
         tls_from_start: protocol.is_tls_first(),
     })
@@ -104,6 +105,7 @@ pub(super) fn pop3(parts: &Parts, seats: &Seats, protocol: Protocol) -> Fit<Pop3
         login: seats.login.clone(),
         mail: parts.mail.clone(),
         mailboxes: seats.mailboxes.clone(),
+        refused: seats.refused.clone(),
         tls: Option::clone(&tls),
     })
 }
@@ -145,6 +147,7 @@ pub(super) fn smtp(
             leases: parts.leases.clone(),
             login: seats.login.clone(),
             random: parts.random.clone(),
+            refused: seats.refused.clone(),
             router: seats.router.clone(),
             spool: parts.spool.clone(),
             tls: Option::clone(&tls),

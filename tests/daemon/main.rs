@@ -22,6 +22,7 @@ mod lmtp;
 mod metrics;
 mod operators;
 mod outage;
+mod poison;
 mod pop3;
 mod relay;
 mod reload;
