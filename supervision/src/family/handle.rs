@@ -21,6 +21,7 @@ use super::{
 use crate::{
     call::{CallError, answer},
     cause::ExitCause,
+    inbox::Inbox,
     name::Name,
     panic_hook::caught_now,
     place::{Household, Occupant, Past, Standing, ask, written},
@@ -256,11 +257,11 @@ impl<K: Key, M: Message> Family<K, M> {
         let mut asleep = Vec::new();
         for floor in &self.0.floors {
             for (key, slot) in &floor.read().slots {
-                match (&slot.life, &slot.actor) {
-                    (Life::Live, Some(actor)) => {
-                        told += usize::from(send(actor, &slot.inbox, build(key)).is_ok());
+                match (&slot.life, &slot.actor, &slot.inbox) {
+                    (Life::Live, Some(actor), Some(inbox)) => {
+                        told += usize::from(send(actor, inbox, build(key)).is_ok());
                     }
-                    (Life::Asleep, _) => asleep.push(key.clone()),
+                    (Life::Asleep, ..) => asleep.push(key.clone()),
                     _ => {}
                 }
             }
@@ -398,7 +399,7 @@ impl<M> Slot<M> {
     /// How many messages wait, for it to come up or in its inbox.
     fn waiting(&self) -> usize {
         match self.life {
-            Life::Live => self.inbox.depth(),
+            Life::Live => self.inbox.as_ref().map_or(0, Inbox::depth),
             _ => self.life.waiting(),
         }
     }

@@ -31,7 +31,7 @@ pub(super) struct Slot<M> {
     pub(super) incarnation: u64,
     pub(super) actor: Option<ActorRef<M>>,
     /// What waits for it; of a live member.
-    pub(super) inbox: Inbox,
+    pub(super) inbox: Option<Inbox>,
     /// Whether the present incarnation has been started; its presence tells of its end.
     pub(super) is_launched: bool,
     pub(super) presence: Weak<Presence>,
@@ -99,7 +99,7 @@ impl<M: Message> Slot<M> {
             life: Life::Coming(Waiting::new(waiting)),
             incarnation: 0,
             actor: None,
-            inbox: Inbox::default(),
+            inbox: None,
             is_launched: false,
             presence: Weak::new(),
             used: AtomicU32::new(tick),
@@ -112,10 +112,10 @@ impl<M: Message> Slot<M> {
     /// Sends straight to a live member; gives the message back if there is none. Needs no
     /// exclusive access: this is the hot path.
     pub(super) fn send(&self, message: M, tick: u32) -> Result<(), M> {
-        match (&self.life, &self.actor) {
-            (Life::Live, Some(actor)) => {
+        match (&self.life, &self.actor, &self.inbox) {
+            (Life::Live, Some(actor), Some(inbox)) => {
                 self.used.store(tick, Ordering::Relaxed);
-                send(actor, &self.inbox, message)
+                send(actor, inbox, message)
             }
             _ => Err(message),
         }
@@ -123,7 +123,7 @@ impl<M: Message> Slot<M> {
 
     /// Where it is sent messages, if anybody is there.
     pub(super) fn address(&self) -> Option<(ActorRef<M>, Inbox)> {
-        Some((self.actor.clone()?, self.inbox.clone()))
+        Some((self.actor.clone()?, self.inbox.clone()?))
     }
 
     /// Takes a message in whatever state the member is.
@@ -179,17 +179,17 @@ impl<M: Message> Slot<M> {
         let mut waiting = waiting.take().into_iter();
         self.life = Life::Live;
         self.since = Instant::now();
-        if let Some(presence) = self.presence.upgrade() {
-            self.inbox = presence.flight().inbox().clone(); // it tells us so itself
-        }
+        let presence = self.presence.upgrade(); // it is there: it tells us so itself
+        let inbox = presence.map_or_else(Inbox::default, |there| there.flight().inbox().clone());
         while let Some(message) = waiting.next() {
-            if let Err(message) = send(&actor, &self.inbox, message) {
+            if let Err(message) = send(&actor, &inbox, message) {
                 // It is ending already: this and the rest are for the next incarnation.
                 self.life = Life::leaving(None, [message].into_iter().chain(waiting).collect());
                 break;
             }
         }
         self.actor = Some(actor);
+        self.inbox = Some(inbox);
     }
 
     /// Marks it as leaving because it is to be passivated; false if there is nothing to ask.
@@ -272,6 +272,7 @@ impl<M: Message> Slot<M> {
     ) -> Sequel<M> {
         let lived = self.since.elapsed();
         self.actor = None;
+        self.inbox = None;
         self.is_launched = false;
         self.presence = Weak::new();
         let (asked, passivated, waiting) = match &mut self.life {

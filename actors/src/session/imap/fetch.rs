@@ -61,7 +61,7 @@ impl ImapSessionState {
                     }
                     Err(Failure::Refused(_)) => return Err(Failure::Gone),
                 }
-                if one.letter.is_some() {
+                if told.is_multiple_of(PROGRESS_EACH) {
                     proceeds(); // to read many takes its time
                 }
                 if marks && !row.flags.contains(Flags::SEEN) {
@@ -243,3 +243,6 @@ fn damaged() -> Failure {
 pub(super) const fn closed() -> Reply {
     Reply::bad("select a mailbox first")
 }
+
+/// After so many messages it is said that there is progress: that costs a look at the clock.
+const PROGRESS_EACH: u64 = 32;
