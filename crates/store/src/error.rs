@@ -67,6 +67,13 @@ pub enum StoreError {
         /// The newest format known.
         known: u8,
     },
+    /// An account, or all of its domain together, may not hold so much more. Fault of the owner,
+    /// or of an operator who gives too little.
+    #[error("{what} is full")]
+    OverQuota {
+        /// Who.
+        what: String,
+    },
     /// What was to be kept is larger than the format allows. Fault of the caller.
     #[error("{what} is too large")]
     TooLarge {
@@ -88,6 +95,10 @@ impl StoreError {
         match self {
             Self::Busy | Self::Full { .. } => {
                 Reply::new(452, Enhanced(4, 3, 1), "insufficient storage")
+            }
+            // RFC 3463 §3.3: it may pass, by the owner's doing.
+            Self::OverQuota { .. } => {
+                Reply::new(452, Enhanced(4, 2, 2), "the mailbox is full")
             }
             _ => Reply::new(451, Enhanced(4, 3, 0), "local trouble, try again later"),
         }

@@ -6,6 +6,9 @@
 //! | house | `e` domain 0 local-part | account or alias |
 //! | house | `i` account | account |
 //! | house | `k` | number of the next account |
+//! | house | `q` domain | how much it may hold, if that is limited |
+//! | house | `o` domain | how many octets a limited domain holds |
+//! | house | `m` domain | how many messages a limited domain holds |
 //! | queue | `S` message | spooled message |
 //! | queue | `O` message | how many recipients are not closed; some of them are ours and open |
 //! | queue | `P` message | the same; none of them is ours and open |
@@ -71,6 +74,15 @@ pub(crate) const NEXT_ACCOUNT: &[u8] = b"k";
 
 pub(crate) fn domain(name: &Domain) -> Vec<u8> {
     text(b'd', &[], name.as_str())
+}
+
+pub(crate) fn domain_quota(name: &Domain) -> Vec<u8> {
+    text(b'q', &[], name.as_str())
+}
+
+/// Where octets and messages of a limited domain are counted.
+pub(crate) fn domain_held(name: &Domain) -> [Vec<u8>; 2] {
+    [b'o', b'm'].map(|table| text(table, &[], name.as_str()))
 }
 
 pub(crate) fn entry(local: &str, domain: &Domain) -> Vec<u8> {

@@ -20,7 +20,9 @@ mod spool;
 #[cfg(test)]
 mod golden;
 
-pub(crate) use account::{read_account, read_entry, write_account, write_entry};
+pub(crate) use account::{
+    read_account, read_entry, read_limits, read_quota, write_account, write_entry, write_quota,
+};
 pub(crate) use mailbox::{
     Change, Counters, MESSAGE_BLOB_AT, Mailbox, Owner, read_change, read_counters, read_mailbox,
     read_message, read_owner, write_change, write_counters, write_mailbox, write_message,
@@ -58,6 +60,7 @@ pub(crate) enum Kind {
     Remaining = 15,
     Aside = 16,
     Sheet = 17,
+    Quota = 18,
 }
 
 // ---------------------------------------------------------------- reading and writing octets

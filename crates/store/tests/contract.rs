@@ -8,6 +8,7 @@ mod contract {
     pub(crate) mod flags;
     pub(crate) mod mail;
     pub(crate) mod numbers;
+    pub(crate) mod quota;
     pub(crate) mod spool;
 }
 
@@ -103,6 +104,12 @@ contract! {
         deleting_keeps_what_lies_below
         subscriptions_need_no_mailbox
         special_use_is_kept
+    }
+    quota {
+        what_an_account_may_not_hold_is_refused_and_changes_nothing
+        a_delivery_to_a_full_account_leaves_the_recipient_open
+        a_domain_is_counted_from_the_moment_in_which_it_is_limited
+        what_is_held_is_the_same_after_every_reopening
     }
     accounts {
         domains_accounts_and_aliases_come_and_go

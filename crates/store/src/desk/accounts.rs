@@ -6,16 +6,17 @@ use bytes::Bytes;
 use mail::{AccountId, Address, Domain, MailboxId};
 
 use super::{
-    locks::Locks,
+    locks::{self, Locks},
     mailboxes::{self, INBOX},
     store::{Store, damaged_key, missing, settled},
+    usage::{count_domain, signed},
 };
 use crate::{
     StoreError,
     batch::Batch,
     keeper::{Keeper, Seen},
     keys::{self, Class},
-    port::{AccountChange, AccountRow, Accounts, Entry, Fence, NewAccount, Pending},
+    port::{AccountChange, AccountRow, Accounts, Entry, Fence, Held, NewAccount, Pending, Quota},
     record,
 };
 
@@ -34,6 +35,10 @@ impl<K: Keeper> Accounts for Store<K> {
         self.durable(Class::House, &keys::account(id))?
             .map(|octets| record::read_account(id, &octets))
             .transpose()
+    }
+
+    fn domain_quota(&self, domain: &Domain) -> Result<Quota, StoreError> {
+        self.quota_of(Seen::Durable, domain)
     }
 
     fn domains(&self) -> Result<Vec<Domain>, StoreError> {
@@ -147,6 +152,7 @@ impl<K: Keeper> Draw<'_, K> {
             AccountChange::RemoveAccount(address) => self.remove_account(&address),
             AccountChange::RemoveAlias(local, domain) => self.remove_alias(&local, &domain),
             AccountChange::RemoveDomain(domain) => self.remove_domain(&domain),
+            AccountChange::SetDomainQuota(domain, quota) => self.limit_domain(&domain, quota),
             AccountChange::SetPassword(address, password) => {
                 self.edit(&address, |row| row.password = password)
             }
@@ -183,7 +189,58 @@ impl<K: Keeper> Draw<'_, K> {
             return Err(exists(&format!("an account or alias of {domain}")));
         }
         self.remove(key);
+        let quota = keys::domain_quota(domain);
+        if self.get(&quota)?.is_some() {
+            self.remove(quota);
+        }
         Ok(())
+    }
+
+    /// What a domain holds is counted while it is limited: nobody writes mail while that begins.
+    fn limit_domain(&mut self, domain: &Domain, quota: Quota) -> Result<(), StoreError> {
+        if self.get(&keys::domain(domain))?.is_none() {
+            return Err(missing(domain.as_str()));
+        }
+        let key = keys::domain_quota(domain);
+        let was_limited = self.get(&key)?.is_some();
+        if was_limited != quota.is_limit() {
+            let store = self.store;
+            for stripe in 0..locks::STRIPES {
+                let lock = || store.desk.locks.accounts_of(stripe);
+                self.guards.entry(stripe).or_insert_with(lock);
+            }
+            let held = self.held_in(domain)?;
+            let by = [signed(held.octets), signed(held.messages)];
+            let by = by.map(|held| if was_limited { -held } else { held });
+            count_domain(&mut self.batch, domain, by);
+        }
+        if quota.is_limit() {
+            self.put(key, &record::write_quota(quota)?);
+        } else {
+            self.remove(key);
+        }
+        Ok(())
+    }
+
+    /// What the accounts of a domain hold together. Those that this call adds hold nothing.
+    fn held_in(&self, domain: &Domain) -> Result<Held, StoreError> {
+        let (store, prefix) = (self.store, keys::entries(domain));
+        let mut ids = Vec::new();
+        store.each(Seen::Newest, Class::House, &prefix, |key, value| {
+            if !matches!(self.drawn.get(key), Some(None))
+                && let Entry::Account(id) = record::read_entry(value)?
+            {
+                ids.push(id);
+            }
+            Ok(true)
+        })?;
+        let mut sum = Held::default();
+        for id in ids {
+            let held = store.held_by(Seen::Newest, id)?;
+            sum.octets += held.octets;
+            sum.messages += held.messages;
+        }
+        Ok(sum)
     }
 
     fn add_account(&mut self, new: NewAccount) -> Result<(), StoreError> {
@@ -232,6 +289,11 @@ impl<K: Keeper> Draw<'_, K> {
         self.guards
             .entry(Locks::stripe(id))
             .or_insert_with(|| store.desk.locks.account(id));
+        if self.get(&keys::domain_quota(address.domain()))?.is_some() {
+            let held = store.held_by(Seen::Newest, id)?;
+            let by = [signed(held.octets), signed(held.messages)];
+            count_domain(&mut self.batch, address.domain(), by.map(|held| -held));
+        }
         for (name, mailbox) in store.names(Seen::Newest, id)? {
             mailboxes::remove(&mut self.batch, id, mailbox, &name);
         }

@@ -34,6 +34,11 @@ impl Locks {
         lock(&self.accounts[Self::stripe(id)])
     }
 
+    /// The lock of that stripe of accounts.
+    pub(super) fn accounts_of(&self, stripe: usize) -> MutexGuard<'_, ()> {
+        lock(&self.accounts[stripe])
+    }
+
     /// Which lock is an account's: nobody may take the same one twice.
     pub(super) const fn stripe(id: AccountId) -> usize {
         id.0 as usize % STRIPES
@@ -45,4 +50,4 @@ fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const STRIPES: usize = 64;
+pub(super) const STRIPES: usize = 64;

@@ -16,8 +16,8 @@ use crate::{
     keys::{self, Class},
     port::{
         Appended, Arrival, Body, BodyRef, BodyWriter, Changes, Copied, Draft, Fence, FlagChange,
-        FlagsHow, HeadEnd, MailStore, MailboxRow, MessageFlags, MessageRow, NewMailbox, Pending,
-        State, UidRange,
+        FlagsHow, HeadEnd, Held, MailStore, MailboxRow, MessageFlags, MessageRow, NewMailbox,
+        Pending, State, UidRange, Usage,
     },
     record,
 };
@@ -102,6 +102,10 @@ impl<K: Keeper> MailStore for Store<K> {
 
     fn digest(&self, body: &BodyRef) -> Result<[u8; 32], StoreError> {
         self.keeper.digest(body)
+    }
+
+    fn usage(&self, account: AccountId) -> Result<Option<Usage>, StoreError> {
+        self.used(Seen::Durable, account)
     }
 
     fn draft(&self) -> BodyWriter {
@@ -215,6 +219,7 @@ impl<K: Keeper> Store<K> {
             return Ok(self.commit(batch, None));
         }
         let mut target = self.open_box(account, mailbox)?;
+        self.admit(account, Held::of([case.head.body.octets]))?;
         let row = MessageRow {
             uid: Uid::FIRST,
             modseq: target.modseq,
@@ -229,7 +234,7 @@ impl<K: Keeper> Store<K> {
         let blob = Blob::Old(case.head.body.blob);
         let appended = self.add(&mut batch, &mut target, row, blob)?;
         self.close_recipient(&mut batch, &case, arrival.recipient, state)?;
-        target.put(&mut batch);
+        self.put_box(&mut batch, &mut target)?;
         Ok(self.commit(batch, Some(appended)))
     }
 
@@ -243,6 +248,8 @@ impl<K: Keeper> Store<K> {
         let _account = self.desk.locks.account(account);
         let mut batch = self.begin_as(fence)?;
         let mut target = self.open_box(account, mailbox)?;
+        let octets = messages.iter().map(|(draft, ..)| draft.octets());
+        self.admit(account, Held::of(octets))?;
         let save_date = self.keeper.now();
         let mut appended = Vec::with_capacity(messages.len());
         for (draft, flags, keywords, internal_date) in messages {
@@ -265,7 +272,7 @@ impl<K: Keeper> Store<K> {
             appended.push(self.add(&mut batch, &mut target, row, blob)?);
         }
         if !appended.is_empty() {
-            target.put(&mut batch);
+            self.put_box(&mut batch, &mut target)?;
         }
         Ok(self.commit(batch, appended))
     }
@@ -320,7 +327,7 @@ impl<K: Keeper> Store<K> {
             false,
             changed.iter().map(|r| r.uid),
         )?;
-        target.put(&mut batch);
+        self.put_box(&mut batch, &mut target)?;
         Ok(self.commit(batch, (changed, refused)))
     }
 
@@ -337,6 +344,9 @@ impl<K: Keeper> Store<K> {
         let mut batch = self.begin_as(fence)?;
         let mut source = self.open_box(account, from)?;
         let rows = self.rows_of(&mut source, &ascending(uids))?;
+        if !moving {
+            self.admit(account, Held::of(rows.iter().map(|row| row.body.octets)))?;
+        }
         if from == to {
             return self.copy_within(batch, source, rows, moving);
         }
@@ -373,10 +383,10 @@ impl<K: Keeper> Store<K> {
         }
         if moving {
             self.remove_rows(&mut batch, &mut source, &rows)?;
-            source.put(&mut batch);
+            self.put_box(&mut batch, &mut source)?;
             copied.from_modseq = source.modseq;
         }
-        target.put(&mut batch);
+        self.put_box(&mut batch, &mut target)?;
         copied.to_modseq = target.modseq;
         Ok(self.commit(batch, copied))
     }
@@ -411,7 +421,7 @@ impl<K: Keeper> Store<K> {
         if moving {
             self.remove_rows(&mut batch, &mut source, &rows)?;
         }
-        source.put(&mut batch);
+        self.put_box(&mut batch, &mut source)?;
         copied.from_modseq = source.modseq;
         copied.to_modseq = source.modseq;
         Ok(self.commit(batch, copied))
@@ -442,7 +452,7 @@ impl<K: Keeper> Store<K> {
         let rows = self.rows_of(&mut target, &uids)?;
         if !rows.is_empty() {
             self.remove_rows(&mut batch, &mut target, &rows)?;
-            target.put(&mut batch);
+            self.put_box(&mut batch, &mut target)?;
         }
         let gone = rows.iter().map(|row| row.uid).collect();
         Ok(self.commit(batch, gone))

@@ -134,6 +134,7 @@ impl<K: Keeper> Store<K> {
         if record.name == INBOX {
             return Err(exists(INBOX));
         }
+        self.uncount_box(&mut batch, account, mailbox)?;
         remove(&mut batch, account, mailbox, &record.name);
         Ok(self.commit(batch, ()))
     }

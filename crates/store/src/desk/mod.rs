@@ -18,6 +18,7 @@ mod purge;
 mod sheets;
 mod spool;
 mod store;
+mod usage;
 
 pub use store::Store;
 pub(crate) use store::WeakStore;

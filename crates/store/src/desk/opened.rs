@@ -5,6 +5,7 @@ use mail::{AccountId, Flags, Keyword, MailboxId, ModSeq, Uid};
 use super::{
     sheets::Sheets,
     store::{Store, damaged_key, missing},
+    usage::signed,
 };
 use crate::{
     StoreError,
@@ -26,6 +27,8 @@ pub(super) struct Box {
     record: Option<Mailbox>,
     /// The MODSEQ of this call's changes.
     pub(super) modseq: ModSeq,
+    /// Octets and messages when it was opened.
+    before: [u64; 2],
 }
 
 impl<K: Keeper> Store<K> {
@@ -344,7 +347,17 @@ impl Box {
             sheets: Sheets::default(),
             record: None,
             modseq: ModSeq(counters.highest.0 + 1),
+            before: [counters.octets, u64::from(counters.messages)],
         }
+    }
+
+    /// By how many octets and messages this call has changed it.
+    pub(super) fn growth(&self) -> [i64; 2] {
+        let [octets, messages] = self.before.map(signed);
+        [
+            signed(self.counters.octets) - octets,
+            i64::from(self.counters.messages) - messages,
+        ]
     }
 
     /// Writes the flags, and the counters with this call's MODSEQ as the highest.

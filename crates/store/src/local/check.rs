@@ -14,7 +14,7 @@ use crate::{
     journal::{self, FRAMES_FROM, Found, Scan, SegmentHead, disk_error, scan},
     keeper::{Keeper, Seen},
     keys::{self, Class},
-    port::{BodyRef, MessageFlags},
+    port::{BodyRef, Entry, MessageFlags},
     record,
 };
 
@@ -78,6 +78,7 @@ impl Store<Local> {
         for partition in 0..shared.partitions.count() {
             check.partition(partition)?;
         }
+        check.domains()?;
         check.counts();
         check.bodies(&self.keeper);
         Ok(check.report)
@@ -194,6 +195,7 @@ impl Check<'_> {
                 self.report.domains += 1;
             }
             (Class::House, b'e') => drop(record::read_entry(value).ok()?),
+            (Class::House, b'q') => drop(record::read_quota(value).ok()?),
             (Class::House, b'i') => {
                 record::read_account(AccountId(0), value).ok()?;
                 self.report.accounts += 1;
@@ -265,6 +267,62 @@ impl Check<'_> {
             _ => record::is_record(value).then_some(())?,
         }
         Some(())
+    }
+
+    /// What limited domains hold, and nobody else is counted.
+    fn domains(&mut self) -> Result<(), StoreError> {
+        let (shared, class) = (self.shared, Class::House);
+        let Some(house) = shared.overlay.partition(class, b"q") else {
+            return Ok(());
+        };
+        let rows = |table: &[u8]| {
+            let mut found = BTreeMap::new();
+            let until = keys::after(table);
+            shared.scan(Seen::Durable, house, table, &until, &mut |key, value| {
+                found.insert(key[1..].to_vec(), value.to_vec());
+                true
+            })?;
+            Ok::<_, StoreError>(found)
+        };
+        let (limited, octets, messages) = (rows(b"q")?, rows(b"o")?, rows(b"m")?);
+        let counted = |table: &BTreeMap<Vec<u8>, Vec<u8>>, domain: &[u8]| {
+            table.get(domain).map_or(Some(0), |row| record::read_count(row).ok())
+        };
+        for domain in limited.keys() {
+            let held = self.held_in(house, domain)?;
+            let found = counted(&octets, domain).zip(counted(&messages, domain));
+            if found != Some(held) {
+                let domain = String::from_utf8_lossy(domain).into_owned();
+                self.bad(format!("what domain {domain} holds: {found:?} for {held:?}"));
+            }
+        }
+        for domain in octets.keys().chain(messages.keys()) {
+            if !limited.contains_key(domain) {
+                let domain = String::from_utf8_lossy(domain).into_owned();
+                self.bad(format!("domain {domain} is counted without a limit"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Octets and messages of the accounts of a domain.
+    fn held_in(&self, house: usize, domain: &[u8]) -> Result<(u64, u64), StoreError> {
+        let prefix = [b"e", domain, b"\0"].concat();
+        let until = keys::after(&prefix);
+        let mut ids = Vec::new();
+        let shared = self.shared;
+        shared.scan(Seen::Durable, house, &prefix, &until, &mut |_, value| {
+            if let Ok(Entry::Account(id)) = record::read_entry(value) {
+                ids.push(id);
+            }
+            true
+        })?;
+        let of = |id| (id, MailboxId(0))..=(id, MailboxId(u32::MAX));
+        let boxes = ids.into_iter().flat_map(|id| self.boxes.range(of(id)));
+        let counters = boxes.filter_map(|(_, counted)| counted.counters.as_ref());
+        Ok(counters.fold((0, 0), |(octets, messages), counters| {
+            (octets + counters.octets, messages + u64::from(counters.messages))
+        }))
     }
 
     fn counted(&mut self, key: &[u8]) -> Option<&mut Counted> {

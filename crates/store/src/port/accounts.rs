@@ -26,6 +26,12 @@ pub trait Accounts: Send + Sync {
     /// As above.
     fn account(&self, id: AccountId) -> Result<Option<AccountRow>, StoreError>;
 
+    /// How much all accounts of a domain may hold together.
+    ///
+    /// # Errors
+    /// As above.
+    fn domain_quota(&self, domain: &Domain) -> Result<Quota, StoreError>;
+
     /// The domains, ascending.
     ///
     /// # Errors
@@ -85,12 +91,12 @@ pub struct AccountRow {
     pub created: Time,
 }
 
-/// How much an account may hold; `None` is without limit.
+/// How much an account, or a domain, may hold; `None` is without limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Quota {
-    /// The sum of the sizes of its messages, in octets.
+    /// The sum of the sizes of the messages, in octets.
     pub octets: Option<u64>,
-    /// The number of its messages.
+    /// The number of messages.
     pub messages: Option<u64>,
 }
 
@@ -120,6 +126,8 @@ pub enum AccountChange {
     RemoveAlias(String, Domain),
     /// Removes a domain; it must be without accounts and aliases.
     RemoveDomain(Domain),
+    /// Gives a domain another quota.
+    SetDomainQuota(Domain, Quota),
     /// Gives an account another password hash.
     SetPassword(Address, Option<String>),
     /// Gives an account another quota.

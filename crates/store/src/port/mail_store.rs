@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mail::{AccountId, Flags, Keyword, MailboxId, MessageId, ModSeq, Time, Uid, UidValidity};
 
-use super::{Body, BodyRef, BodyWriter, Draft, Fence, Pending};
+use super::{Body, BodyRef, BodyWriter, Draft, Fence, Pending, Usage};
 use crate::StoreError;
 
 /// The port to the mail store.
@@ -83,6 +83,12 @@ pub trait MailStore: Send + Sync {
         mailbox: MailboxId,
         since: ModSeq,
     ) -> Result<Option<Changes>, StoreError>;
+
+    /// What limits an account, and how far it is used; `None` if there is no such account.
+    ///
+    /// # Errors
+    /// As above.
+    fn usage(&self, account: AccountId) -> Result<Option<Usage>, StoreError>;
 
     /// A message's octets.
     ///

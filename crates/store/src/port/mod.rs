@@ -17,6 +17,7 @@ mod leases;
 mod mail_store;
 mod pending;
 mod spool;
+mod usage;
 
 pub use accounts::{AccountChange, AccountRow, Accounts, Entry, NewAccount, Quota};
 pub use body::{Body, BodyRef, BodyWriter, Draft};
@@ -31,3 +32,4 @@ pub use spool::{
     Answer, Aside, DueRow, NewMail, REPORT_OCTETS_MAX, RecipientState, Settle, Spool, Spooled,
     State,
 };
+pub use usage::{Held, Share, Usage};

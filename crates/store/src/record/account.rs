@@ -1,6 +1,6 @@
 //! The records of accounts: what an address stands for, and who has an account.
 
-use mail::{AccountId, Time};
+use mail::{AccountId, Domain, Time};
 use serde::{Deserialize, Serialize};
 
 use super::{AddressV1, Kind, head, open, read, write};
@@ -73,4 +73,37 @@ pub(crate) fn read_account(id: AccountId, octets: &[u8]) -> Result<AccountRow, S
         },
         created: Time(record.created),
     })
+}
+
+/// What limits an account: its own quota, and where it lives.
+pub(crate) fn read_limits(octets: &[u8]) -> Result<(Quota, Domain), StoreError> {
+    let kind = Kind::Account;
+    let (_, rest) = open(octets, kind, 1)?;
+    let record: AccountV1<'_> = read(kind, rest)?;
+    let quota = Quota {
+        octets: record.quota_octets,
+        messages: record.quota_messages,
+    };
+    Ok((quota, record.address.address(kind)?.domain().clone()))
+}
+
+#[derive(Serialize, Deserialize)]
+struct QuotaV1 {
+    octets: Option<u64>,
+    messages: Option<u64>,
+}
+
+pub(crate) fn write_quota(quota: Quota) -> Result<Vec<u8>, StoreError> {
+    let Quota { octets, messages } = quota;
+    write(
+        head(Kind::Quota, 1).to_vec(),
+        &QuotaV1 { octets, messages },
+    )
+}
+
+pub(crate) fn read_quota(octets: &[u8]) -> Result<Quota, StoreError> {
+    let kind = Kind::Quota;
+    let (_, rest) = open(octets, kind, 1)?;
+    let QuotaV1 { octets, messages } = read(kind, rest)?;
+    Ok(Quota { octets, messages })
 }

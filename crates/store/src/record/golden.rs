@@ -239,6 +239,14 @@ fn accounts() {
     };
     assert_golden("account-1", write_account(&row).unwrap());
     assert_eq!(read_account(row.id, &golden("account-1")).unwrap(), row);
+    let (quota, domain) = read_limits(&golden("account-1")).unwrap();
+    assert_eq!((quota, domain.as_str()), (row.quota, "example.test"));
+    let quota = Quota {
+        octets: Some(513),
+        messages: None,
+    };
+    assert_golden("quota-1", write_quota(quota).unwrap());
+    assert_eq!(read_quota(&golden("quota-1")).unwrap(), quota);
 }
 
 #[test]
