@@ -268,6 +268,7 @@ fn poison(parts: &Parts, seats: &Seats) -> ChildSpec {
 fn router(parts: &Parts, seats: &Seats) -> ChildSpec {
     let args = RouterArgs {
         bounce: seats.bounce.clone(),
+        clock: parts.clock.clone(),
         mailboxes: seats.mailboxes.clone(),
         queues: seats.queues.clone(),
         spool: parts.spool.clone(),
@@ -299,9 +300,12 @@ fn mailboxes(parts: &Parts, bounce: &Seat<BounceMsg>) -> Family<AccountId, Mailb
     Family::new(spec, move |_: &AccountId, context| {
         let args = MailboxArgs {
             bounce: bounce.clone(),
+            clock: parts.clock.clone(),
             context,
             leases: parts.leases.clone(),
             mail: parts.mail.clone(),
+            random: parts.random.clone(),
+            schedule: parts.config.get().queue.schedule(),
             spool: parts.spool.clone(),
         };
         (Mailbox, args)
@@ -388,6 +392,7 @@ fn operators(parts: &Parts, seats: &Seats) -> ChildSpec {
         queues: seats.queues.clone(),
         recorder: parts.recorder.clone(),
         reloads: parts.reloads.clone(),
+        router: seats.router.clone(),
         spool: parts.spool.clone(),
         view: parts.view.clone(),
     });

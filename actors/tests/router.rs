@@ -15,6 +15,7 @@ use store::{
     port::{Leases, NewMail, Shard, Spool},
 };
 use supervision::{Family, FamilySpec, Seat};
+use world::SystemClock;
 
 #[tokio::test]
 async fn a_look_finds_each_message_once_however_many_domains_wait() {
@@ -34,6 +35,7 @@ async fn a_look_finds_each_message_once_however_many_domains_wait() {
     // Nobody is at home: hints are lost, and the look goes on.
     let args = RouterArgs {
         bounce: Seat::new("bounce"),
+        clock: Arc::new(SystemClock::new()),
         mailboxes: Family::<AccountId, MailboxMsg>::new(
             FamilySpec::transient("mailboxes"),
             |_, _| (Nobody(std::marker::PhantomData), ()),

@@ -65,18 +65,21 @@ impl Desk {
         let row = self
             .row(address)?
             .ok_or_else(|| missing(format!("account {address}")))?;
+        Ok(AccountView {
+            holds: Some(self.holdings(&row)?),
+            ..view(row)
+        })
+    }
+
+    fn holdings(&self, row: &AccountRow) -> Result<Holdings, Refusal> {
         let mailboxes = self.parts.mail.mailboxes(row.id).map_err(refused)?;
-        let holds = Holdings {
+        Ok(Holdings {
             mailboxes: mailboxes.len() as u64,
             messages: mailboxes
                 .iter()
                 .map(|mailbox| u64::from(mailbox.messages))
                 .sum(),
             octets: mailboxes.iter().map(|mailbox| mailbox.octets).sum(),
-        };
-        Ok(AccountView {
-            holds: Some(holds),
-            ..view(row)
         })
     }
 
@@ -120,12 +123,17 @@ impl Desk {
 
     pub(super) fn domains(&self) -> Result<Vec<DomainView>, Refusal> {
         let domains = self.parts.accounts.domains().map_err(refused)?;
-        let view = |domain| DomainView {
-            domain,
-            accounts: None,
-            aliases: None,
-        };
-        Ok(domains.into_iter().map(view).collect())
+        let mut views = Vec::with_capacity(domains.len());
+        for domain in domains {
+            views.push(DomainView {
+                quota: self.domain_quota(&domain)?,
+                domain,
+                accounts: None,
+                aliases: None,
+                holds: None,
+            });
+        }
+        Ok(views)
     }
 
     pub(super) fn show_domain(&self, domain: Domain) -> Result<DomainView, Refusal> {
@@ -133,13 +141,19 @@ impl Desk {
         if !store.has_domain(&domain).map_err(refused)? {
             return Err(missing(format!("domain {domain}")));
         }
-        let mut accounts = 0;
+        let (mut accounts, mut holds) = (0, Holdings::default());
         let mut after: Option<Address> = None;
         loop {
             let page = store
                 .accounts(Some(&domain), after.as_ref(), PAGE_MAX)
                 .map_err(refused)?;
             accounts += page.len() as u64;
+            for row in &page {
+                let own = self.holdings(row)?;
+                holds.mailboxes += own.mailboxes;
+                holds.messages += own.messages;
+                holds.octets += own.octets;
+            }
             match page.last() {
                 Some(last) if page.len() == PAGE_MAX => after = Some(last.address.clone()),
                 _ => break,
@@ -147,10 +161,26 @@ impl Desk {
         }
         let aliases = store.aliases(Some(&domain)).map_err(refused)?.len() as u64;
         Ok(DomainView {
+            quota: self.domain_quota(&domain)?,
             domain,
             accounts: Some(accounts),
             aliases: Some(aliases),
+            holds: Some(holds),
         })
+    }
+
+    pub(super) async fn set_domain_quota(
+        &self,
+        domain: Domain,
+        wanted: QuotaView,
+    ) -> Result<(), Refusal> {
+        self.change(vec![AccountChange::SetDomainQuota(domain, quota(wanted))])
+            .await
+    }
+
+    fn domain_quota(&self, domain: &Domain) -> Result<QuotaView, Refusal> {
+        let quota = self.parts.accounts.domain_quota(domain);
+        quota.map(quota_view).map_err(refused)
     }
 
     pub(super) async fn add_alias(&self, view: AliasView) -> Result<(), Refusal> {
@@ -234,13 +264,14 @@ fn view(row: AccountRow) -> AccountView {
         address: row.address,
         id: row.id.0,
         can_log_in: row.password.is_some(),
-        quota: QuotaView {
-            octets: row.quota.octets,
-            messages: row.quota.messages,
-        },
+        quota: quota_view(row.quota),
         created: row.created.to_string(),
         holds: None,
     }
+}
+
+const fn quota_view(Quota { octets, messages }: Quota) -> QuotaView {
+    QuotaView { octets, messages }
 }
 
 fn quota(view: QuotaView) -> Quota {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use actors::contract::{MailboxMsg, PoisonMsg, QueueMsg};
+use actors::contract::{MailboxMsg, PoisonMsg, QueueMsg, RouterMsg};
 use mail::{AccountId, Domain, Time};
 use serde::Serialize;
 use serde_json::Value;
@@ -47,6 +47,8 @@ pub struct Parts {
     pub recorder: Recorder,
     /// Who reads the configuration again.
     pub reloads: Reloads,
+    /// Who brings mail to mailboxes.
+    pub router: Seat<RouterMsg>,
     /// Mail that waits.
     pub spool: Arc<dyn Spool>,
     /// Who is alive.
@@ -95,6 +97,9 @@ impl Desk {
             Request::AliasShow { alias } => done(self.show_alias(alias)?),
             Request::DomainAdd { domain } => done(self.add_domain(domain).await?),
             Request::DomainList => done(self.domains()?),
+            Request::DomainQuota { domain, quota } => {
+                done(self.set_domain_quota(domain, quota).await?)
+            }
             Request::DomainRemove { domain } => done(self.remove_domain(domain).await?),
             Request::DomainShow { domain } => done(self.show_domain(domain)?),
             Request::FolderList { address } => done(self.folders(&address)?),

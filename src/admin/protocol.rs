@@ -99,6 +99,13 @@ pub enum Request {
     },
     /// Yields [`DomainView`]s.
     DomainList,
+    /// Gives a domain other limits.
+    DomainQuota {
+        /// Whose.
+        domain: Domain,
+        /// How much its accounts may hold together.
+        quota: QuotaView,
+    },
     /// Removes a domain without accounts and aliases.
     DomainRemove {
         /// Which.
@@ -293,7 +300,7 @@ pub struct AccountView {
     pub holds: Option<Holdings>,
 }
 
-/// What an account holds.
+/// What an account holds, or all of a domain together.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Holdings {
     /// Mailboxes, INBOX included.
@@ -304,12 +311,12 @@ pub struct Holdings {
     pub octets: u64,
 }
 
-/// How much an account may hold; none is without limit.
+/// How much an account, or a domain, may hold; none is without limit.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct QuotaView {
-    /// The sum of the sizes of its messages, in octets.
+    /// The sum of the sizes of the messages, in octets.
     pub octets: Option<u64>,
-    /// The number of its messages.
+    /// The number of messages.
     pub messages: Option<u64>,
 }
 
@@ -333,6 +340,12 @@ pub struct DomainView {
     /// How many aliases it has; likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aliases: Option<u64>,
+    /// How much its accounts may hold together.
+    #[serde(default)]
+    pub quota: QuotaView,
+    /// What they hold; only where one domain is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holdings>,
 }
 
 /// A page of a list.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use actors::contract::QueueMsg;
+use actors::contract::{QueueMsg, RouterMsg};
 use mail::{Domain, MessageId, Recipient, Target};
 use store::port::{RecipientState, Settle, Shard, Spooled, State};
 
@@ -52,8 +52,8 @@ impl Desk {
         Ok(self.view(&message, None, true, &mut Held::new()).await)
     }
 
-    /// Makes open remote recipients due now, on disk first: a queue that is not there at the
-    /// moment reads it when it starts.
+    /// Makes open recipients due now, on disk first: a queue that is not there at the moment reads it
+    /// when it starts, and the router brings what waits for a full mailbox.
     pub(super) async fn flush(
         &self,
         domain: Option<Domain>,
@@ -93,7 +93,7 @@ impl Desk {
                     .push((number, Settle::Hasten(now)));
             }
         }
-        let mut hastened = 0;
+        let mut hastened = self.hasten_local(message, only).await?;
         for (domain, what) in by_domain {
             hastened += what.len();
             let fence = self.fence(Shard::of_domain(domain))?;
@@ -108,6 +108,34 @@ impl Desk {
                     .queues
                     .cast(domain, QueueMsg::Flush(Some(message.id))),
             );
+        }
+        Ok(hastened)
+    }
+
+    /// Of the local recipients only those wait that found their mailbox full.
+    async fn hasten_local(
+        &self,
+        message: &Spooled,
+        only: Option<&Domain>,
+    ) -> Result<usize, Refusal> {
+        let now = self.parts.clock.now();
+        let waits = |(_, recipient, state): &(u32, &Recipient, &RecipientState)| {
+            let is_local = matches!(recipient.target, Target::Local { .. });
+            let is_meant = only.is_none_or(|only| only == recipient.address.domain());
+            is_local && is_meant && state.state == State::Open && state.attempts > 0
+        };
+        let what = recipients(message)
+            .filter(waits)
+            .map(|(number, ..)| (number, Settle::Hasten(now)));
+        let what: Vec<_> = what.collect();
+        let hastened = what.len();
+        if hastened > 0 {
+            // The shard stands in the id.
+            let fence = self.fence(Shard::nth((message.id.0 >> 64) as u64))?;
+            let settled = self.parts.spool.settle(fence, message.id, what);
+            settled.await.map_err(refused)?;
+            // A router that cannot be told looks for itself.
+            drop(self.parts.router.cast(RouterMsg::Route(message.id)));
         }
         Ok(hastened)
     }

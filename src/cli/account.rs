@@ -7,7 +7,7 @@ use super::{
     Failure,
     client::Client,
     import::Import,
-    output::{Output, table},
+    output::{Output, holdings, limit, table},
     password::PasswordFrom,
 };
 use crate::admin::protocol::{AccountNew, AccountView, QuotaView, Request};
@@ -120,13 +120,7 @@ impl Account {
             Self::Show { address } => {
                 let view: AccountView = client.ask(&Request::AccountShow { address })?;
                 output.answer(&view, |view| {
-                    let mut text = rows(std::slice::from_ref(view));
-                    if let Some(holds) = view.holds {
-                        let row = [holds.mailboxes, holds.messages, holds.octets];
-                        let row = row.iter().map(u64::to_string).collect();
-                        text.push_str(&table(&["MAILBOXES", "MESSAGES", "OCTETS"], &[row]));
-                    }
-                    text
+                    rows(std::slice::from_ref(view)) + &holdings(view.holds)
                 })
             }
         }
@@ -143,7 +137,6 @@ impl Quota {
 }
 
 fn rows(accounts: &[AccountView]) -> String {
-    let limit = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |n| n.to_string());
     let row = |view: &AccountView| {
         vec![
             view.address.to_string(),

@@ -1,13 +1,13 @@
 //! `heronry domain`: whose mail is ours.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::{
     Failure,
     client::Client,
-    output::{Output, table},
+    output::{Output, holdings, limit, table},
 };
-use crate::admin::protocol::{DomainView, Request};
+use crate::admin::protocol::{DomainView, QuotaView, Request};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Domain {
@@ -18,7 +18,14 @@ pub(super) enum Domain {
     },
     /// The domains.
     List,
-    /// A domain, with the number of its accounts and aliases.
+    /// Limit what the accounts of a domain may hold together; what is not given is without limit.
+    Quota {
+        /// Such as example.test.
+        domain: mail::Domain,
+        #[command(flatten)]
+        quota: Quota,
+    },
+    /// A domain: how many accounts and aliases it has, what it holds and may hold.
     Show {
         /// Such as example.test.
         domain: mail::Domain,
@@ -28,6 +35,18 @@ pub(super) enum Domain {
         /// Such as example.test.
         domain: mail::Domain,
     },
+}
+
+/// How much the accounts of a domain may hold together.
+#[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub(super) struct Quota {
+    /// The sum of the sizes of their messages, in octets.
+    #[arg(long, value_name = "N")]
+    octets: Option<u64>,
+    /// The number of their messages.
+    #[arg(long, value_name = "N")]
+    messages: Option<u64>,
 }
 
 impl Domain {
@@ -47,6 +66,13 @@ impl Domain {
                         .collect()
                 })
             }
+            Self::Quota { domain, quota } => {
+                let said = format!("{domain} has other limits");
+                let Quota { octets, messages } = quota;
+                let quota = QuotaView { octets, messages };
+                client.ask::<()>(&Request::DomainQuota { domain, quota })?;
+                output.done(&said)
+            }
             Self::Show { domain } => {
                 let view: DomainView = client.ask(&Request::DomainShow { domain })?;
                 output.answer(&view, |view| {
@@ -55,8 +81,17 @@ impl Domain {
                         view.domain.to_string(),
                         number(view.accounts),
                         number(view.aliases),
+                        limit(view.quota.octets),
+                        limit(view.quota.messages),
                     ];
-                    table(&["DOMAIN", "ACCOUNTS", "ALIASES"], &[row])
+                    let head = [
+                        "DOMAIN",
+                        "ACCOUNTS",
+                        "ALIASES",
+                        "OCTETS MAX",
+                        "MESSAGES MAX",
+                    ];
+                    table(&head, &[row]) + &holdings(view.holds)
                 })
             }
             Self::Remove { domain } => {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::Failure;
+use crate::admin::protocol::Holdings;
 
 /// How answers are written.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,21 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A limit; `-` is none.
+pub(super) fn limit(number: Option<u64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
+/// What somebody holds, as a table of its own.
+pub(super) fn holdings(holds: Option<Holdings>) -> String {
+    let Some(holds) = holds else {
+        return String::new();
+    };
+    let row = [holds.mailboxes, holds.messages, holds.octets];
+    let row = row.iter().map(u64::to_string).collect();
+    table(&["MAILBOXES", "MESSAGES", "OCTETS"], &[row])
 }
 
 /// `1 account`, `2 accounts`.

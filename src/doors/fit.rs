@@ -75,7 +75,6 @@ pub(super) fn imap(
         ..imap::Limits::default()
     };
     Fit::new(&settings, |plaintext_login| ImapSessionArgs {
-        accounts: parts.accounts.clone(),
         budget: budget.clone(),
         clock: parts.clock.clone(),
         config: Arc::new(imap::Config {
@@ -146,6 +145,7 @@ pub(super) fn smtp(
             config: Arc::new(config),
             leases: parts.leases.clone(),
             login: seats.login.clone(),
+            mail: parts.mail.clone(),
             random: parts.random.clone(),
             refused: seats.refused.clone(),
             router: seats.router.clone(),

@@ -88,14 +88,13 @@ pub(crate) fn large_mailbox(daemon: &Daemon, user: &str) -> ImapClient {
     imap
 }
 
-/// Changes flags in a large mailbox on a full disk until that is refused: the journal has room in
-/// its segment, what the directory writes has none.
+/// Copies a large mailbox on a full disk until that is refused: the journal has room in its segment,
+/// what the directory writes has none.
 pub(crate) fn break_the_directory(imap: &mut ImapClient) {
-    let flags = ["+FLAGS", "-FLAGS"].into_iter().cycle();
-    let refused = flags.take(1000).any(|flags| {
-        let store = format!("STORE 1:* {flags}.SILENT (\\Seen)");
-        !imap.try_command(store).is_ok_and(|answer| answer.is_ok())
-    });
+    imap.command("CREATE Copies").ok();
+    let copy = format!("COPY 1:{MANY} Copies");
+    let mut copies = std::iter::repeat_n(&copy, 1000);
+    let refused = copies.any(|copy| !imap.try_command(copy).is_ok_and(|answer| answer.is_ok()));
     assert!(refused, "the directory needs no room");
 }
 

@@ -24,6 +24,7 @@ mod operators;
 mod outage;
 mod poison;
 mod pop3;
+mod quota;
 mod relay;
 mod reload;
 mod restart;

@@ -46,6 +46,13 @@ pub enum MailboxMsg {
     /// From an IMAP session: change flags. Yields rows changed and UIDs refused by
     /// `unchanged_since`.
     Flag(FlagRequest, RpcReplyPort<Result<Flagged, MailboxFailure>>),
+    /// From itself: the account had no room for what was to be delivered.
+    Full {
+        /// The message in the spool.
+        id: MessageId,
+        /// The recipient's number in its envelope.
+        recipient: u32,
+    },
     /// From its family: nobody has said anything for a while.
     Idle,
     /// From an operator: how are you?

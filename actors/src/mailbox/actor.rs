@@ -6,7 +6,7 @@
 //!
 //! # Hears
 //! [`MailboxMsg`]: `Deliver` from the router, changes and watches from sessions, `Landed` from
-//! itself when a write has become durable, `Missed` when that write was begun by the incarnation
+//! itself when a write has become durable, `Full` when there was no room for one, `Missed` when that write was begun by the incarnation
 //! before. What it hears after it has asked to be passivated goes to the next incarnation.
 //!
 //! # Says
@@ -26,13 +26,18 @@
 
 use std::sync::Arc;
 
-use mail::{AccountId, Enhanced, Flags, MailboxId, ModSeq, Reply};
+use mail::{AccountId, Enhanced, Flags, MailboxId, MessageId, ModSeq, Reply};
+use policy::retry::Schedule;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use store::{
     StoreError,
-    port::{Arrival, Fence, Leases, MailStore, MailboxRow, Pending, Settle, Shard, Spool},
+    port::{
+        Arrival, Fence, Leases, MailStore, MailboxRow, Pending, RecipientState, Settle, Shard,
+        Spool, State,
+    },
 };
 use supervision::{Context, Seat, in_hand};
+use world::{Clock, Random};
 
 use super::{
     metrics::{DELIVERED, WRITES_FAILED},
@@ -52,12 +57,18 @@ pub struct Mailbox;
 pub struct MailboxArgs {
     /// Who tells the sender of what cannot be delivered.
     pub bounce: Seat<BounceMsg>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
     /// Whose mailboxes they are, and their place in the family.
     pub context: Context<AccountId>,
     /// Who owns which shard.
     pub leases: Arc<dyn Leases>,
     /// The mailboxes.
     pub mail: Arc<dyn MailStore>,
+    /// Chance, to spread retries.
+    pub random: Arc<dyn Random>,
+    /// When what finds no room is tried again, and for how long.
+    pub schedule: Schedule,
     /// Where deliveries come from.
     pub spool: Arc<dyn Spool>,
 }
@@ -138,6 +149,12 @@ impl Actor for Mailbox {
             }
             MailboxMsg::Expunge(request, reply) => state.expunge(request, reply, myself),
             MailboxMsg::Flag(request, reply) => state.flag(request, reply, myself),
+            MailboxMsg::Full { id, recipient } => {
+                in_hand(MessageInHand(id));
+                if let Err(error) = state.put_off(id, recipient) {
+                    tracing::warn!(%id, recipient, %error, "cannot put off a delivery");
+                }
+            }
             MailboxMsg::Idle => state.idle(),
             MailboxMsg::Inspect(reply) => answer(reply, state.report()),
             MailboxMsg::Landed(landed) => state.landed(landed),
@@ -283,6 +300,13 @@ impl MailboxState {
                     DELIVERED.count(&["repeated"]);
                     Landed::NOTHING
                 }
+                Err(StoreError::OverQuota { .. }) => {
+                    DELIVERED.count(&["over_quota"]);
+                    let (id, recipient) = (arrival.id, arrival.recipient);
+                    // Whoever is gone leaves it open: the router brings it again.
+                    let _ = myself.cast(MailboxMsg::Full { id, recipient });
+                    Landed::NOTHING
+                }
                 Err(error) => {
                     trouble(&arrival, &error);
                     Landed::NOTHING
@@ -323,6 +347,51 @@ impl MailboxState {
                 Ok(()) => drop(bounce.cast(BounceMsg::Return(id))),
                 Err(error) => tracing::warn!(%id, %error, "cannot record a failed delivery"),
             });
+    }
+
+    /// There was no room: the recipient waits until it is due again, or goes back when it has
+    /// waited too long, as if another system had said so.
+    fn put_off(&self, id: MessageId, recipient: u32) -> Result<(), StoreError> {
+        let Some(message) = self.args.spool.get(id)? else {
+            return Ok(());
+        };
+        let state = message.states.get(recipient as usize);
+        let now = self.args.clock.now();
+        // Said twice it is put off once.
+        let is_news = |state: &&RecipientState| {
+            state.state == State::Open && (state.attempts == 0 || state.due <= now)
+        };
+        let Some(state) = state.filter(is_news) else {
+            return Ok(());
+        };
+        let (schedule, chance) = (&self.args.schedule, self.args.random.unit());
+        let due = schedule.next(state.attempts + 1, message.arrived, now, chance);
+        let hint = match due {
+            None => Some(BounceMsg::Return(id)),
+            Some(_) if schedule.is_late(message.arrived, now) && !state.delay_told => {
+                Some(BounceMsg::Late(id))
+            }
+            Some(_) => None,
+        };
+        let what = match due {
+            Some(due) => Settle::Again {
+                due,
+                reply: Reply::new(452, Enhanced(4, 2, 2), "the mailbox is full"),
+            },
+            None => Settle::Fail(Reply::new(552, Enhanced(5, 2, 2), "the mailbox is full")),
+        };
+        let bounce = self.args.bounce.clone();
+        let write = self
+            .args
+            .spool
+            .settle(self.fence, id, vec![(recipient, what)]);
+        write.then(move |result| match (result, hint) {
+            // A vacant seat does no harm: the bounce actor looks at the spool as it starts.
+            (Ok(()), Some(hint)) => drop(bounce.cast(hint)),
+            (Ok(()), None) => {}
+            (Err(error), _) => tracing::warn!(%id, %error, "cannot put off a delivery"),
+        });
+        Ok(())
     }
 
     fn watch(&mut self, id: MailboxId, watcher: Watcher) -> Result<MailboxRow, MailboxFailure> {

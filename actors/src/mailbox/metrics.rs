@@ -5,7 +5,7 @@ use telemetry::{Kind, Metric};
 /// What this room measures.
 pub const METRICS: &[Metric] = &[DELIVERED, WRITES_FAILED];
 
-/// `outcome`: delivered | repeated | failed | refused.
+/// `outcome`: delivered | repeated | failed | over_quota | refused.
 pub(super) const DELIVERED: Metric = Metric {
     name: "heronry_mailbox_deliveries_total",
     kind: Kind::Counter,

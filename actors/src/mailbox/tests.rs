@@ -13,11 +13,13 @@ use std::{
 };
 
 use mail::{AccountId, MailboxId, ModSeq};
+use policy::retry::Schedule;
 use store::{
     MemoryStore,
     port::{AccountChange, Accounts, Entry, Leases, NewAccount, Quota, Shard},
 };
 use supervision::{Context, Family, FamilySpec, Root, Seat, Strategy, Supervisor};
+use world::{SeededRandom, SystemClock};
 
 use super::{Mailbox, MailboxArgs, actor::say};
 use crate::contract::{Landed, MailboxMsg, Watcher};
@@ -58,6 +60,9 @@ impl House {
                 leases: kept.clone(),
                 mail: kept.clone(),
                 spool: kept.clone(),
+                clock: Arc::new(SystemClock::new()),
+                random: Arc::new(SeededRandom::new(1)),
+                schedule: Schedule::default(),
             };
             (Mailbox, args)
         });

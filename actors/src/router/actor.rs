@@ -27,6 +27,7 @@ use mail::{AccountId, Domain, MessageId, Target, Time};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use store::{StoreError, port::Spool};
 use supervision::{Family, Seat, in_hand};
+use world::Clock;
 
 use super::{
     core::{Hint, first_hints, hints},
@@ -43,6 +44,8 @@ pub struct Router;
 pub struct RouterArgs {
     /// Who tells senders of failures.
     pub bounce: Seat<BounceMsg>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
     /// Where local mail goes.
     pub mailboxes: Family<AccountId, MailboxMsg>,
     /// Where remote mail goes.
@@ -135,7 +138,7 @@ impl RouterState {
             Ok(Some(message)) => {
                 self.routed += 1;
                 ROUTED.count(&[]);
-                self.tell(id, message.arrived, hints(&message));
+                self.tell(id, message.arrived, hints(&message, self.args.clock.now()));
             }
             Ok(None) => {} // closed in the meantime
             // Set aside by the store, which has counted and named it; the rest goes on.

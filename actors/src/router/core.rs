@@ -30,14 +30,19 @@ pub(super) enum Hint {
     },
 }
 
-/// The hints that a message gives rise to: one for each open recipient, one for all failed ones.
-pub(super) fn hints(message: &Spooled) -> impl Iterator<Item = Hint> + '_ {
+/// The hints that a message gives rise to now: one for each open recipient, one for all failed
+/// ones. A mailbox that was full is not told before its recipient is due again; a queue knows that
+/// itself.
+pub(super) fn hints(message: &Spooled, now: Time) -> impl Iterator<Item = Hint> + '_ {
     let failed = message
         .states
         .iter()
         .any(|state| state.state == State::Failed);
     let recipients = (0..).zip(message.envelope.recipients.iter().zip(&message.states));
-    let open = recipients.filter(|(_, (_, state))| state.state == State::Open);
+    let open = recipients.filter(move |(_, (address, state))| {
+        let may_wait = matches!(address.target, Target::Local { .. }) && state.attempts > 0;
+        state.state == State::Open && !(may_wait && state.due > now)
+    });
     let hint = |(number, (recipient, state)): (u32, (&Recipient, &RecipientState))| {
         hint(number, &recipient.target, state.due, state.attempts)
     };
@@ -131,7 +136,13 @@ mod tests {
                 detail: Some("x".to_owned()),
             },
         ];
-        assert_eq!(hints(&message).collect::<Vec<_>>(), expected);
+        assert_eq!(hints(&message, Time(7)).collect::<Vec<_>>(), expected);
+        let early = hints(&message, Time(6)).collect::<Vec<_>>();
+        assert_eq!(
+            early,
+            expected[..2],
+            "a full mailbox is left alone until then"
+        );
     }
 
     #[test]
@@ -149,6 +160,6 @@ mod tests {
             (state.due, state.attempts) = (message.arrived, 0);
         }
         let told: Vec<Hint> = first_hints(&targets, message.arrived).collect();
-        assert_eq!(told, hints(&message).collect::<Vec<_>>());
+        assert_eq!(told, hints(&message, message.arrived).collect::<Vec<_>>());
     }
 }

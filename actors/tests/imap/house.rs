@@ -14,6 +14,7 @@ use heronry_actors::{
 };
 use imap::client::{ReadError, Response};
 use mail::AccountId;
+use policy::retry::Schedule;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use store::{
     MemoryStore,
@@ -22,7 +23,7 @@ use store::{
 use supervision::{Budget, Family, FamilySpec, Root, Seat, Strategy, Supervisor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use world::{
-    SystemClock,
+    SeededRandom, SystemClock,
     connection::{Options, Socket},
 };
 
@@ -97,6 +98,9 @@ impl House {
                 leases: kept.clone(),
                 mail: kept.clone(),
                 spool: kept.clone(),
+                clock: Arc::new(SystemClock::new()),
+                random: Arc::new(SeededRandom::new(1)),
+                schedule: Schedule::default(),
             };
             (Mailbox, args)
         });
@@ -109,7 +113,6 @@ impl House {
         let mut config = imap::Config::new("mx.house.test");
         Arc::make_mut(&mut config).plaintext_login = true;
         let args = Arc::new(ImapSessionArgs {
-            accounts: Arc::new(store.clone()),
             budget: Budget::new(64 * 1024 * 1024),
             clock: Arc::new(SystemClock::new()),
             config,

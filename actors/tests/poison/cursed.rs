@@ -13,7 +13,7 @@ use store::{
     port::{
         Appended, Arrival, Aside, Body, BodyRef, BodyWriter, Changes, Copied, Draft, DueRow, Fence,
         FlagChange, HeadEnd, MailStore, MailboxRow, MessageFlags, MessageRow, NewMail, NewMailbox,
-        Pending, Settle, Spool, Spooled, UidRange,
+        Pending, Settle, Spool, Spooled, UidRange, Usage,
     },
 };
 
@@ -97,6 +97,7 @@ impl MailStore for Cursed {
             each: &mut dyn FnMut(&MessageFlags) -> bool
         ) -> Read<()>;
         fn changes(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Read<Option<Changes>>;
+        fn usage(account: AccountId) -> Read<Option<Usage>>;
         fn read(body: &BodyRef) -> Read<Body>;
         fn head(body: &BodyRef, end: HeadEnd) -> Read<Bytes>;
         fn draft() -> BodyWriter;

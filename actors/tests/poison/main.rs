@@ -221,12 +221,16 @@ impl House {
                     leases: leases.clone(),
                     mail: mail.clone(),
                     spool: spool.clone(),
+                    clock: Arc::new(SystemClock::new()),
+                    random: Arc::new(SeededRandom::new(1)),
+                    schedule: Schedule::default(),
                 };
                 (Mailbox, args)
             },
         );
         let queues: Family<Domain, QueueMsg> = Family::vacant(FamilySpec::transient("queues")).0;
         let router = RouterArgs {
+            clock: Arc::new(SystemClock::new()),
             bounce: bounce.clone(),
             mailboxes: mailboxes.clone(),
             queues,

@@ -13,7 +13,7 @@ use heronry_actors::{
     },
 };
 use mail::{AccountId, Address};
-use policy::{admit::Door, route::Rules};
+use policy::{admit::Door, retry::Schedule, route::Rules};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smtp::Mechanism;
 use store::{
@@ -70,6 +70,9 @@ impl House {
                 leases: kept.clone(),
                 mail: kept.clone(),
                 spool: kept.clone(),
+                clock: Arc::new(SystemClock::new()),
+                random: Arc::new(SeededRandom::new(1)),
+                schedule: Schedule::default(),
             };
             (Mailbox, args)
         });
@@ -129,6 +132,7 @@ impl House {
             config: Arc::new(config),
             leases: Arc::new(self.store.clone()),
             login: self.login.clone(),
+            mail: Arc::new(self.store.clone()),
             random: Arc::new(SeededRandom::new(1)),
             refused: RefusedCommands::new([0; 32]),
             router: Seat::new("router"),

@@ -15,7 +15,7 @@ use store::{
     port::{
         AccountChange, AccountRow, Accounts, Appended, Arrival, Body, BodyRef, BodyWriter, Changes,
         Copied, Draft, Entry, Fence, FlagChange, HeadEnd, Leases, MailStore, MailboxRow,
-        MessageFlags, MessageRow, NewMailbox, Pending, Shard, UidRange,
+        MessageFlags, MessageRow, NewMailbox, Pending, Shard, UidRange, Usage,
     },
 };
 use world::{Clock, SystemClock};
@@ -166,6 +166,10 @@ impl MailStore for Fragile {
         since: ModSeq,
     ) -> Result<Option<Changes>, StoreError> {
         self.mail().changes(account, mailbox, since)
+    }
+
+    fn usage(&self, account: AccountId) -> Result<Option<Usage>, StoreError> {
+        self.mail().usage(account)
     }
 
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {

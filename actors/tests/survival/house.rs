@@ -20,7 +20,7 @@ use heronry_actors::{
     },
 };
 use mail::{AccountId, Address, Flags, Time};
-use policy::{admit::Door, route::Rules};
+use policy::{admit::Door, retry::Schedule, route::Rules};
 use proptest::test_runner::Config;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smtp::Mechanism;
@@ -132,6 +132,9 @@ impl House {
                 leases: kept.clone(),
                 mail: kept.clone(),
                 spool: spool.clone(),
+                clock: Arc::new(SystemClock::new()),
+                random: Arc::new(SeededRandom::new(1)),
+                schedule: Schedule::default(),
             };
             (Mortal(Mailbox), (fuse.clone(), args))
         });
@@ -335,6 +338,7 @@ fn smtp_args(
         config: Arc::new(config),
         leases: Arc::new(ports.clone()),
         login,
+        mail: Arc::new(ports.store.clone()),
         random: Arc::new(SeededRandom::new(1)),
         refused: refused.clone(),
         router: Seat::new("router"),
@@ -356,7 +360,6 @@ fn imap_args(
     settings.starttls = tls.is_some();
     settings.limits.bad_commands = 1000;
     Arc::new(ImapSessionArgs {
-        accounts: Arc::new(ports.store.clone()),
         budget: Budget::new(64 * 1024 * 1024),
         clock: Arc::new(ports.clone()),
         config,

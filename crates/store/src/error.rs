@@ -97,9 +97,7 @@ impl StoreError {
                 Reply::new(452, Enhanced(4, 3, 1), "insufficient storage")
             }
             // RFC 3463 §3.3: it may pass, by the owner's doing.
-            Self::OverQuota { .. } => {
-                Reply::new(452, Enhanced(4, 2, 2), "the mailbox is full")
-            }
+            Self::OverQuota { .. } => Reply::new(452, Enhanced(4, 2, 2), "the mailbox is full"),
             _ => Reply::new(451, Enhanced(4, 3, 0), "local trouble, try again later"),
         }
     }

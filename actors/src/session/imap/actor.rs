@@ -37,7 +37,7 @@ use std::{mem, sync::Arc, time::Duration};
 use imap::{Code, Command, Reply, Server, Status, Step};
 use mail::AccountId;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use store::port::{Accounts, MailStore, MessageFlags};
+use store::port::{MailStore, MessageFlags};
 use supervision::{Alarm, Budget, Context, Family, Seat, waits};
 use telemetry::Held;
 use world::{
@@ -74,8 +74,6 @@ pub type ImapConnection = Connection<ImapCheckpoint>;
 
 /// What the sessions of a listener need to live. Everything they may touch is named here.
 pub struct ImapSessionArgs {
-    /// Who has which quota.
-    pub accounts: Arc<dyn Accounts>,
     /// Memory for messages on their way, for the whole process.
     pub budget: Budget,
     /// What time it is.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use imap::{Append, Code, Ranges, Reply};
 use mail::MailboxId;
-use store::port::{Appended, BodyWriter};
+use store::port::{Appended, BodyWriter, Held};
 use supervision::{Permit, waits};
 
 use super::{actor::ImapSessionState, failure::Failure, messages::no_target, metrics::APPENDED};
@@ -29,7 +29,7 @@ impl ImapSessionState {
         let Some(row) = row else {
             return Err(no_target().into());
         };
-        self.check_quota(append.octets, 1)?;
+        self.check_quota(append.octets)?;
         let permit = self
             .args
             .budget
@@ -101,34 +101,11 @@ impl ImapSessionState {
         })
     }
 
-    /// Whether the account may hold so much more. Deliveries go on meanwhile: a quota is a fence,
-    /// not a scale.
-    pub(super) fn check_quota(&self, octets: u64, messages: u64) -> Result<(), Failure> {
-        let account = self.account()?;
-        let Some(row) = self.args.accounts.account(account)? else {
-            return Ok(());
-        };
-        if row.quota.octets.is_none() && row.quota.messages.is_none() {
-            return Ok(());
-        }
-        let mailboxes = self.args.mail.mailboxes(account)?;
-        let held: u64 = mailboxes.iter().map(|mailbox| mailbox.octets).sum();
-        let count: u64 = mailboxes
-            .iter()
-            .map(|mailbox| u64::from(mailbox.messages))
-            .sum();
-        let is_over = row
-            .quota
-            .octets
-            .is_some_and(|most| held.saturating_add(octets) > most)
-            || row
-                .quota
-                .messages
-                .is_some_and(|most| count + messages > most);
-        if is_over {
-            return Err(Reply::no("the account is full")
-                .with(Code::OverQuota)
-                .into());
+    /// Whether the account may hold so much more: asked before the message comes, and again by the
+    /// store when it has.
+    fn check_quota(&self, octets: u64) -> Result<(), Failure> {
+        if let Some(usage) = self.args.mail.usage(self.account()?)? {
+            usage.admit(Held::of([octets]))?;
         }
         Ok(())
     }

@@ -42,12 +42,17 @@ impl From<StoreError> for Failure {
                 Reply::no("a mailbox has at most 64 keywords").with(Code::Limit)
             }
             StoreError::Full { .. } => Reply::no("the disk is full").with(Code::OverQuota),
+            StoreError::OverQuota { .. } => {
+                Reply::no("there is no room for it").with(Code::OverQuota)
+            }
             StoreError::TooLarge { .. } => Reply::no("that is too large").with(Code::TooBig),
             StoreError::Damage { .. } => Reply::no("some of it is damaged").with(Code::Corruption),
             _ => unavailable(),
         };
         match error {
-            StoreError::Exists { .. } | StoreError::Missing { .. } => {}
+            StoreError::Exists { .. }
+            | StoreError::Missing { .. }
+            | StoreError::OverQuota { .. } => {}
             // It is known that it is being opened anew: each of thousands who idle need not say so.
             StoreError::Lost => tracing::debug!(%error, "the store refused an IMAP command"),
             _ => tracing::warn!(%error, "the store refused an IMAP command"),

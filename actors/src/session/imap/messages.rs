@@ -124,10 +124,6 @@ impl ImapSessionState {
         if uids.is_empty() {
             return Ok(None);
         }
-        if !moving {
-            let octets = self.octets_of(&which)?;
-            self.check_quota(octets, uids.len() as u64)?;
-        }
         if let Some(opened) = &mut self.opened {
             opened.dirty = true;
         }
@@ -139,20 +135,6 @@ impl ImapSessionState {
         };
         let copied: Copied = self.ask(|port| MailboxMsg::Copy(request, port)).await?;
         Ok((!copied.uids.is_empty()).then_some(copied))
-    }
-
-    fn octets_of(&self, which: &Ranges) -> Result<u64, Failure> {
-        let Some(opened) = &self.opened else {
-            return Ok(0);
-        };
-        let (mut rows, mut octets) = (opened.rows(which), 0);
-        loop {
-            let batch = rows.next(&*self.args.mail, opened)?;
-            if batch.is_empty() {
-                return Ok(octets);
-            }
-            octets += batch.iter().map(|row| row.body.octets).sum::<u64>();
-        }
     }
 
     /// EXPUNGE, UID EXPUNGE, and CLOSE of a mailbox that is open for writing.

@@ -24,7 +24,8 @@
 //!
 //! # Metrics
 //! `heronry_smtp_messages_total`, `heronry_smtp_accepted_octets_total`,
-//! `heronry_smtp_accept_seconds`, `heronry_smtp_sessions_resumed_total`.
+//! `heronry_smtp_accept_seconds`, `heronry_smtp_over_quota_total`,
+//! `heronry_smtp_sessions_resumed_total`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +39,7 @@ use smtp::{
 };
 use store::{
     StoreError,
-    port::{Leases, NewMail, Shard, Spool},
+    port::{Leases, MailStore, NewMail, Shard, Spool},
 };
 use supervision::{Budget, Seat, waits};
 use world::{
@@ -52,6 +53,7 @@ use super::{
     incoming::{Completion, Incoming},
     meant::Meant,
     metrics::{ACCEPT_SECONDS, MESSAGES, OCTETS, RESUMED},
+    room::full_reply,
 };
 use crate::{
     contract::{
@@ -89,6 +91,8 @@ pub struct SmtpSessionArgs {
     pub leases: Arc<dyn Leases>,
     /// Who knows passwords.
     pub login: Seat<LoginMsg>,
+    /// How full mailboxes are.
+    pub mail: Arc<dyn MailStore>,
     /// Chance, for message ids.
     pub random: Arc<dyn Random>,
     /// The commands that are not run.
@@ -103,12 +107,12 @@ pub struct SmtpSessionArgs {
 
 /// What a session has in memory.
 pub struct SmtpSessionState {
-    args: Arc<SmtpSessionArgs>,
+    pub(super) args: Arc<SmtpSessionArgs>,
     connection: SmtpConnection,
-    server: Server,
+    pub(super) server: Server,
     identity: Option<Identity>,
     /// Who is meant by the recipients that the machine has accepted.
-    meant: Meant,
+    pub(super) meant: Meant,
     incoming: Option<Incoming>,
     vetting: Vetting,
     /// Whether the house closes: no other transaction begins.
@@ -309,7 +313,7 @@ impl SmtpSessionState {
                 self.server
                     .verdict(Reply::new(452, Enhanced(4, 5, 3), text));
             }
-            Question::Rcpt(rcpt) => match self.mean(&rcpt) {
+            Question::Rcpt(rcpt) => match self.mean_with_room(&rcpt) {
                 Ok(recipients) => {
                     self.meant.add(recipients);
                     self.server.yes();
@@ -317,8 +321,8 @@ impl SmtpSessionState {
                 Err(reply) => self.server.verdict(reply),
             },
             Question::Take { octets } => {
-                let reply = self.take(octets).await;
-                self.server.verdict(reply);
+                let replies = self.take(octets).await;
+                self.server.verdicts(&replies);
             }
             Question::Vrfy(_) => self.server.yes(),
         }
@@ -341,6 +345,12 @@ impl SmtpSessionState {
                 Reply::new(235, Enhanced(2, 7, 0), "welcome")
             }
         }
+    }
+
+    fn mean_with_room(&self, rcpt: &Rcpt) -> Result<Vec<Recipient>, Reply> {
+        let meant = self.mean(rcpt)?;
+        self.admit(&meant)?;
+        Ok(meant)
     }
 
     fn mean(&self, rcpt: &Rcpt) -> Result<Vec<Recipient>, Reply> {
@@ -415,32 +425,51 @@ impl SmtpSessionState {
         }
     }
 
-    /// Answers 250 only when the message is on stable storage (RFC 5321 §6.1).
-    async fn take(&mut self, octets: u64) -> Reply {
+    /// An answer for each recipient of the dialogue: 250 only when the message is on stable storage
+    /// (RFC 5321 §6.1).
+    async fn take(&mut self, octets: u64) -> Vec<Reply> {
+        let count = self.server.recipients().len();
         let Some(incoming) = self.incoming.take() else {
-            return trouble();
+            return vec![trouble(); count];
         };
+        let refused = match self.know_meant().and_then(|()| self.refused(octets)) {
+            Ok(refused) => refused,
+            Err(reply) => return vec![reply; count],
+        };
+        if !refused.contains(&false) {
+            MESSAGES.count(&["refused"]);
+            return vec![full_reply(); refused.len()];
+        }
         let begun = self.args.clock.monotonic();
-        match self.accept(incoming).await {
+        match self.accept(incoming, &refused).await {
             Ok((id, hint)) => {
                 ACCEPT_SECONDS.observe((self.args.clock.monotonic() - begun).as_secs_f64(), &[]);
                 MESSAGES.count(&["accepted"]);
                 OCTETS.add(octets, &[]);
                 // Nobody there: the router looks at the spool as it starts.
                 let _ = self.args.router.cast(hint);
-                Reply::new(250, Enhanced(2, 0, 0), format!("taken as {id}"))
+                let taken = || Reply::new(250, Enhanced(2, 0, 0), format!("taken as {id}"));
+                let each = refused.iter().map(|&refused| match refused {
+                    true => full_reply(),
+                    false => taken(),
+                });
+                each.collect()
             }
-            Err(reply) => reply,
+            Err(reply) => vec![reply; refused.len()],
         }
     }
 
     /// Yields also what the router is told.
-    async fn accept(&mut self, incoming: Incoming) -> Result<(MessageId, RouterMsg), Reply> {
+    async fn accept(
+        &mut self,
+        incoming: Incoming,
+        refused: &[bool],
+    ) -> Result<(MessageId, RouterMsg), Reply> {
         let draft = incoming
             .finish()
             .await
             .map_err(|error| self.failed(&error))?;
-        let envelope = self.envelope()?;
+        let envelope = self.envelope(refused);
         let arrived = self.args.clock.now();
         let recipients = envelope.recipients.iter();
         // Few are told; what many would take in the router's inbox, it reads.
@@ -471,24 +500,28 @@ impl SmtpSessionState {
         Ok((id, hint))
     }
 
-    fn envelope(&mut self) -> Result<Envelope, Reply> {
+    /// A crash may have come between: the checkpoint has what was said, not what was meant.
+    fn know_meant(&mut self) -> Result<(), Reply> {
         if self.meant.said() != self.server.recipients().len() {
-            // A crash came between: the checkpoint has what was said, not what was meant.
             self.meant = Meant::default();
             for rcpt in self.server.recipients().iter() {
                 let recipients = self.mean(rcpt)?;
                 self.meant.add(recipients);
             }
         }
+        Ok(())
+    }
+
+    fn envelope(&mut self, refused: &[bool]) -> Envelope {
         let mail = self.server.mail().cloned().unwrap_or_default();
-        Ok(Envelope {
+        Envelope {
             from: mail.from,
-            recipients: std::mem::take(&mut self.meant).into_recipients(),
+            recipients: std::mem::take(&mut self.meant).into_recipients(refused),
             body: mail.body,
             smtputf8: false,
             envid: mail.envid,
             ret: mail.ret,
-        })
+        }
     }
 
     fn account(&self) -> Option<AccountId> {

@@ -1,6 +1,6 @@
 //! Who is meant by the recipients of a transaction: aliases followed, nobody twice.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, hash_map::Entry};
 
 use mail::{AccountId, Address, Recipient, Target};
 
@@ -11,9 +11,11 @@ use mail::{AccountId, Address, Recipient, Target};
 #[derive(Default)]
 pub(super) struct Meant {
     found: usize,
-    known: HashSet<Known>,
+    /// Where each of them stands in the list.
+    known: HashMap<Known, usize>,
     recipients: Vec<Recipient>,
-    said: usize,
+    /// For each recipient of the dialogue those it stands for, by their places.
+    said: Vec<Vec<usize>>,
 }
 
 /// What makes two recipients the same.
@@ -27,16 +29,23 @@ enum Known {
 impl Meant {
     /// Adds whom a recipient of the dialogue stands for.
     pub(super) fn add(&mut self, recipients: Vec<Recipient>) {
-        self.said += 1;
         self.found += recipients.len();
-        let (known, wanted) = (&mut self.known, recipients.into_iter());
-        self.recipients
-            .extend(wanted.filter(|recipient| known.insert(Known::of(recipient))));
+        let places =
+            recipients
+                .into_iter()
+                .map(|recipient| match self.known.entry(Known::of(&recipient)) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(new) => {
+                        self.recipients.push(recipient);
+                        *new.insert(self.recipients.len() - 1)
+                    }
+                });
+        self.said.push(places.collect());
     }
 
     /// How many recipients of the dialogue these stand for.
     pub(super) const fn said(&self) -> usize {
-        self.said
+        self.said.len()
     }
 
     /// How many were found, whoever was found twice counted twice.
@@ -44,9 +53,31 @@ impl Meant {
         self.found
     }
 
-    /// Each of them once, in the order in which they were found.
-    pub(super) fn into_recipients(self) -> Vec<Recipient> {
-        self.recipients
+    /// For each recipient of the dialogue those it stands for.
+    pub(super) fn each(&self) -> impl Iterator<Item = impl Iterator<Item = &Recipient>> {
+        self.said
+            .iter()
+            .map(|places| places.iter().map(|&place| &self.recipients[place]))
+    }
+
+    /// Each of them once, in the order in which they were found; without those who were named only
+    /// by recipients of the dialogue that are refused.
+    pub(super) fn into_recipients(self, refused: &[bool]) -> Vec<Recipient> {
+        if !refused.contains(&true) {
+            return self.recipients;
+        }
+        let mut is_wanted = vec![false; self.recipients.len()];
+        for (places, _) in self
+            .said
+            .iter()
+            .zip(refused)
+            .filter(|(_, refused)| !**refused)
+        {
+            places.iter().for_each(|&place| is_wanted[place] = true);
+        }
+        let both = self.recipients.into_iter().zip(is_wanted);
+        both.filter_map(|(recipient, is_wanted)| is_wanted.then_some(recipient))
+            .collect()
     }
 }
 
@@ -56,5 +87,44 @@ impl Known {
             Target::Local { account, detail } => Self::Local(*account, detail.clone()),
             Target::Remote(_) => Self::Remote(recipient.address.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(account: u64) -> Recipient {
+        let target = Target::Local {
+            account: AccountId(account),
+            detail: None,
+        };
+        Recipient::new(format!("u{account}@example.test").parse().unwrap(), target)
+    }
+
+    fn accounts(recipients: Vec<Recipient>) -> Vec<u64> {
+        let account = |recipient: Recipient| match recipient.target {
+            Target::Local { account, .. } => account.0,
+            Target::Remote(_) => panic!("{}", recipient.address),
+        };
+        recipients.into_iter().map(account).collect()
+    }
+
+    #[test]
+    fn whoever_is_also_named_by_another_recipient_is_not_left_out_with_one() {
+        let meant = || {
+            let mut meant = Meant::default();
+            meant.add(vec![local(1), local(2)]);
+            meant.add(vec![local(2), local(3)]);
+            meant
+        };
+        assert_eq!((meant().said(), meant().found()), (2, 4));
+        let said: Vec<usize> = meant().each().map(Iterator::count).collect();
+        assert_eq!(said, [2, 2]);
+        let kept = |refused: [bool; 2]| accounts(meant().into_recipients(&refused));
+        assert_eq!(kept([false, false]), [1, 2, 3]);
+        assert_eq!(kept([true, false]), [2, 3]);
+        assert_eq!(kept([false, true]), [1, 2]);
+        assert_eq!(kept([true, true]), [0; 0]);
     }
 }

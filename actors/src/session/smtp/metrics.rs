@@ -3,7 +3,7 @@
 use telemetry::{Kind, Metric};
 
 /// What this room measures.
-pub const METRICS: &[Metric] = &[ACCEPT_SECONDS, MESSAGES, OCTETS, RESUMED];
+pub const METRICS: &[Metric] = &[ACCEPT_SECONDS, MESSAGES, OCTETS, OVER_QUOTA, RESUMED];
 
 /// From the end of the message to the 250 that says it is on stable storage.
 pub(super) const ACCEPT_SECONDS: Metric = Metric {
@@ -26,6 +26,14 @@ pub(super) const OCTETS: Metric = Metric {
     kind: Kind::Counter,
     labels: &[],
     help: "Octets of accepted messages.",
+};
+
+/// `at`: rcpt | data.
+pub(super) const OVER_QUOTA: Metric = Metric {
+    name: "heronry_smtp_over_quota_total",
+    kind: Kind::Counter,
+    labels: &["at"],
+    help: "Recipients, and messages at their end, that were refused because mailboxes are full.",
 };
 
 pub(super) const RESUMED: Metric = Metric {

@@ -5,6 +5,7 @@ mod admission;
 mod incoming;
 mod meant;
 mod metrics;
+mod room;
 
 pub use actor::{SmtpCheckpoint, SmtpConnection, SmtpSession, SmtpSessionArgs};
 pub use admission::Admission;

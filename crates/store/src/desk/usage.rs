@@ -5,10 +5,7 @@
 
 use mail::{AccountId, Domain};
 
-use super::{
-    opened::Box,
-    store::Store,
-};
+use super::{opened::Box, store::Store};
 use crate::{
     StoreError,
     batch::Batch,
@@ -20,11 +17,7 @@ use crate::{
 
 impl<K: Keeper> Store<K> {
     /// What limits an account, and how far it is used.
-    pub(super) fn used(
-        &self,
-        seen: Seen,
-        account: AccountId,
-    ) -> Result<Option<Usage>, StoreError> {
+    pub(super) fn used(&self, seen: Seen, account: AccountId) -> Result<Option<Usage>, StoreError> {
         let Some((quota, domain)) = self.limits(seen, account)? else {
             return Ok(None);
         };

@@ -286,14 +286,18 @@ impl Check<'_> {
         };
         let (limited, octets, messages) = (rows(b"q")?, rows(b"o")?, rows(b"m")?);
         let counted = |table: &BTreeMap<Vec<u8>, Vec<u8>>, domain: &[u8]| {
-            table.get(domain).map_or(Some(0), |row| record::read_count(row).ok())
+            table
+                .get(domain)
+                .map_or(Some(0), |row| record::read_count(row).ok())
         };
         for domain in limited.keys() {
             let held = self.held_in(house, domain)?;
             let found = counted(&octets, domain).zip(counted(&messages, domain));
             if found != Some(held) {
                 let domain = String::from_utf8_lossy(domain).into_owned();
-                self.bad(format!("what domain {domain} holds: {found:?} for {held:?}"));
+                self.bad(format!(
+                    "what domain {domain} holds: {found:?} for {held:?}"
+                ));
             }
         }
         for domain in octets.keys().chain(messages.keys()) {
@@ -321,7 +325,10 @@ impl Check<'_> {
         let boxes = ids.into_iter().flat_map(|id| self.boxes.range(of(id)));
         let counters = boxes.filter_map(|(_, counted)| counted.counters.as_ref());
         Ok(counters.fold((0, 0), |(octets, messages), counters| {
-            (octets + counters.octets, messages + u64::from(counters.messages))
+            (
+                octets + counters.octets,
+                messages + u64::from(counters.messages),
+            )
         }))
     }
 

@@ -40,10 +40,12 @@ impl Held {
     /// Messages of these sizes.
     #[must_use]
     pub fn of(octets: impl IntoIterator<Item = u64>) -> Self {
-        octets.into_iter().fold(Self::default(), |held, octets| Self {
-            octets: held.octets.saturating_add(octets),
-            messages: held.messages + 1,
-        })
+        octets
+            .into_iter()
+            .fold(Self::default(), |held, octets| Self {
+                octets: held.octets.saturating_add(octets),
+                messages: held.messages + 1,
+            })
     }
 }
 

@@ -95,10 +95,7 @@ struct QuotaV1 {
 
 pub(crate) fn write_quota(quota: Quota) -> Result<Vec<u8>, StoreError> {
     let Quota { octets, messages } = quota;
-    write(
-        head(Kind::Quota, 1).to_vec(),
-        &QuotaV1 { octets, messages },
-    )
+    write(head(Kind::Quota, 1).to_vec(), &QuotaV1 { octets, messages })
 }
 
 pub(crate) fn read_quota(octets: &[u8]) -> Result<Quota, StoreError> {

@@ -177,13 +177,7 @@ pub(crate) async fn what_is_held_is_the_same_after_every_reopening(
         copy(&bench, vec![uid(first + 1)], true).await.unwrap();
         bench
             .store
-            .expunge(
-                bench.fence(),
-                bench.ann,
-                inbox,
-                vec![uid(first + 2)],
-                false,
-            )
+            .expunge(bench.fence(), bench.ann, inbox, vec![uid(first + 2)], false)
             .await
             .unwrap();
         expected.octets -= 200;
