@@ -75,6 +75,13 @@ fn who_is_full_is_refused_while_the_sender_still_listens() {
     }
     let said = imap.append("INBOX", "", &letter("no")).tagged;
     assert!(said.starts_with("NO [OVERQUOTA]"), "{said}");
+    let roots = imap.command("GETQUOTAROOT INBOX").ok();
+    assert_eq!(roots.find("QUOTAROOT").unwrap(), "* QUOTAROOT INBOX \"\"");
+    assert_eq!(
+        roots.find("QUOTA ").unwrap(),
+        "* QUOTA \"\" (STORAGE 1 1 MESSAGE 2 2)"
+    );
+    imap.command("GETQUOTA \"\"").ok();
     imap.command("CREATE Other").ok();
     imap.command("MOVE 1 Other").ok();
     imap.command("STORE 1 +FLAGS (\\Deleted)").ok();

@@ -163,6 +163,8 @@ fn command() -> impl Strategy<Value = Command> {
         transfer().prop_map(Command::Move),
         name().prop_map(Command::Create),
         name().prop_map(Command::Delete),
+        name().prop_map(Command::GetQuotaRoot),
+        "[ -~]{0,8}".prop_map(Command::GetQuota),
         name().prop_map(Command::Select),
         name().prop_map(Command::Subscribe),
         (name(), name()).prop_map(|(from, to)| Command::Rename { from, to }),

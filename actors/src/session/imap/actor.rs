@@ -382,6 +382,8 @@ impl ImapSessionState {
                 self.expunge(set.as_ref()).await
             }
             Command::Fetch(fetch) => self.fetch(&fetch).await,
+            Command::GetQuota(root) => self.quota(&root),
+            Command::GetQuotaRoot(name) => self.quota_root(&name),
             Command::List(list) => self.list(&list),
             Command::Lsub(list) => self.lsub(&list),
             Command::Move(transfer) => self.move_messages(transfer).await,
@@ -472,7 +474,7 @@ const fn kind(command: &Command) -> &'static str {
         Command::Store(_) => "store",
         Command::Select(_) | Command::Examine(_) => "select",
         Command::List(_) | Command::Lsub(_) => "list",
-        Command::Status(..) => "status",
+        Command::GetQuota(_) | Command::GetQuotaRoot(_) | Command::Status(..) => "status",
         Command::Copy(_) => "copy",
         Command::Move(_) => "move",
         Command::Expunge(_) | Command::Close => "expunge",

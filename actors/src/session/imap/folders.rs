@@ -141,16 +141,35 @@ impl ImapSessionState {
         let mut values = Vec::with_capacity(items.len());
         for &item in items {
             let value = match item {
-                StatusItem::Messages => row.messages,
-                StatusItem::Recent => self.recent(account, row)?,
-                StatusItem::UidNext => row.uid_next.get(),
-                StatusItem::UidValidity => row.uid_validity.get(),
-                StatusItem::Unseen => row.unseen,
+                StatusItem::Deleted => row.deleted.into(),
+                StatusItem::DeletedStorage => self.deleted_octets(account, row)?,
+                StatusItem::Messages => row.messages.into(),
+                StatusItem::Recent => self.recent(account, row)?.into(),
+                StatusItem::UidNext => row.uid_next.get().into(),
+                StatusItem::UidValidity => row.uid_validity.get().into(),
+                StatusItem::Unseen => row.unseen.into(),
             };
-            values.push((item, u64::from(value)));
+            values.push((item, value));
         }
         respond::status(&mut self.out.buffer, name, values);
         Ok(())
+    }
+
+    /// The octets of the messages that EXPUNGE would remove.
+    fn deleted_octets(&self, account: AccountId, row: &MailboxRow) -> Result<u64, Failure> {
+        let mut octets = 0;
+        if row.deleted > 0 {
+            let all = UidRange::ALL;
+            self.args
+                .mail
+                .messages(account, row.id, all, &mut |message| {
+                    if message.flags.contains(mail::Flags::DELETED) {
+                        octets += message.body.octets;
+                    }
+                    true
+                })?;
+        }
+        Ok(octets)
     }
 
     /// How many messages no session has seen as recent.
@@ -230,7 +249,11 @@ impl ImapSessionState {
         Ok(Reply::ok(if on { "subscribed" } else { "unsubscribed" }))
     }
 
-    fn existing(&self, account: AccountId, name: &MailboxName) -> Result<MailboxRow, Failure> {
+    pub(super) fn existing(
+        &self,
+        account: AccountId,
+        name: &MailboxName,
+    ) -> Result<MailboxRow, Failure> {
         let row = self.args.mail.mailbox_named(account, name.as_str())?;
         row.ok_or_else(|| {
             Reply::no("there is no such mailbox")

@@ -15,6 +15,7 @@ mod metrics;
 mod news;
 mod opened;
 mod outlet;
+mod quota;
 mod resume;
 mod search;
 mod sleep;

@@ -30,6 +30,10 @@ pub enum Command {
     Expunge(Option<SequenceSet>),
     /// Read messages.
     Fetch(Fetch),
+    /// Say what a quota root limits, and how far it is used (RFC 9208 §4.1.1).
+    GetQuota(String),
+    /// Say which quota roots a mailbox has (RFC 9208 §4.1.2).
+    GetQuotaRoot(MailboxName),
     /// List mailboxes.
     List(ListCommand),
     /// List subscriptions.
@@ -131,6 +135,10 @@ pub struct FlagList {
 /// One thing that STATUS tells (RFC 3501 §6.3.10).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StatusItem {
+    /// How many are `\Deleted` (RFC 9208 §4.1.4).
+    Deleted,
+    /// The sum of their sizes in octets.
+    DeletedStorage,
     /// How many messages.
     Messages,
     /// How many of them are recent.
@@ -206,7 +214,9 @@ impl Command {
 
 impl StatusItem {
     /// Each item with its name on the wire.
-    pub const NAMES: [(Self, &'static str); 5] = [
+    pub const NAMES: [(Self, &'static str); 7] = [
+        (Self::Deleted, "DELETED"),
+        (Self::DeletedStorage, "DELETED-STORAGE"),
         (Self::Messages, "MESSAGES"),
         (Self::Recent, "RECENT"),
         (Self::UidNext, "UIDNEXT"),

@@ -44,6 +44,8 @@ pub(crate) enum Verb {
     Examine,
     Expunge,
     Fetch,
+    GetQuota,
+    GetQuotaRoot,
     Id,
     Idle,
     List,
@@ -140,6 +142,8 @@ impl Verb {
             Self::Delete => Command::Delete(cursor.mailbox()?),
             Self::Examine => Command::Examine(cursor.mailbox()?),
             Self::Fetch => Command::Fetch(fetch(cursor, false)?),
+            Self::GetQuota => Command::GetQuota(cursor.text()?),
+            Self::GetQuotaRoot => Command::GetQuotaRoot(cursor.mailbox()?),
             Self::List => Command::List(ListCommand::parse(cursor)?),
             Self::Lsub => Command::Lsub(ListCommand::parse_lsub(cursor)?),
             Self::Move => Command::Move(transfer(cursor, false)?),
@@ -372,7 +376,7 @@ pub(crate) fn status_items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>, S
 }
 
 /// Each command with its name and when it is allowed; the frequent ones first.
-const VERBS: [(&str, Verb, Allowed); 31] = [
+const VERBS: [(&str, Verb, Allowed); 33] = [
     ("FETCH", Verb::Fetch, Allowed::Selected),
     ("UID", Verb::Uid, Allowed::Selected),
     ("NOOP", Verb::Noop, Allowed::Always),
@@ -393,6 +397,8 @@ const VERBS: [(&str, Verb, Allowed); 31] = [
     ("DELETE", Verb::Delete, Allowed::LoggedIn),
     ("ENABLE", Verb::Enable, Allowed::LoggedIn),
     ("EXPUNGE", Verb::Expunge, Allowed::Selected),
+    ("GETQUOTA", Verb::GetQuota, Allowed::LoggedIn),
+    ("GETQUOTAROOT", Verb::GetQuotaRoot, Allowed::LoggedIn),
     ("ID", Verb::Id, Allowed::Always),
     ("LIST", Verb::List, Allowed::LoggedIn),
     ("LOGOUT", Verb::Logout, Allowed::Always),

@@ -35,6 +35,11 @@ impl Command {
                 }
                 out.push(b')');
             }
+            Self::GetQuota(root) => {
+                out.extend_from_slice(b"GETQUOTA ");
+                respond::argument(out, root.as_bytes());
+            }
+            Self::GetQuotaRoot(name) => named("GETQUOTAROOT ", name, out),
             Self::List(list) => {
                 out.extend_from_slice(b"LIST ");
                 list.write_to(out);

@@ -2,7 +2,7 @@
 
 use mail::{Flags, Uid, UidValidity};
 
-use super::{flags, mailbox, number, words::text};
+use super::{astring, flags, mailbox, number, words::text};
 use crate::{Ranges, StatusItem, codec::MailboxName, reply::Reply};
 
 /// `* 12 EXISTS`, and the same for `RECENT` and `EXPUNGE`.
@@ -105,6 +105,40 @@ pub fn status(
     out.extend_from_slice(b")\r\n");
 }
 
+/// `* QUOTAROOT mailbox root…`
+pub fn quota_root<'a>(
+    out: &mut Vec<u8>,
+    name: &MailboxName,
+    roots: impl IntoIterator<Item = &'a str>,
+) {
+    out.extend_from_slice(b"* QUOTAROOT ");
+    mailbox(out, name);
+    for root in roots {
+        out.push(b' ');
+        astring(out, root.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `* QUOTA root (STORAGE 10 512)`: each resource with how much of it is used, and its limit.
+pub fn quota<'a>(
+    out: &mut Vec<u8>,
+    root: &str,
+    resources: impl IntoIterator<Item = (&'a str, u64, u64)>,
+) {
+    out.extend_from_slice(b"* QUOTA ");
+    astring(out, root.as_bytes());
+    for (n, (resource, used, limit)) in resources.into_iter().enumerate() {
+        out.extend_from_slice(if n == 0 { b" (" } else { b" " });
+        out.extend_from_slice(resource.as_bytes());
+        out.push(b' ');
+        number(out, used);
+        out.push(b' ');
+        number(out, limit);
+    }
+    out.extend_from_slice(b")\r\n");
+}
+
 /// `* SEARCH …`
 pub fn search(out: &mut Vec<u8>, found: &Ranges) {
     out.extend_from_slice(b"* SEARCH");
@@ -145,6 +179,19 @@ mod tests {
              * 18 EXISTS\r\n* 2 RECENT\r\n* OK [UNSEEN 17] the first that is not seen\r\n\
              * OK [UIDVALIDITY 3857529045] the UIDs' generation\r\n* OK [UIDNEXT 4392] the next UID\r\n"
         );
+    }
+
+    #[test]
+    fn what_is_limited_is_told_by_resource() {
+        let resources = [("STORAGE", 10, 512), ("MESSAGE", 3, 20)];
+        assert_eq!(
+            said(|out| quota(out, "", resources)),
+            "* QUOTA \"\" (STORAGE 10 512 MESSAGE 3 20)\r\n"
+        );
+        let inbox = MailboxName::new("INBOX");
+        let roots = |roots: &[&'static str]| said(|out| quota_root(out, &inbox, roots.to_vec()));
+        assert_eq!(roots(&[""]), "* QUOTAROOT INBOX \"\"\r\n");
+        assert_eq!(roots(&[]), "* QUOTAROOT INBOX\r\n");
     }
 
     #[test]

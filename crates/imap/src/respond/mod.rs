@@ -9,7 +9,9 @@ mod structure;
 mod words;
 
 pub use fetch::FetchResponse;
-pub use lines::{SelectData, flags_known, go_on, numbered, search, select, status, untagged};
+pub use lines::{
+    SelectData, flags_known, go_on, numbered, quota, quota_root, search, select, status, untagged,
+};
 pub use structure::{Address, BodyPart, Disposition, Envelope, Parameters, PartKind};
 pub use words::{astring, flags, literal_head, mailbox, nstring, number, string};
 

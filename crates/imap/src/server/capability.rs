@@ -18,4 +18,5 @@ pub(super) fn capabilities(logged_in: bool, starttls: bool, passwords: bool) -> 
 
 /// Clients decide by the first list they see: everything is in it from the beginning.
 const ALWAYS: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN SPECIAL-USE \
-                      LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT";
+                      LIST-EXTENDED LIST-STATUS UIDPLUS MOVE UNSELECT QUOTA QUOTA=RES-STORAGE \
+                      QUOTA=RES-MESSAGE";
