@@ -15,7 +15,7 @@ use store::{
     port::{
         AccountChange, AccountRow, Accounts, Appended, Arrival, Body, BodyRef, BodyWriter, Changes,
         Copied, Draft, Entry, Fence, FlagChange, HeadEnd, Leases, MailStore, MailboxRow,
-        MessageFlags, MessageRow, NewMailbox, Pending, Shard, UidRange, Usage,
+        MessageFlags, MessageRow, NewMailbox, Pending, Quota, Shard, UidRange, Usage,
     },
 };
 use world::{Clock, SystemClock};
@@ -83,6 +83,10 @@ impl Accounts for Fragile {
 
     fn account(&self, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
         self.store.account(id)
+    }
+
+    fn domain_quota(&self, domain: &Domain) -> Result<Quota, StoreError> {
+        self.store.domain_quota(domain)
     }
 
     fn domains(&self) -> Result<Vec<Domain>, StoreError> {
