@@ -55,7 +55,8 @@ impl Manager {
         self.heard.clear();
     }
 
-    fn listen(&mut self) {
+    /// Takes what has come.
+    pub(crate) fn listen(&mut self) {
         let mut octets = [0; 4096];
         while let Ok(length) = self.socket.recv(&mut octets) {
             let said = String::from_utf8_lossy(&octets[..length]).into_owned();
