@@ -56,7 +56,7 @@ fn an_actor_is_shown_with_its_report_and_its_last_messages() {
     daemon.accept(&[&user(0)], &letter("one"));
     until("the router has routed it".to_owned(), SHORT, || {
         let text = daemon.command(&["actor", "heronry/trunk/router"], b"").ok();
-        text.contains("routed       1") && text.contains("Route") && text.contains("TOOK")
+        text.contains("routed       1") && text.contains("Accepted") && text.contains("TOOK")
     });
     let nobody = daemon.command(&["actor", "heronry/trunk/nobody"], b"");
     assert_eq!(nobody.status.code(), Some(1));
