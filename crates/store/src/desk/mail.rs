@@ -474,9 +474,8 @@ impl<K: Keeper> Store<K> {
         counters.recent_from = counters.uid_next;
         let key = keys::counters(account, mailbox);
         batch.put(Class::Mail, &key, &record::write_counters(&counters));
-        // Should the power fail now, a second session sees as recent what this one has seen.
-        drop(self.commit(batch, ()));
-        Ok(Pending::ready(Ok(recent_from)))
+        // Waited for: a STATUS that comes next, from any session, has to see it.
+        Ok(self.commit(batch, recent_from))
     }
 }
 

@@ -215,7 +215,7 @@ pub trait MailStore: Send + Sync {
     fn subscribe(&self, fence: Fence, account: AccountId, name: String, on: bool) -> Pending<()>;
 
     /// Says that everything up to now has been seen as `\Recent` by a session: yields the first
-    /// UID that is recent for that session. Not awaited by anybody for durability.
+    /// UID that is recent for that session, once others can see that it was taken.
     fn take_recent(&self, fence: Fence, account: AccountId, mailbox: MailboxId) -> Pending<Uid>;
 }
 

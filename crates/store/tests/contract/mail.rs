@@ -464,6 +464,7 @@ pub(crate) async fn recent_is_taken_once(bench: impl Future<Output = Bench>) {
     let take = || bench.store.take_recent(bench.fence(), bench.ann, inbox);
     let (first, second) = (take(), take());
     assert_eq!(first.await.unwrap(), uid(1));
+    assert_eq!(bench.inbox().recent_from, uid(3)); // at once: a STATUS may come next
     assert_eq!(second.await.unwrap(), uid(3));
     bench.append(inbox, b"x").await;
     assert_eq!(bench.inbox().recent_from, uid(3));
