@@ -1,20 +1,13 @@
 //! Children that come and go while their supervisor runs.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "a test looks at actors from outside, through memory that it shares with them"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{At, Diary, Do, LONG, ToldToFail, puppet};
 use supervision::{
     ChildSpec, ExitCause, Intensity, NotStarted, Root, Shutdown, Strategy, Supervisor,
 };
 use tokio::time::sleep;
+
+use super::common::{At, Diary, Do, LONG, ToldToFail, puppet};
 
 /// A house with two rooms: `a` in the first, nobody in the second.
 async fn house(diary: &Diary, strategy: Strategy) -> Root {

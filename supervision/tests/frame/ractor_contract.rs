@@ -1,10 +1,4 @@
 //! What ractor does, held fast: the frame is built on these facts. Run on every bump of ractor.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "a test looks at actors from outside, through memory that it shares with them"
-)]
 
 use std::{
     future::{Future, pending},

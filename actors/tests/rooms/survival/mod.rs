@@ -1,12 +1,6 @@
 //! What clients notice when actors die under them: sessions and mailboxes that crash for real, in
 //! families that start them again.
 
-#![allow(clippy::unwrap_used, reason = "tests may")]
-#![allow(
-    clippy::disallowed_types,
-    reason = "a test shares memory with the actors that it watches"
-)]
-
 mod fragile;
 mod fuse;
 mod house;

@@ -1,10 +1,4 @@
 //! Who is stuck and who only takes his time, and how much waits for whom.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "a test looks at actors from outside, through memory that it shares with them"
-)]
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,7 +1,5 @@
 //! SMTP and POP3 sessions over a store in memory: crashes, and limits that no transcript shows.
 
-#![allow(clippy::unwrap_used, reason = "tests may")]
-
 mod client;
 mod house;
 mod pop3;

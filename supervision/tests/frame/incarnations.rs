@@ -1,12 +1,4 @@
 //! Families where one incarnation ends and the next begins: kills, pauses, hand-over.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "a test looks at actors from outside, through memory that it shares with them"
-)]
-
-mod common;
 
 use std::{
     collections::HashMap,
@@ -17,16 +9,17 @@ use std::{
     time::Duration,
 };
 
-use common::{
-    At, Diary, Do, Puppet,
-    theatre::{Theatre, house, reason, settle},
-};
 use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, SharedString, Unit};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use supervision::{
     Backoff, Context, Family, FamilySpec, Intensity, Reason, Shutdown, Strategy, Supervisor,
 };
 use tokio::time::sleep;
+
+use super::common::{
+    At, Diary, Do, Puppet, puppet,
+    theatre::{Theatre, house, reason, settle},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_member_that_is_given_up_for_ever_stays_away_and_its_shard_stays_well() {
@@ -306,7 +299,7 @@ async fn an_incarnation_from_before_the_family_was_restarted_has_no_say() {
         keep.lock().unwrap().push(context);
         (Puppet, puppets.strings(*key))
     });
-    let (store, seat, _) = common::puppet("store", &theatre.diary);
+    let (store, seat, _) = puppet("store", &theatre.diary);
     let root = Supervisor::new("house", Strategy::RestForOne)
         .child(store)
         .child(family.child());

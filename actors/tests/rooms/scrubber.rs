@@ -1,7 +1,5 @@
 //! The scrubber: it reads within its budget, names what it finds, and forgets what is whole again.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_types, reason = "tests may")]
-
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

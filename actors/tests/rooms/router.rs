@@ -1,7 +1,5 @@
 //! What the router finds when it looks at the spool.
 
-#![allow(clippy::unwrap_used, reason = "tests may")]
-
 use std::{sync::Arc, time::Duration};
 
 use heronry_actors::{

@@ -1,22 +1,15 @@
 //! Supervisors as a shell: order of start and stop, restarts, escalation, nesting.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "a test looks at actors from outside, through memory that it shares with them"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{At, Diary, Do, LONG, ToldToFail, puppet};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use supervision::{
     AutoShutdown, Backoff, CallError, ChildSpec, ExitCause, Heartbeat, Intensity, Restart, Root,
     Seat, Shutdown, Status, Strategy, Supervisor, Tree, actor,
 };
 use tokio::time::{Instant, sleep};
+
+use super::common::{At, Diary, Do, LONG, ToldToFail, a_second_of_ones_own, puppet};
 
 async fn start(supervisor: Supervisor) -> Root {
     supervisor.start().await.unwrap()
@@ -411,6 +404,7 @@ async fn pauses_grow_while_a_child_keeps_failing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_told_with_its_place_in_the_source() {
+    a_second_of_ones_own().await;
     let diary = Diary::default();
     let (spec, seat, _) = puppet("a", &diary);
     let never = Intensity {
@@ -499,9 +493,9 @@ async fn the_tree_tells_who_is_up_and_for_how_long() {
 #[test]
 fn no_handler_of_a_supervisor_awaits_anything() {
     for source in [
-        include_str!("../src/supervisor/actor.rs"),
-        include_str!("../src/family/shard.rs"),
-        include_str!("../src/family/shard/closing.rs"),
+        include_str!("../../src/supervisor/actor.rs"),
+        include_str!("../../src/family/shard.rs"),
+        include_str!("../../src/family/shard/closing.rs"),
     ] {
         let (handlers, _) = source.split_once("mod tests {").unwrap_or((source, ""));
         assert!(!handlers.contains(".await"));

@@ -1,25 +1,18 @@
 //! Looking at single actors of a running tree, harming them, and hearing of their crashes.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "a test looks at actors from outside, through memory that it shares with them"
-)]
-
-mod common;
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use common::{Diary, Do, LONG, puppet, theatre::Theatre};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use supervision::{
     ChildSpec, Crash, FamilySpec, Fate, Harm, Heartbeat, Kind, Root, Seat, Status, Strategy,
     Supervisor, Told, Trial, actor, in_hand,
 };
 use tokio::time::sleep;
+
+use super::common::{Diary, Do, LONG, a_second_of_ones_own, puppet, theatre::Theatre};
 
 /// The crashes that the hook was told of.
 #[derive(Clone, Default)]
@@ -55,6 +48,7 @@ async fn house(diary: &Diary, crashes: &Crashes) -> (Root, Seat<Do>) {
 
 #[tokio::test(start_paused = true)]
 async fn a_place_tells_who_stands_there_and_what_it_did_last() {
+    a_second_of_ones_own().await;
     let (diary, crashes) = (Diary::default(), Crashes::default());
     let (root, seat) = house(&diary, &crashes).await;
     seat.cast(Do::Note(1)).unwrap();

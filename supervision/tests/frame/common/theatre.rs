@@ -13,13 +13,13 @@ use super::{Diary, Do, Puppet, Strings};
 
 /// Puppets by number; each key's strings are there before and after its incarnations.
 #[derive(Clone, Default)]
-pub struct Theatre {
+pub(crate) struct Theatre {
     pub diary: Diary,
     strings: Arc<Mutex<HashMap<u64, Strings>>>,
 }
 
 impl Theatre {
-    pub fn strings(&self, key: u64) -> Strings {
+    pub(crate) fn strings(&self, key: u64) -> Strings {
         let mut strings = self.strings.lock().unwrap();
         strings
             .entry(key)
@@ -27,7 +27,7 @@ impl Theatre {
             .clone()
     }
 
-    pub fn family(&self, spec: FamilySpec<u64, Do>) -> Family<u64, Do> {
+    pub(crate) fn family(&self, spec: FamilySpec<u64, Do>) -> Family<u64, Do> {
         let theatre = self.clone();
         Family::new(spec, move |key: &u64, context: Context<u64>| {
             let mut strings = theatre.strings(*key);
@@ -37,16 +37,16 @@ impl Theatre {
     }
 }
 
-pub async fn house(family: &Family<u64, Do>) -> Root {
+pub(crate) async fn house(family: &Family<u64, Do>) -> Root {
     let root = Supervisor::new("house", Strategy::OneForOne).child(family.child());
     root.start().await.unwrap()
 }
 
 /// Lets everything happen that needs no time.
-pub async fn settle() {
+pub(crate) async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
 
-pub fn reason(refused: Result<(), supervision::Refused<Do>>) -> Option<Reason> {
+pub(crate) fn reason(refused: Result<(), supervision::Refused<Do>>) -> Option<Reason> {
     refused.err().map(|refused| refused.reason)
 }

@@ -1,10 +1,12 @@
 //! An actor that does as it is told, and a place where it writes down what happened to it.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
-pub mod theatre;
+pub(crate) mod theatre;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,22 +15,22 @@ use supervision::{ChildSpec, Inquiry, Seat, Told, actor};
 
 /// What happened, in order.
 #[derive(Clone, Default)]
-pub struct Diary(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Diary(Arc<Mutex<Vec<String>>>);
 
 impl Diary {
-    pub fn write(&self, line: impl Into<String>) {
+    pub(crate) fn write(&self, line: impl Into<String>) {
         self.0.lock().unwrap().push(line.into());
     }
 
-    pub fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
-    pub fn read(&self) -> Vec<String> {
+    pub(crate) fn read(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
-    pub fn count(&self, line: &str) -> usize {
+    pub(crate) fn count(&self, line: &str) -> usize {
         self.read()
             .iter()
             .filter(|written| *written == line)
@@ -38,7 +40,7 @@ impl Diary {
 
 /// What a puppet can be told.
 #[derive(Debug)]
-pub enum Do {
+pub(crate) enum Do {
     Echo(u64, RpcReplyPort<u64>),
     Fail,
     Hang,
@@ -69,11 +71,11 @@ impl Told for Do {
 /// An error with a type, to be found again.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("told to fail")]
-pub struct ToldToFail;
+pub(crate) struct ToldToFail;
 
 /// What a puppet does at the turns of its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum At {
+pub(crate) enum At {
     #[default]
     Nothing,
     PanicInPreStart,
@@ -84,10 +86,10 @@ pub enum At {
     HangInPostStop,
 }
 
-pub struct Puppet;
+pub(crate) struct Puppet;
 
 #[derive(Clone)]
-pub struct Strings {
+pub(crate) struct Strings {
     pub name: String,
     pub diary: Diary,
     pub at: Arc<Mutex<At>>,
@@ -98,7 +100,7 @@ pub struct Strings {
 }
 
 impl Strings {
-    pub fn new(name: &str, diary: &Diary) -> Self {
+    pub(crate) fn new(name: &str, diary: &Diary) -> Self {
         Self {
             name: name.to_owned(),
             diary: diary.clone(),
@@ -108,17 +110,17 @@ impl Strings {
         }
     }
 
-    pub fn set(&self, at: At) {
+    pub(crate) fn set(&self, at: At) {
         *self.at.lock().unwrap() = at;
     }
 
-    pub fn at(&self) -> At {
+    pub(crate) fn at(&self) -> At {
         *self.at.lock().unwrap()
     }
 }
 
 /// Written down when the state is dropped.
-pub struct Life(Strings);
+pub(crate) struct Life(Strings);
 
 impl Drop for Life {
     fn drop(&mut self) {
@@ -195,7 +197,7 @@ impl Actor for Puppet {
 }
 
 /// A permanent puppet, with its seat and its strings.
-pub fn puppet(name: &str, diary: &Diary) -> (ChildSpec, Seat<Do>, Strings) {
+pub(crate) fn puppet(name: &str, diary: &Diary) -> (ChildSpec, Seat<Do>, Strings) {
     let (seat, strings) = (Seat::new(name), Strings::new(name, diary));
     let args = strings.clone();
     (
@@ -206,4 +208,12 @@ pub fn puppet(name: &str, diary: &Diary) -> (ChildSpec, Seat<Do>, Strings) {
 }
 
 /// Long enough for everything, in time that does not pass for real.
-pub const LONG: Duration = Duration::from_secs(3_600);
+pub(crate) const LONG: Duration = Duration::from_secs(3_600);
+
+/// Goes to a second in which nobody else has panicked: all tests are one process, whose crashes
+/// share a ration of backtraces for each second.
+pub(crate) async fn a_second_of_ones_own() {
+    static TAKEN: AtomicU32 = AtomicU32::new(1);
+    let days = TAKEN.fetch_add(1, Ordering::Relaxed);
+    tokio::time::advance(Duration::from_secs(86_400) * days).await;
+}

@@ -1,24 +1,17 @@
 //! Families: started by a message, passivated, restarted alone, given up.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "a test looks at actors from outside, through memory that it shares with them"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{
-    At, Diary, Do, LONG, Puppet, Strings,
-    theatre::{Theatre, house, reason, settle},
-};
 use supervision::{
     Backoff, CallError, Context, Family, FamilySpec, Intensity, Kind, Reason, Revive, Shutdown,
     Status, Strategy, Supervisor,
 };
 use tokio::time::{Instant, sleep};
+
+use super::common::{
+    At, Diary, Do, LONG, Puppet, Strings, puppet,
+    theatre::{Theatre, house, reason, settle},
+};
 
 #[tokio::test(start_paused = true)]
 async fn the_first_message_starts_a_member_and_reaches_it() {
@@ -408,7 +401,7 @@ async fn the_tree_shows_a_family_and_how_many_members_it_has() {
 async fn a_family_that_is_restarted_with_its_group_starts_empty() {
     let theatre = Theatre::default();
     let family = theatre.family(FamilySpec::transient("puppets"));
-    let (store, seat, _) = common::puppet("store", &theatre.diary);
+    let (store, seat, _) = puppet("store", &theatre.diary);
     let root = Supervisor::new("house", Strategy::RestForOne)
         .child(store)
         .child(family.child());

@@ -1,12 +1,4 @@
 //! What must hold when everything goes wrong at once: real threads, real time, no waiting for it.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "a test looks at actors from outside, through memory that it shares with them"
-)]
-
-mod common;
 
 use std::{
     collections::HashMap,
@@ -18,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use common::{At, Diary, Do, LONG, Puppet, Strings, puppet};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use supervision::{
     ChildSpec, Context, Family, FamilySpec, Intensity, Root, Shutdown, Strategy, Supervisor,
 };
+
+use super::common::{At, Diary, Do, LONG, Puppet, Strings, puppet};
 
 const ENDLESS: Intensity = Intensity {
     restarts_max: u32::MAX,

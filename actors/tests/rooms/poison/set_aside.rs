@@ -1,8 +1,5 @@
 //! A message that brings an actor down every time is set aside, and everything else goes on.
 
-#![allow(clippy::unwrap_used, reason = "tests may")]
-mod cursed;
-
 use std::{sync::Arc, time::Duration};
 
 use heronry_actors::{
@@ -33,7 +30,7 @@ use supervision::{
 };
 use world::{SeededRandom, SystemClock};
 
-use self::cursed::{Curse, Cursed};
+use super::cursed::{Curse, Cursed};
 
 /// Who meets the fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
