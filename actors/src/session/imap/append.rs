@@ -104,10 +104,8 @@ impl ImapSessionState {
     /// Whether the account may hold so much more: asked before the message comes, and again by the
     /// store when it has.
     fn check_quota(&self, octets: u64) -> Result<(), Failure> {
-        if let Some(usage) = self.args.mail.usage(self.account()?)? {
-            usage.admit(Held::of([octets]))?;
-        }
-        Ok(())
+        let account = self.account()?;
+        Ok(self.args.mail.has_room(account, Held::of([octets]))?)
     }
 }
 

@@ -71,8 +71,11 @@ impl SmtpSessionState {
     }
 
     fn is_full(&self, account: AccountId, octets: u64) -> Result<bool, StoreError> {
-        let usage = self.args.mail.usage(account)?;
-        Ok(usage.is_some_and(|usage| usage.admit(Held::of([octets])).is_err()))
+        match self.args.mail.has_room(account, Held::of([octets])) {
+            Ok(()) => Ok(false),
+            Err(StoreError::OverQuota { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use store::{
     MemoryStore, StoreError,
     port::{
         Appended, Arrival, Aside, Body, BodyRef, BodyWriter, Changes, Copied, Draft, DueRow, Fence,
-        FlagChange, HeadEnd, MailStore, MailboxRow, MessageFlags, MessageRow, NewMail, NewMailbox,
-        Pending, Settle, Spool, Spooled, UidRange, Usage,
+        FlagChange, HeadEnd, Held, MailStore, MailboxRow, MessageFlags, MessageRow, NewMail,
+        NewMailbox, Pending, Settle, Spool, Spooled, UidRange, Usage,
     },
 };
 
@@ -98,6 +98,7 @@ impl MailStore for Cursed {
         ) -> Read<()>;
         fn changes(account: AccountId, mailbox: MailboxId, since: ModSeq) -> Read<Option<Changes>>;
         fn usage(account: AccountId) -> Read<Option<Usage>>;
+        fn has_room(account: AccountId, more: Held) -> Read<()>;
         fn read(body: &BodyRef) -> Read<Body>;
         fn head(body: &BodyRef, end: HeadEnd) -> Read<Bytes>;
         fn draft() -> BodyWriter;

@@ -14,7 +14,7 @@ use store::{
     MemoryStore, StoreError,
     port::{
         AccountChange, AccountRow, Accounts, Appended, Arrival, Body, BodyRef, BodyWriter, Changes,
-        Copied, Draft, Entry, Fence, FlagChange, HeadEnd, Leases, MailStore, MailboxRow,
+        Copied, Draft, Entry, Fence, FlagChange, HeadEnd, Held, Leases, MailStore, MailboxRow,
         MessageFlags, MessageRow, NewMailbox, Pending, Quota, Shard, UidRange, Usage,
     },
 };
@@ -174,6 +174,10 @@ impl MailStore for Fragile {
 
     fn usage(&self, account: AccountId) -> Result<Option<Usage>, StoreError> {
         self.mail().usage(account)
+    }
+
+    fn has_room(&self, account: AccountId, more: Held) -> Result<(), StoreError> {
+        self.mail().has_room(account, more)
     }
 
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError> {

@@ -131,11 +131,19 @@ impl<K: Keeper> Store<K> {
             first_new: None,
             guards: BTreeMap::new(),
         };
+        let mut limits = false;
         for change in changes {
+            limits |= matches!(
+                change,
+                AccountChange::SetDomainQuota(..) | AccountChange::SetQuota(..)
+            );
             draw.change(change)?;
         }
         let Draw { batch, guards, .. } = draw;
         let pending = self.commit(batch, ());
+        if limits {
+            self.desk.unlimited.forget();
+        }
         drop(guards);
         Ok(pending)
     }

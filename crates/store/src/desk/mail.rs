@@ -108,6 +108,10 @@ impl<K: Keeper> MailStore for Store<K> {
         self.used(Seen::Durable, account)
     }
 
+    fn has_room(&self, account: AccountId, more: Held) -> Result<(), StoreError> {
+        Self::has_room(self, account, more)
+    }
+
     fn draft(&self) -> BodyWriter {
         self.keeper.draft()
     }
@@ -219,7 +223,7 @@ impl<K: Keeper> Store<K> {
             return Ok(self.commit(batch, None));
         }
         let mut target = self.open_box(account, mailbox)?;
-        self.admit(account, Held::of([case.head.body.octets]))?;
+        self.admit(&mut target, Held::of([case.head.body.octets]))?;
         let row = MessageRow {
             uid: Uid::FIRST,
             modseq: target.modseq,
@@ -249,7 +253,7 @@ impl<K: Keeper> Store<K> {
         let mut batch = self.begin_as(fence)?;
         let mut target = self.open_box(account, mailbox)?;
         let octets = messages.iter().map(|(draft, ..)| draft.octets());
-        self.admit(account, Held::of(octets))?;
+        self.admit(&mut target, Held::of(octets))?;
         let save_date = self.keeper.now();
         let mut appended = Vec::with_capacity(messages.len());
         for (draft, flags, keywords, internal_date) in messages {
@@ -344,13 +348,17 @@ impl<K: Keeper> Store<K> {
         let mut batch = self.begin_as(fence)?;
         let mut source = self.open_box(account, from)?;
         let rows = self.rows_of(&mut source, &ascending(uids))?;
-        if !moving {
-            self.admit(account, Held::of(rows.iter().map(|row| row.body.octets)))?;
-        }
+        let more = Held::of(rows.iter().map(|row| row.body.octets));
         if from == to {
+            if !moving {
+                self.admit(&mut source, more)?;
+            }
             return self.copy_within(batch, source, rows, moving);
         }
         let mut target = self.open_box(account, to)?;
+        if !moving {
+            self.admit(&mut target, more)?;
+        }
         let mut copied = Copied {
             uid_validity: target.counters.uid_validity,
             uids: Vec::with_capacity(rows.len()),

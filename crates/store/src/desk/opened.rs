@@ -1,6 +1,6 @@
 //! A mailbox under its account's lock: its numbers, its keywords, its rows, its change log.
 
-use mail::{AccountId, Flags, Keyword, MailboxId, ModSeq, Uid};
+use mail::{AccountId, Domain, Flags, Keyword, MailboxId, ModSeq, Uid};
 
 use super::{
     sheets::Sheets,
@@ -29,6 +29,8 @@ pub(super) struct Box {
     pub(super) modseq: ModSeq,
     /// Octets and messages when it was opened.
     before: [u64; 2],
+    /// The limited domain that its growth counts in, once somebody has looked whether there is one.
+    pub(super) counted_in: Option<Option<Domain>>,
 }
 
 impl<K: Keeper> Store<K> {
@@ -348,6 +350,7 @@ impl Box {
             record: None,
             modseq: ModSeq(counters.highest.0 + 1),
             before: [counters.octets, u64::from(counters.messages)],
+            counted_in: None,
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use mail::{MessageId, Time};
 
-use super::{heads::Heads, locks::Locks};
+use super::{heads::Heads, limits::Unlimited, locks::Locks};
 use crate::{
     StoreError,
     batch::Batch,
@@ -33,6 +33,7 @@ pub struct Store<K> {
 pub(super) struct Desk {
     pub(super) locks: Locks,
     pub(super) heads: Heads,
+    pub(super) unlimited: Unlimited,
     ids: Ids,
 }
 
@@ -85,6 +86,7 @@ impl<K: Keeper> Store<K> {
             desk: Arc::new(Desk {
                 locks: Locks::new(),
                 heads: Heads::new(heads_octets),
+                unlimited: Unlimited::new(),
                 ids: Ids {
                     latest: AtomicU64::new(0),
                     sequence: AtomicU64::new(0),

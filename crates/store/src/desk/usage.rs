@@ -5,48 +5,63 @@
 
 use mail::{AccountId, Domain};
 
-use super::{opened::Box, store::Store};
+use super::{limits::Limits, opened::Box, store::Store};
 use crate::{
     StoreError,
     batch::Batch,
     keeper::{Keeper, Seen},
     keys::{self, Class},
-    port::{Held, Quota, Share, Usage},
+    port::{Held, Share, Usage},
     record,
 };
 
 impl<K: Keeper> Store<K> {
     /// What limits an account, and how far it is used.
     pub(super) fn used(&self, seen: Seen, account: AccountId) -> Result<Option<Usage>, StoreError> {
-        let Some((quota, domain)) = self.limits(seen, account)? else {
-            return Ok(None);
-        };
-        let mut usage = Usage {
-            id: account,
-            account: Share {
-                quota,
-                held: Held::default(),
-            },
-            together: Share::default(),
-            domain,
-        };
-        if quota.is_limit() {
-            usage.account.held = self.held_by(seen, account)?;
-        }
-        let together = self.quota_of(seen, &usage.domain)?;
-        if together.is_limit() {
-            usage.together = Share {
-                quota: together,
-                held: self.held_in(seen, &usage.domain)?,
-            };
-        }
-        Ok(Some(usage))
+        let limits = self.limits(seen, account)?;
+        limits
+            .map(|limits| self.used_of(seen, account, limits))
+            .transpose()
     }
 
-    /// Refuses what there is no room for.
-    pub(super) fn admit(&self, account: AccountId, more: Held) -> Result<(), StoreError> {
-        match self.used(Seen::Newest, account)? {
-            Some(usage) => usage.admit(more),
+    /// How far these limits of an account are used.
+    fn used_of(&self, seen: Seen, id: AccountId, limits: Limits) -> Result<Usage, StoreError> {
+        let share = |quota| Share {
+            quota,
+            held: Held::default(),
+        };
+        let mut usage = Usage {
+            id,
+            account: share(limits.account),
+            together: share(limits.together),
+            domain: limits.domain,
+        };
+        if usage.account.quota.is_limit() {
+            usage.account.held = self.held_by(seen, id)?;
+        }
+        if usage.together.quota.is_limit() {
+            usage.together.held = self.held_in(seen, &usage.domain)?;
+        }
+        Ok(usage)
+    }
+
+    /// Refuses what a reader can see that there is no room for.
+    pub(super) fn has_room(&self, account: AccountId, more: Held) -> Result<(), StoreError> {
+        if self.limited(account)?.is_none() {
+            return Ok(());
+        }
+        let used = self.used(Seen::Durable, account)?;
+        used.map_or(Ok(()), |usage| usage.admit(more))
+    }
+
+    /// Refuses what there is no room for, to whoever is going to write that mailbox.
+    pub(super) fn admit(&self, target: &mut Box, more: Held) -> Result<(), StoreError> {
+        let limits = self.limited(target.account)?;
+        target.counted_in = Some(limits.as_ref().and_then(Limits::counted_in));
+        match limits {
+            Some(limits) => self
+                .used_of(Seen::Newest, target.account, limits)?
+                .admit(more),
             None => Ok(()),
         }
     }
@@ -54,21 +69,25 @@ impl<K: Keeper> Store<K> {
     /// Writes a mailbox, and counts by how much its domain holds more or less.
     pub(super) fn put_box(&self, batch: &mut Batch, target: &mut Box) -> Result<(), StoreError> {
         target.put(batch);
-        self.count_held(batch, target.account, target.growth())
+        let by = target.growth();
+        match target.counted_in.take() {
+            Some(Some(domain)) => count_domain(batch, &domain, by),
+            Some(None) => {}
+            None => self.count_held(batch, target.account, by)?,
+        }
+        Ok(())
     }
 
     /// Counts by how many octets and messages an account holds more or less.
-    pub(super) fn count_held(
+    fn count_held(
         &self,
         batch: &mut Batch,
         account: AccountId,
         by: [i64; 2],
     ) -> Result<(), StoreError> {
-        if by == [0, 0] {
-            return Ok(());
-        }
-        if let Some((_, domain)) = self.limits(Seen::Newest, account)?
-            && self.quota_of(Seen::Newest, &domain)?.is_limit()
+        if by != [0, 0]
+            && let Some(limits) = self.limited(account)?
+            && let Some(domain) = limits.counted_in()
         {
             count_domain(batch, &domain, by);
         }
@@ -88,13 +107,6 @@ impl<K: Keeper> Store<K> {
         Ok(held)
     }
 
-    /// How much the accounts of a domain may hold together.
-    pub(super) fn quota_of(&self, seen: Seen, domain: &Domain) -> Result<Quota, StoreError> {
-        let key = keys::domain_quota(domain);
-        let row = self.keeper.get(seen, Class::House, &key)?;
-        row.map_or(Ok(Quota::default()), |octets| record::read_quota(&octets))
-    }
-
     /// What the accounts of a limited domain hold together.
     pub(super) fn held_in(&self, seen: Seen, domain: &Domain) -> Result<Held, StoreError> {
         let [octets, messages] = keys::domain_held(domain);
@@ -108,17 +120,6 @@ impl<K: Keeper> Store<K> {
         })
     }
 
-    /// An account's own limits, and its domain.
-    fn limits(
-        &self,
-        seen: Seen,
-        account: AccountId,
-    ) -> Result<Option<(Quota, Domain)>, StoreError> {
-        let key = keys::account(account);
-        let row = self.keeper.get(seen, Class::House, &key)?;
-        row.map(|octets| record::read_limits(&octets)).transpose()
-    }
-
     /// What a removed mailbox no longer holds.
     pub(super) fn uncount_box(
         &self,
@@ -129,6 +130,13 @@ impl<K: Keeper> Store<K> {
         let counters = self.counters(account, mailbox)?;
         let by = [signed(counters.octets), i64::from(counters.messages)];
         self.count_held(batch, account, by.map(|held| -held))
+    }
+}
+
+impl Limits {
+    /// The domain that is counted, if it is limited.
+    fn counted_in(&self) -> Option<Domain> {
+        self.together.is_limit().then(|| self.domain.clone())
     }
 }
 

@@ -287,8 +287,9 @@ impl Journal {
     /// the next segment. `rollback` is called before anybody can commit again.
     pub(super) fn poison(&self, rollback: impl FnOnce(u64)) -> Vec<Entry> {
         let mut intake = self.lock();
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        // First undone, then said: who reads by the new generation reads nothing of what is lost.
         rollback(self.durable());
+        self.generation.fetch_add(1, Ordering::AcqRel);
         intake.queued = 0;
         // The LSNs of what is lost are not used again.
         intake.tail = Tail {

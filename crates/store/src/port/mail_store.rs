@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mail::{AccountId, Flags, Keyword, MailboxId, MessageId, ModSeq, Time, Uid, UidValidity};
 
-use super::{Body, BodyRef, BodyWriter, Draft, Fence, Pending, Usage};
+use super::{Body, BodyRef, BodyWriter, Draft, Fence, Held, Pending, Usage};
 use crate::StoreError;
 
 /// The port to the mail store.
@@ -89,6 +89,13 @@ pub trait MailStore: Send + Sync {
     /// # Errors
     /// As above.
     fn usage(&self, account: AccountId) -> Result<Option<Usage>, StoreError>;
+
+    /// Refuses what an account, or its domain, has no room for now. Nothing is kept for it: the
+    /// write that brings it may still be refused. Where nothing is limited it costs next to nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::OverQuota`]; else as above.
+    fn has_room(&self, account: AccountId, more: Held) -> Result<(), StoreError>;
 
     /// A message's octets.
     ///

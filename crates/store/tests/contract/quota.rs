@@ -89,6 +89,36 @@ pub(crate) async fn what_an_account_may_not_hold_is_refused_and_changes_nothing(
     append(b"x", 9).await.unwrap();
 }
 
+pub(crate) async fn a_limit_holds_from_its_first_moment_for_whoever_was_not_limited_before(
+    bench: impl Future<Output = Bench>,
+) {
+    let bench = bench.await;
+    let inbox = bench.inbox().id;
+    let append = async || {
+        let message = (bench.draft(b"x").await, Flags::NONE, vec![], Time(1));
+        let ann = bench.ann;
+        let appended = bench.store.append(bench.fence(), ann, inbox, vec![message]);
+        appended.await
+    };
+    let more = held(1, 1);
+    append().await.unwrap();
+    bench.store.has_room(bench.ann, more).unwrap();
+    for _ in 0..2 {
+        limit(&bench, quota(None, 1)).await;
+        assert_full(append().await, "account");
+        assert_full(bench.store.has_room(bench.ann, more), "account");
+        limit(&bench, Quota::default()).await;
+        bench.store.has_room(bench.ann, more).unwrap();
+        limit_domain(&bench, quota(1, None)).await;
+        assert_full(append().await, "domain");
+        assert_full(bench.store.has_room(bench.ann, more), "domain");
+        limit_domain(&bench, Quota::default()).await;
+        append().await.unwrap();
+    }
+    let nobody = bench.store.has_room(mail::AccountId(77), more);
+    nobody.expect("who is not there is not limited");
+}
+
 pub(crate) async fn a_delivery_to_a_full_account_leaves_the_recipient_open(
     bench: impl Future<Output = Bench>,
 ) {

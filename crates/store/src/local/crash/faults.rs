@@ -7,7 +7,9 @@ use super::house::{House, Waiting};
 use crate::{
     StoreError,
     disk::{Disk, Faults},
-    port::{MailStore, MessageRow, NewMailbox, Settle, Spool, UidRange},
+    port::{
+        AccountChange, Accounts, MailStore, MessageRow, NewMailbox, Quota, Settle, Spool, UidRange,
+    },
 };
 
 const EVERY_SYNC: Faults = Faults {
@@ -100,6 +102,35 @@ fn a_failed_sync_refuses_everybody_and_the_next_write_goes_on() {
         house.assert_whole(0);
         house.cut_power().unwrap();
     }
+}
+
+#[test]
+fn a_limit_whose_end_was_lost_holds_for_whoever_was_seen_without_it() {
+    let house = House::new(12);
+    let inbox = house.inbox();
+    let limit = |messages| {
+        let octets = None;
+        let quota = Quota { octets, messages };
+        let change = AccountChange::SetQuota("ann@example.test".parse().unwrap(), quota);
+        Waiting::on(house.store.change(house.fence(), vec![change]))
+    };
+    let limited = limit(Some(1));
+    let append = house.append(inbox, &text(1));
+    house.turn();
+    limited.end().unwrap().unwrap();
+    append.end().unwrap().unwrap();
+    house.disk.set_faults(EVERY_SYNC);
+    let lost = limit(None);
+    let append = house.append(inbox, &text(2));
+    house.turn();
+    assert!(lost.end().unwrap().is_err());
+    assert!(matches!(append.end(), Some(Err(StoreError::Disk { .. }))));
+    house.disk.set_faults(Faults::default());
+    let append = house.append(inbox, &text(3));
+    assert!(matches!(
+        append.end(),
+        Some(Err(StoreError::OverQuota { .. }))
+    ));
 }
 
 #[test]
