@@ -146,6 +146,7 @@ pub(super) fn smtp(
             leases: parts.leases.clone(),
             login: seats.login.clone(),
             mail: parts.mail.clone(),
+            mailboxes: seats.mailboxes.clone(),
             random: parts.random.clone(),
             refused: seats.refused.clone(),
             router: seats.router.clone(),

@@ -82,7 +82,7 @@ fn the_metrics_count_what_has_happened() {
     );
     for counter in [
         "heronry_smtp_messages_total{outcome=\"accepted\"}",
-        "heronry_mailbox_deliveries_total{outcome=\"delivered\"}",
+        "heronry_smtp_delivered_total",
         "heronry_smtp_accept_seconds_count",
     ] {
         let line = format!("{counter} 3");

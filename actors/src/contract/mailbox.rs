@@ -1,4 +1,5 @@
-//! What the mailbox actor of an account hears: it is the only writer of the account's mailboxes.
+//! What the mailbox actor of an account hears. It is the only writer of the account's mailboxes,
+//! but for plain mail, which is put into them as it is accepted.
 
 use std::fmt;
 
@@ -23,6 +24,8 @@ pub enum MailboxMsg {
     ),
     /// From an IMAP session: COPY or MOVE.
     Copy(CopyRequest, RpcReplyPort<Result<Copied, MailboxFailure>>),
+    /// From an SMTP session: mail was put into a mailbox as it was accepted.
+    Arrived(Landed),
     /// From a session: create a mailbox.
     Create(NewMailbox, RpcReplyPort<Result<MailboxRow, MailboxFailure>>),
     /// From a session: remove a mailbox.
@@ -172,7 +175,7 @@ pub struct MailboxReport {
     pub changed: u64,
 }
 
-/// A write of the mailbox's own that has ended: what its watchers must be told.
+/// A write that has ended: what the watchers of the mailbox must be told.
 #[derive(Clone, Copy, Debug)]
 pub struct Landed {
     /// The mailbox that changed, and up to where; nothing if the write failed.

@@ -38,7 +38,7 @@ told!(inspect DeliveryMsg: Attempt, Inspect, Step);
 told!(inspect ListenerMsg: Close, Crowded, Inspect, Look);
 told!(inspect LoginMsg: Checked, Inspect, Wake, Verify);
 told!(HashMsg: Check);
-told!(inspect MailboxMsg: Append, Copy, Create, Delete, Deliver, Expunge, Flag, Full, Idle, Inspect, Landed, Lock, Missed, Recent, Rename, Subscribe, Unlock, Unwatch, Watch);
+told!(inspect MailboxMsg: Append, Arrived, Copy, Create, Delete, Deliver, Expunge, Flag, Full, Idle, Inspect, Landed, Lock, Missed, Recent, Rename, Subscribe, Unlock, Unwatch, Watch);
 told!(inspect PoisonMsg: Changed, Count, Crashed, Drop, Inspect, List, Retry, Show);
 told!(inspect QueueMsg: Enqueue, Flush, Gone, Idle, Inspect, Leave, Look, More, Recorded, Settle, Wake);
 told!(inspect ResolverMsg: Addresses, Answered, Forget, Inspect, Mx, Names, Texts);

@@ -1,11 +1,11 @@
 //! The mailboxes of one account, as an actor.
 //!
 //! # Owns
-//! The right to write to the account's mailboxes, who watches them, and who has the maildrop.
-//! The mailboxes themselves are the store's.
+//! The right to change the account's mailboxes, who watches them, and who has the maildrop.
+//! The mailboxes themselves are the store's, which puts plain mail into them as it is accepted.
 //!
 //! # Hears
-//! [`MailboxMsg`]: `Deliver` from the router, changes and watches from sessions, `Landed` from
+//! [`MailboxMsg`]: `Deliver` from the router, `Arrived` from SMTP sessions, changes and watches from sessions, `Landed` from
 //! itself when a write has become durable, `Full` when there was no room for one, `Missed` when that write was begun by the incarnation
 //! before. What it hears after it has asked to be passivated goes to the next incarnation.
 //!
@@ -119,6 +119,7 @@ impl Actor for Mailbox {
         };
         match msg {
             MailboxMsg::Append(request, reply) => state.append(request, reply, myself),
+            MailboxMsg::Arrived(landed) => state.tell(landed),
             MailboxMsg::Copy(request, reply) => state.copy(request, reply, myself),
             MailboxMsg::Create(new, reply) => {
                 let write = state.args.mail.create(state.fence, state.account, new);

@@ -1,4 +1,4 @@
-//! One actor per account: the only writer of its mailboxes.
+//! One actor per account: the only one who changes its mailboxes; plain mail comes without it.
 
 mod actor;
 mod metrics;

@@ -6,6 +6,7 @@ mod contract {
     pub(crate) mod aside;
     pub(crate) mod bench;
     pub(crate) mod flags;
+    pub(crate) mod home;
     pub(crate) mod mail;
     pub(crate) mod numbers;
     pub(crate) mod quota;
@@ -65,6 +66,16 @@ contract! {
         messages_aside_are_listed_in_pages
         an_old_fence_sets_nothing_aside
         a_report_is_bounded
+    }
+    home {
+        mail_for_accounts_is_in_their_mailboxes_in_one_step_and_never_in_the_spool
+        a_detail_names_a_mailbox_that_is_there
+        what_not_all_can_take_at_once_waits_for_all_of_them
+        a_limited_domain_counts_what_comes_so
+        a_bounce_for_an_account_waits_and_closes_what_it_answers_for
+        who_does_not_own_a_mailbox_puts_nothing_into_it
+        a_large_body_comes_home_too
+        those_who_come_home_at_once_get_numbers_of_their_own
     }
     mail {
         a_delivery_puts_the_message_into_the_mailbox_and_closes_the_recipient

@@ -9,8 +9,9 @@
 //! from the tree.
 //!
 //! # Says
-//! [`LoginMsg::Verify`] to the login room; [`RouterMsg::Accepted`] or [`RouterMsg::Route`] to the
-//! router, once a message is on stable storage.
+//! [`LoginMsg::Verify`] to the login room. Once a message is on stable storage,
+//! [`MailboxMsg::Arrived`] to the mailboxes that have it, or [`RouterMsg::Accepted`] or
+//! [`RouterMsg::Route`] to the router.
 //!
 //! # Supervised by
 //! The listener's session family, restarted at most three times; then the connection is closed.
@@ -24,24 +25,24 @@
 //!
 //! # Metrics
 //! `heronry_smtp_messages_total`, `heronry_smtp_accepted_octets_total`,
-//! `heronry_smtp_accept_seconds`, `heronry_smtp_over_quota_total`,
+//! `heronry_smtp_accept_seconds`, `heronry_smtp_delivered_total`, `heronry_smtp_over_quota_total`,
 //! `heronry_smtp_sessions_resumed_total`.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use mail::{AccountId, Enhanced, Envelope, MessageId, Recipient, Reply, Target};
+use mail::{AccountId, Enhanced, MessageId, Recipient, Reply};
 use mime::Received;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smtp::{
-    Family, Rcpt,
+    Rcpt,
     server::{Checkpoint, Question, Server, Step},
 };
 use store::{
     StoreError,
-    port::{Leases, MailStore, NewMail, Shard, Spool},
+    port::{Leases, MailStore, Spool},
 };
-use supervision::{Budget, Seat, waits};
+use supervision::{Budget, Family, Seat, waits};
 use world::{
     Clock, Random,
     connection::{Connection, Event},
@@ -52,12 +53,12 @@ use super::{
     admission::Admission,
     incoming::{Completion, Incoming},
     meant::Meant,
-    metrics::{ACCEPT_SECONDS, MESSAGES, OCTETS, RESUMED},
-    room::full_reply,
+    metrics::{MESSAGES, RESUMED},
 };
 use crate::{
     contract::{
-        CommandMark, Identity, LoginMsg, LoginRequest, LoginVerdict, RouterMsg, SessionMsg, Speaker,
+        CommandMark, Identity, LoginMsg, LoginRequest, LoginVerdict, MailboxMsg, RouterMsg,
+        SessionMsg, Speaker,
     },
     refused::RefusedCommands,
     session::hand::{AtWork, Handy, Vetting},
@@ -93,6 +94,8 @@ pub struct SmtpSessionArgs {
     pub login: Seat<LoginMsg>,
     /// How full mailboxes are.
     pub mail: Arc<dyn MailStore>,
+    /// Who is told of what has come for them.
+    pub mailboxes: Family<AccountId, MailboxMsg>,
     /// Chance, for message ids.
     pub random: Arc<dyn Random>,
     /// The commands that are not run.
@@ -108,12 +111,12 @@ pub struct SmtpSessionArgs {
 /// What a session has in memory.
 pub struct SmtpSessionState {
     pub(super) args: Arc<SmtpSessionArgs>,
-    connection: SmtpConnection,
+    pub(super) connection: SmtpConnection,
     pub(super) server: Server,
-    identity: Option<Identity>,
+    pub(super) identity: Option<Identity>,
     /// Who is meant by the recipients that the machine has accepted.
     pub(super) meant: Meant,
-    incoming: Option<Incoming>,
+    pub(super) incoming: Option<Incoming>,
     vetting: Vetting,
     /// Whether the house closes: no other transaction begins.
     closing: bool,
@@ -353,7 +356,7 @@ impl SmtpSessionState {
         Ok(meant)
     }
 
-    fn mean(&self, rcpt: &Rcpt) -> Result<Vec<Recipient>, Reply> {
+    pub(super) fn mean(&self, rcpt: &Rcpt) -> Result<Vec<Recipient>, Reply> {
         let client = self.connection.peer().ip();
         let home = &self.args.config.hostname;
         let mut meant = self
@@ -372,14 +375,15 @@ impl SmtpSessionState {
     async fn begin_body(&mut self, size: Option<u64>) -> Result<(), Reply> {
         let permit = self.args.budget.try_take(Incoming::memory(size));
         let permit = permit.ok_or_else(no_room)?;
-        let completion = (self.args.config.family == Family::Submission).then(|| Completion {
-            now: self.args.clock.now(),
-            message_id: format!(
-                "{}@{}",
-                MessageId(self.args.random.wide()),
-                self.args.config.hostname
-            ),
-        });
+        let completion =
+            (self.args.config.family == smtp::Family::Submission).then(|| Completion {
+                now: self.args.clock.now(),
+                message_id: format!(
+                    "{}@{}",
+                    MessageId(self.args.random.wide()),
+                    self.args.config.hostname
+                ),
+            });
         let begun =
             Incoming::begin(self.args.spool.draft(), permit, self.trace(), completion).await;
         self.incoming = Some(begun.map_err(|error| self.failed(&error))?);
@@ -425,125 +429,11 @@ impl SmtpSessionState {
         }
     }
 
-    /// An answer for each recipient of the dialogue: 250 only when the message is on stable storage
-    /// (RFC 5321 §6.1).
-    async fn take(&mut self, octets: u64) -> Vec<Reply> {
-        let count = self.server.recipients().len();
-        let Some(incoming) = self.incoming.take() else {
-            return vec![trouble(); count];
-        };
-        let refused = match self.know_meant().and_then(|()| self.refused(octets)) {
-            Ok(refused) => refused,
-            Err(reply) => return vec![reply; count],
-        };
-        if !refused.contains(&false) {
-            MESSAGES.count(&["refused"]);
-            return vec![full_reply(); refused.len()];
-        }
-        let begun = self.args.clock.monotonic();
-        match self.accept(incoming, &refused).await {
-            Ok((id, hint)) => {
-                ACCEPT_SECONDS.observe((self.args.clock.monotonic() - begun).as_secs_f64(), &[]);
-                MESSAGES.count(&["accepted"]);
-                OCTETS.add(octets, &[]);
-                // Nobody there: the router looks at the spool as it starts.
-                let _ = self.args.router.cast(hint);
-                let taken = || Reply::new(250, Enhanced(2, 0, 0), format!("taken as {id}"));
-                let each = refused.iter().map(|&refused| match refused {
-                    true => full_reply(),
-                    false => taken(),
-                });
-                each.collect()
-            }
-            Err(reply) => vec![reply; refused.len()],
-        }
-    }
-
-    /// Yields also what the router is told.
-    async fn accept(
-        &mut self,
-        incoming: Incoming,
-        refused: &[bool],
-    ) -> Result<(MessageId, RouterMsg), Reply> {
-        let draft = incoming
-            .finish()
-            .await
-            .map_err(|error| self.failed(&error))?;
-        let envelope = self.envelope(refused);
-        let arrived = self.args.clock.now();
-        let recipients = envelope.recipients.iter();
-        // Few are told; what many would take in the router's inbox, it reads.
-        let targets: Option<Vec<Target>> =
-            (envelope.recipients.len() <= TARGETS_TOLD_MAX).then(|| {
-                recipients
-                    .map(|recipient| recipient.target.clone())
-                    .collect()
-            });
-        let mail = NewMail {
-            envelope,
-            draft,
-            arrived,
-            answers: None,
-            origin: self.origin(),
-        };
-        // Any shard will do: the message is this node's until it is delivered.
-        let fence = self.args.leases.fence(Shard::nth(self.connection.id()));
-        let fence = fence.map_err(|error| self.failed(&error))?;
-        let id = waits(self.args.spool.accept(fence, mail))
-            .await
-            .map_err(|error| self.failed(&error))?;
-        let hint = targets.map_or(RouterMsg::Route(id), |targets| RouterMsg::Accepted {
-            id,
-            arrived,
-            targets,
-        });
-        Ok((id, hint))
-    }
-
-    /// A crash may have come between: the checkpoint has what was said, not what was meant.
-    fn know_meant(&mut self) -> Result<(), Reply> {
-        if self.meant.said() != self.server.recipients().len() {
-            self.meant = Meant::default();
-            for rcpt in self.server.recipients().iter() {
-                let recipients = self.mean(rcpt)?;
-                self.meant.add(recipients);
-            }
-        }
-        Ok(())
-    }
-
-    fn envelope(&mut self, refused: &[bool]) -> Envelope {
-        let mail = self.server.mail().cloned().unwrap_or_default();
-        Envelope {
-            from: mail.from,
-            recipients: std::mem::take(&mut self.meant).into_recipients(refused),
-            body: mail.body,
-            smtputf8: false,
-            envid: mail.envid,
-            ret: mail.ret,
-        }
-    }
-
     fn account(&self) -> Option<AccountId> {
         self.identity.as_ref().map(|who| who.account)
     }
 
-    fn origin(&self) -> String {
-        let peer = self.connection.peer().ip();
-        let (hello, protocol) = (
-            self.server.hello().unwrap_or_default(),
-            self.server.protocol(),
-        );
-        match &self.identity {
-            Some(who) => format!(
-                "{protocol} from {peer} ({hello}), logged in as {}",
-                who.address
-            ),
-            None => format!("{protocol} from {peer} ({hello})"),
-        }
-    }
-
-    fn failed(&self, error: &StoreError) -> Reply {
+    pub(super) fn failed(&self, error: &StoreError) -> Reply {
         MESSAGES.count(&["failed"]);
         tracing::warn!(connection = self.connection.id(), %error, "cannot store a message");
         error.reply()
@@ -571,9 +461,6 @@ fn poison() -> Reply {
     Reply::new(554, Enhanced(5, 3, 0), text)
 }
 
-fn trouble() -> Reply {
+pub(super) fn trouble() -> Reply {
     Reply::new(451, Enhanced(4, 3, 0), "local trouble, try again later")
 }
-
-/// Recipients of one message of which the router is told in so many words.
-const TARGETS_TOLD_MAX: usize = 10;

@@ -3,7 +3,14 @@
 use telemetry::{Kind, Metric};
 
 /// What this room measures.
-pub const METRICS: &[Metric] = &[ACCEPT_SECONDS, MESSAGES, OCTETS, OVER_QUOTA, RESUMED];
+pub const METRICS: &[Metric] = &[
+    ACCEPT_SECONDS,
+    DELIVERED,
+    MESSAGES,
+    OCTETS,
+    OVER_QUOTA,
+    RESUMED,
+];
 
 /// From the end of the message to the 250 that says it is on stable storage.
 pub(super) const ACCEPT_SECONDS: Metric = Metric {
@@ -11,6 +18,14 @@ pub(super) const ACCEPT_SECONDS: Metric = Metric {
     kind: Kind::Histogram,
     labels: &[],
     help: "Time from the end of a message to its being on stable storage.",
+};
+
+/// The rest goes by the spool, and is counted by the mailboxes.
+pub(super) const DELIVERED: Metric = Metric {
+    name: "heronry_smtp_delivered_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Mailboxes that had a message in the same step in which it was accepted.",
 };
 
 /// `outcome`: accepted | refused | failed.

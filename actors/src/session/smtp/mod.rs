@@ -6,6 +6,7 @@ mod incoming;
 mod meant;
 mod metrics;
 mod room;
+mod taking;
 
 pub use actor::{SmtpCheckpoint, SmtpConnection, SmtpSession, SmtpSessionArgs};
 pub use admission::Admission;

@@ -11,9 +11,9 @@ use mail::{AccountId, Domain, Flags, Keyword, MailboxId, MessageId, ModSeq, Time
 use store::{
     MemoryStore, StoreError,
     port::{
-        Appended, Arrival, Aside, Body, BodyRef, BodyWriter, Changes, Copied, Draft, DueRow, Fence,
-        FlagChange, HeadEnd, Held, MailStore, MailboxRow, MessageFlags, MessageRow, NewMail,
-        NewMailbox, Pending, Settle, Spool, Spooled, UidRange, Usage,
+        Accepted, Appended, Arrival, Aside, Body, BodyRef, BodyWriter, Changes, Copied, Draft,
+        DueRow, Fence, FlagChange, HeadEnd, Held, MailStore, MailboxRow, MessageFlags, MessageRow,
+        NewMail, NewMailbox, Pending, Settle, Spool, Spooled, UidRange, Usage,
     },
 };
 
@@ -53,6 +53,7 @@ impl Spool for Cursed {
     pass! { Spool:
         fn draft() -> BodyWriter;
         fn accept(fence: Fence, mail: NewMail) -> Pending<MessageId>;
+        fn accept_home(fence: Fence, owners: &[Fence], mail: NewMail) -> Pending<Accepted>;
         fn open(after: Option<MessageId>, limit: usize) -> Read<Vec<MessageId>>;
         fn open_local(after: Option<MessageId>, limit: usize) -> Read<Vec<MessageId>>;
         fn domains(after: Option<&Domain>, limit: usize) -> Read<Vec<(Domain, u64)>>;

@@ -18,7 +18,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smtp::Mechanism;
 use store::{
     MemoryStore,
-    port::{AccountChange, Accounts, Entry, Leases, NewAccount, Quota, Shard, Spool, Spooled},
+    port::{
+        AccountChange, Accounts, BodyRef, Entry, Leases, MailStore, MessageRow, NewAccount, Quota,
+        Shard, Spool, Spooled, UidRange,
+    },
 };
 use supervision::{Budget, Family, FamilySpec, Root, Seat, Strategy, Supervisor};
 use world::{SeededRandom, SystemClock};
@@ -109,6 +112,25 @@ impl House {
             .collect()
     }
 
+    /// The messages in Ann's INBOX.
+    pub(crate) fn kept(&self) -> Vec<MessageRow> {
+        let inbox = self.store.mailbox_named(self.account, "INBOX").unwrap();
+        let mut rows = Vec::new();
+        let mut each = |row: &MessageRow| {
+            rows.push(*row);
+            true
+        };
+        self.store
+            .messages(self.account, inbox.unwrap().id, UidRange::ALL, &mut each)
+            .unwrap();
+        rows
+    }
+
+    /// The last of them.
+    pub(crate) fn latest(&self) -> BodyRef {
+        self.kept().last().expect("something has come").body
+    }
+
     /// Begins a session, or the next incarnation of a client's session.
     pub(crate) async fn smtp(&self, client: &mut SmtpClient, door: Door) {
         let dialogue = match door {
@@ -133,6 +155,7 @@ impl House {
             leases: Arc::new(self.store.clone()),
             login: self.login.clone(),
             mail: Arc::new(self.store.clone()),
+            mailboxes: self.mailboxes.clone(),
             random: Arc::new(SeededRandom::new(1)),
             refused: RefusedCommands::new([0; 32]),
             router: Seat::new("router"),

@@ -2,7 +2,7 @@
 
 use mail::Address;
 use policy::admit::Door;
-use store::port::{MailStore, Spooled};
+use store::port::{BodyRef, MailStore};
 use supervision::Budget;
 
 use super::{
@@ -48,6 +48,35 @@ async fn a_session_that_dies_between_recipients_knows_those_before_it() {
     assert_eq!(second, "250 2.1.5 ok");
     assert!(send(&mut client, "x\r\n").await.starts_with("250 "));
     assert_eq!(recipients(&house), ["ann@house.test", "ann+two@house.test"]);
+}
+
+#[tokio::test]
+async fn mail_for_accounts_of_the_house_is_in_their_mailboxes_when_it_is_acknowledged() {
+    let house = House::new().await;
+    let mut client = greeted(&house, Door::Smtp).await;
+    for (number, to) in (1..).zip(["ann@house.test", "ann+nobox@house.test"]) {
+        for command in ["EHLO a", "MAIL FROM:<>", &format!("RCPT TO:<{to}>")] {
+            assert!(client.command(command).await.starts_with("250"));
+        }
+        assert!(send(&mut client, "x\r\n").await.starts_with("250 "));
+        assert_eq!(house.kept().len(), number);
+        assert!(house.spooled().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn mail_for_somebody_who_lives_elsewhere_too_waits_for_all_in_the_spool() {
+    let house = House::new().await;
+    let targets = ["ann@house.test", "bob@else.test"];
+    let targets = targets.map(|target| target.parse().unwrap());
+    house.alias("both", targets.to_vec()).await;
+    let mut client = greeted(&house, Door::Smtp).await;
+    for command in ["EHLO a", "MAIL FROM:<>", "RCPT TO:<both@house.test>"] {
+        assert!(client.command(command).await.starts_with("250"));
+    }
+    assert!(send(&mut client, "x\r\n").await.starts_with("250 "));
+    assert_eq!(recipients(&house), ["ann@house.test", "bob@else.test"]);
+    assert!(house.kept().is_empty());
 }
 
 #[tokio::test]
@@ -144,8 +173,7 @@ async fn a_header_too_long_to_look_through_gets_no_second_date() {
         let field = "X-Filler: forty octets of nothing whatsoever\r\n";
         let message = format!("{}Date: x\r\n\r\nbody\r\n", field.repeat(filler));
         assert!(send(&mut client, &message).await.starts_with("250 "));
-        let spooled = house.spooled();
-        let text = text(&house, spooled.last().unwrap());
+        let text = text(&house, &house.latest());
         assert_eq!(text.matches("\r\nDate: ").count(), 1, "{filler}");
         assert_eq!(text.matches("\r\nMessage-ID: ").count(), added, "{filler}");
     }
@@ -183,8 +211,8 @@ fn recipients(house: &House) -> Vec<String> {
     recipients.map(|one| one.address.to_string()).collect()
 }
 
-fn text(house: &House, message: &Spooled) -> String {
-    let body = house.store.read(&message.body).unwrap();
+fn text(house: &House, body: &BodyRef) -> String {
+    let body = MailStore::read(&house.store, body).unwrap();
     let (mut text, mut at) = (Vec::new(), 0);
     loop {
         let part = body.read_at(at, 64 * 1024).unwrap();

@@ -144,7 +144,7 @@ impl House {
         login.sit(&porter);
 
         let ports = fragile(&session_fuse, &blind);
-        let smtp = smtp_args(&ports, login.clone(), tls.clone(), &refused);
+        let smtp = smtp_args(&ports, login.clone(), &mailboxes, tls.clone(), &refused);
         let imap = imap_args(&ports, login.clone(), &mailboxes, tls.clone(), &refused);
         let pop3 = pop3_args(&ports, login, &mailboxes, tls, &refused);
         let fuse = session_fuse.clone();
@@ -317,6 +317,7 @@ fn spec_of<C: Send + 'static>(
 fn smtp_args(
     ports: &Fragile,
     login: Seat<LoginMsg>,
+    mailboxes: &Family<AccountId, MailboxMsg>,
     tls: Option<ServerTls>,
     refused: &RefusedCommands,
 ) -> Arc<SmtpSessionArgs> {
@@ -339,6 +340,7 @@ fn smtp_args(
         leases: Arc::new(ports.clone()),
         login,
         mail: Arc::new(ports.store.clone()),
+        mailboxes: mailboxes.clone(),
         random: Arc::new(SeededRandom::new(1)),
         refused: refused.clone(),
         router: Seat::new("router"),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use mail::{AccountId, Address, Domain, MailboxId};
+use mail::{AccountId, Address, Domain};
 
 use super::{
     locks::{self, Locks},
-    mailboxes::{self, INBOX},
+    mailboxes::{self, INBOX, INBOX_NUMBER},
     store::{Store, damaged_key, missing, settled},
     usage::{count_domain, signed},
 };
@@ -289,7 +289,7 @@ impl<K: Keeper> Draw<'_, K> {
         self.remove(keys::account(id).to_vec());
         if self.first_new.is_some_and(|first| id.0 >= first) {
             // Its rows are only in this batch.
-            mailboxes::remove(&mut self.batch, id, MailboxId(1), INBOX);
+            mailboxes::remove(&mut self.batch, id, INBOX_NUMBER, INBOX);
             self.batch.remove(Class::Mail, &keys::owner(id));
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! The short locks under which decisions are made.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use mail::{AccountId, MessageId};
 
@@ -37,6 +37,15 @@ impl Locks {
     /// The lock of that stripe of accounts.
     pub(super) fn accounts_of(&self, stripe: usize) -> MutexGuard<'_, ()> {
         lock(&self.accounts[stripe])
+    }
+
+    /// The same, if nobody has it.
+    pub(super) fn try_accounts_of(&self, stripe: usize) -> Option<MutexGuard<'_, ()>> {
+        match self.accounts[stripe].try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Which lock is an account's: nobody may take the same one twice.

@@ -294,6 +294,15 @@ impl<K: Keeper> Store<K> {
         Ok(())
     }
 
+    /// The mailbox of that name as it stands, in whatever case INBOX is written.
+    pub(super) fn numbered(
+        &self,
+        account: AccountId,
+        name: &str,
+    ) -> Result<Option<MailboxId>, StoreError> {
+        self.named(account, &canonical(name))
+    }
+
     fn named(&self, account: AccountId, name: &str) -> Result<Option<MailboxId>, StoreError> {
         let octets = self.newest(Class::Mail, &keys::name(account, name))?;
         octets
@@ -316,7 +325,7 @@ pub(super) fn create_inbox(
     now: Time,
 ) -> Result<(), StoreError> {
     let mut owner = Owner {
-        next_mailbox: 1,
+        next_mailbox: INBOX_NUMBER.0,
         last_validity: 0,
     };
     let record = Mailbox {
@@ -434,6 +443,10 @@ fn exists(name: &str) -> StoreError {
 }
 
 pub(super) const INBOX: &str = "INBOX";
+
+/// Every account's INBOX is its first mailbox, and neither goes nor gets another name.
+pub(super) const INBOX_NUMBER: MailboxId = MailboxId(1);
+
 const SEPARATOR: char = '/';
 
 /// Far above what clients make, far below what a key of the directory holds.

@@ -10,6 +10,7 @@ mod aside;
 mod case;
 mod changes;
 mod heads;
+mod home;
 mod limits;
 mod locks;
 mod mail;

@@ -14,8 +14,8 @@ use crate::{
     keeper::{Keeper, Seen},
     keys::{self, Class},
     port::{
-        Aside, Body, BodyRef, BodyWriter, DueRow, Fence, NewMail, Pending, RecipientState, Settle,
-        Spool, Spooled, State,
+        Accepted, Aside, Body, BodyRef, BodyWriter, DueRow, Fence, NewMail, Pending,
+        RecipientState, Settle, Spool, Spooled, State,
     },
     record::{self, Remaining},
 };
@@ -26,7 +26,11 @@ impl<K: Keeper> Spool for Store<K> {
     }
 
     fn accept(&self, fence: Fence, mail: NewMail) -> Pending<MessageId> {
-        settled(self.try_accept(fence, mail))
+        settled(self.try_accept(fence, mail, |id| id))
+    }
+
+    fn accept_home(&self, fence: Fence, owners: &[Fence], mail: NewMail) -> Pending<Accepted> {
+        settled(self.try_accept_home(fence, owners, mail))
     }
 
     fn get(&self, id: MessageId) -> Result<Option<Spooled>, StoreError> {
@@ -138,7 +142,13 @@ impl<K: Keeper> Spool for Store<K> {
 }
 
 impl<K: Keeper> Store<K> {
-    fn try_accept(&self, fence: Fence, mail: NewMail) -> Result<Pending<MessageId>, StoreError> {
+    /// Yields what `say` says of the message.
+    pub(super) fn try_accept<T: Send + 'static>(
+        &self,
+        fence: Fence,
+        mail: NewMail,
+        say: impl FnOnce(MessageId) -> T,
+    ) -> Result<Pending<T>, StoreError> {
         let guard = mail
             .answers
             .as_ref()
@@ -160,7 +170,7 @@ impl<K: Keeper> Store<K> {
         if !mail.envelope.recipients.is_empty() {
             write_mail(&mut batch, id, mail)?;
         }
-        let pending = self.commit(batch, id);
+        let pending = self.commit(batch, say(id));
         drop(guard);
         Ok(pending)
     }
@@ -249,7 +259,12 @@ impl<K: Keeper> Store<K> {
     }
 }
 
-fn write_mail(batch: &mut Batch, id: MessageId, mail: NewMail) -> Result<(), StoreError> {
+/// Everything that the spool knows of a new message.
+pub(super) fn write_mail(
+    batch: &mut Batch,
+    id: MessageId,
+    mail: NewMail,
+) -> Result<(), StoreError> {
     let NewMail {
         envelope,
         draft,

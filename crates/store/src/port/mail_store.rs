@@ -8,7 +8,8 @@ use crate::StoreError;
 
 /// The port to the mail store.
 ///
-/// An account's mailbox actor is the only writer; anybody may read. UIDs and MODSEQs are given
+/// An account's mailbox actor is the only writer, but for mail that is put into mailboxes as it is
+/// accepted ([`Spool::accept_home`](super::Spool::accept_home)); anybody may read. UIDs and MODSEQs are given
 /// out in the order of the calls and never go back, not even after a crash or a rebuild.
 /// Every account has an `INBOX` from its first moment. The hierarchy separator is `/`; names are
 /// UTF-8; `INBOX` is written so, whatever its case was.

@@ -29,7 +29,7 @@ pub use mail_store::{
 };
 pub use pending::{Pending, Promise};
 pub use spool::{
-    Answer, Aside, DueRow, NewMail, REPORT_OCTETS_MAX, RecipientState, Settle, Spool, Spooled,
-    State,
+    Accepted, Answer, Aside, Delivered, DueRow, NewMail, REPORT_OCTETS_MAX, RecipientState, Settle,
+    Spool, Spooled, State,
 };
 pub use usage::{Held, Share, Usage};

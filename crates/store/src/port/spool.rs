@@ -1,6 +1,6 @@
 //! The spool: messages that we have taken responsibility for and not yet passed on.
 
-use mail::{Domain, Envelope, MessageId, Outcome, Reply, Time};
+use mail::{AccountId, Domain, Envelope, MailboxId, MessageId, ModSeq, Outcome, Reply, Time, Uid};
 
 use super::{Body, BodyRef, BodyWriter, Draft, Fence, Pending};
 use crate::StoreError;
@@ -17,6 +17,19 @@ pub trait Spool: Send + Sync {
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Fenced`], [`StoreError::Lost`].
     fn accept(&self, fence: Fence, mail: NewMail) -> Pending<MessageId>;
+
+    /// Takes responsibility for a message like [`Spool::accept`], and puts it into the mailboxes of
+    /// its recipients in the same durable step, if all of them can take it now: each is a different
+    /// account of ours, is there, and has room. Then nothing remains to be done (S4), and no list
+    /// ever has it. Otherwise nobody has it yet, and all recipients are open (S2).
+    ///
+    /// A recipient's detail names the mailbox, if there is one of that name; else it is the INBOX.
+    /// `owners` are the fences of the accounts' shards: whoever has them not all calls
+    /// [`Spool::accept`].
+    ///
+    /// # Errors
+    /// As [`Spool::accept`].
+    fn accept_home(&self, fence: Fence, owners: &[Fence], mail: NewMail) -> Pending<Accepted>;
 
     /// The message with the state of each recipient; `None` once it is forgotten (S4), and while
     /// it is set aside (SX).
@@ -106,6 +119,37 @@ pub trait Spool: Send + Sync {
     /// # Errors
     /// [`StoreError::Damage`].
     fn read(&self, body: &BodyRef) -> Result<Body, StoreError>;
+}
+
+/// A message that has been accepted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Accepted {
+    /// Its id.
+    pub id: MessageId,
+    /// The mailboxes that have it. With none, it waits in the spool.
+    pub delivered: Vec<Delivered>,
+}
+
+/// Where a message was put as it was accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Delivered {
+    /// Whose mailbox.
+    pub account: AccountId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// The message's UID there.
+    pub uid: Uid,
+    /// The mailbox's MODSEQ with it.
+    pub modseq: ModSeq,
+}
+
+impl Accepted {
+    /// One that waits in the spool.
+    #[must_use]
+    pub const fn in_spool(id: MessageId) -> Self {
+        let delivered = Vec::new();
+        Self { id, delivered }
+    }
 }
 
 /// A message that is set aside.

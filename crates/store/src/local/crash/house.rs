@@ -20,8 +20,8 @@ use crate::{
     disk::SimulatedDisk,
     local::{Config, Local, compaction::Step, threads::Workers, upkeep::Upkeep},
     port::{
-        AccountChange, Accounts, Appended, Arrival, Draft, Entry, Fence, Leases, MailStore,
-        NewAccount, NewMail, Pending, Quota, Shard, Spool,
+        Accepted, AccountChange, Accounts, Appended, Arrival, Draft, Entry, Fence, Leases,
+        MailStore, NewAccount, NewMail, Pending, Quota, Shard, Spool,
     },
 };
 
@@ -228,6 +228,15 @@ impl House {
     }
 
     pub(super) fn accept(&self, octets: &Bytes) -> Waiting<MessageId> {
+        Waiting::on(self.store.accept(self.fence(), self.mail(octets)))
+    }
+
+    pub(super) fn accept_home(&self, octets: &Bytes) -> Waiting<Accepted> {
+        let (fence, mail) = (self.fence(), self.mail(octets));
+        Waiting::on(self.store.accept_home(fence, &[fence], mail))
+    }
+
+    fn mail(&self, octets: &Bytes) -> NewMail {
         let recipient = Recipient::new(
             "ann@example.test".parse().unwrap(),
             Target::Local {
@@ -235,7 +244,7 @@ impl House {
                 detail: None,
             },
         );
-        let mail = NewMail {
+        NewMail {
             envelope: Envelope {
                 recipients: vec![recipient],
                 ..Envelope::default()
@@ -244,8 +253,7 @@ impl House {
             arrived: Time(self.ticks.load(Ordering::Relaxed)),
             answers: None,
             origin: String::new(),
-        };
-        Waiting::on(self.store.accept(self.fence(), mail))
+        }
     }
 
     pub(super) fn append(&self, mailbox: MailboxId, octets: &Bytes) -> Waiting<Vec<Appended>> {

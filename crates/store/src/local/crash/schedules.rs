@@ -14,8 +14,8 @@ use crate::{
     disk::Faults,
     local::compaction::Step,
     port::{
-        Appended, FlagChange, FlagsHow, MailStore, MessageFlags, MessageRow, Settle, Spool,
-        UidRange,
+        Accepted, Appended, FlagChange, FlagsHow, MailStore, MessageFlags, MessageRow, Settle,
+        Spool, UidRange,
     },
 };
 
@@ -42,6 +42,7 @@ enum Write {
     Drop(MessageId, Waiting<()>),
     Expunge(Uid, Waiting<Vec<Uid>>),
     Flag(Uid, Waiting<(Vec<MessageFlags>, Vec<Uid>)>),
+    Home(Bytes, Waiting<Accepted>),
 }
 
 struct Schedule {
@@ -127,7 +128,7 @@ impl Schedule {
     }
 
     fn step(&mut self) {
-        match self.house.disk.below(15) {
+        match self.house.disk.below(17) {
             0..=2 => {
                 let text = self.text();
                 let waiting = self.house.accept(&text);
@@ -192,6 +193,11 @@ impl Schedule {
                 }
             }
             12..=13 => self.compact(),
+            14..=15 => {
+                let text = self.text();
+                let waiting = self.house.accept_home(&text);
+                self.writes.push(Write::Home(text, waiting));
+            }
             _ => {
                 if self.chance(2) {
                     self.house.turn();
@@ -246,6 +252,11 @@ impl Schedule {
             Write::Append(text, waiting) => {
                 if let Ok(appended) = waiting.end()? {
                     known.keep(appended[0].uid, text.clone());
+                }
+            }
+            Write::Home(text, waiting) => {
+                if let Ok(accepted) = waiting.end()? {
+                    known.keep(accepted.delivered[0].uid, text.clone());
                 }
             }
             Write::Aside(waiting) => {
@@ -324,7 +335,7 @@ impl Schedule {
                 Write::Expunge(uid, _) | Write::Flag(uid, _) => {
                     self.known.perhaps_kept.insert(uid);
                 }
-                Write::Accept(..) | Write::Append(..) | Write::Aside(..) => {}
+                Write::Accept(..) | Write::Append(..) | Write::Aside(..) | Write::Home(..) => {}
             }
         }
         let ended = match self.house.disk.below(5) {
