@@ -28,7 +28,7 @@ pub(crate) use mailbox::{
     read_message, read_owner, write_change, write_counters, write_mailbox, write_message,
     write_owner,
 };
-pub(crate) use sheet::{SHEET_UIDS, read_sheet, sheet_of, write_sheet};
+pub(crate) use sheet::{SHEET_UIDS, longer_sheet, read_sheet, sheet_of, write_sheet};
 pub(crate) use spool::{
     AsideRecord, Refs, Remaining, SPOOLED_BLOB_AT, SpooledHead, read_aside, read_due,
     read_recipient, read_refs, read_remaining, read_spooled, read_spooled_domains,

@@ -157,7 +157,7 @@ impl<K: Keeper> Store<K> {
         let next = row.uid.next();
         target.counters.uid_next = next.ok_or_else(|| missing("a UID that is not used"))?;
         target.counters.count(row);
-        self.sheet(target, sheet_of(row.uid))?.add(row.flags());
+        self.add_flags(target, row.flags())?;
         Ok(Appended {
             uid_validity: target.counters.uid_validity,
             uid: row.uid,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
+use bytes::Bytes;
 use mail::{AccountId, MailboxId, Uid};
 
 use super::{
@@ -19,7 +20,12 @@ use crate::{
 
 /// The sheets of a mailbox that a call has taken, as it leaves them.
 #[derive(Debug, Default)]
-pub(super) struct Sheets(BTreeMap<u32, Sheet>);
+pub(super) struct Sheets {
+    taken: BTreeMap<u32, Sheet>,
+    /// Those that have only got new messages, which came behind all others: to be written as they
+    /// are.
+    longer: Vec<(u32, Vec<u8>)>,
+}
 
 /// A sheet that has been taken.
 #[derive(Debug, Default)]
@@ -38,26 +44,52 @@ impl<K: Keeper> Store<K> {
         number: u32,
     ) -> Result<&'a mut Sheet, StoreError> {
         let key = keys::sheet(target.account, target.mailbox, number);
-        Ok(match target.sheets.0.entry(number) {
+        let longer = target.sheets.take_longer(number);
+        Ok(match target.sheets.taken.entry(number) {
             Entry::Occupied(taken) => taken.into_mut(),
             Entry::Vacant(place) => {
-                let mut messages = Vec::new();
-                if let Some(octets) = self.newest(Class::Mail, &key)? {
+                let mut messages = Vec::with_capacity(SHEET_UIDS as usize);
+                let changed = longer.is_some();
+                let octets = match longer {
+                    Some(octets) => Some(octets.into()),
+                    None => self.newest(Class::Mail, &key)?,
+                };
+                if let Some(octets) = octets {
                     record::read_sheet(number, &octets, &mut messages)?;
                 }
-                place.insert(Sheet {
-                    messages,
-                    changed: false,
-                })
+                place.insert(Sheet { messages, changed })
             }
         })
+    }
+
+    /// Adds a message, whose UID is above all others, to its sheet.
+    pub(super) fn add_flags(
+        &self,
+        target: &mut Box,
+        message: MessageFlags,
+    ) -> Result<(), StoreError> {
+        let number = sheet_of(message.uid);
+        if let Some(sheet) = target.sheets.taken.get_mut(&number) {
+            sheet.add(message);
+            return Ok(());
+        }
+        let octets: Bytes = match target.sheets.take_longer(number) {
+            Some(octets) => octets.into(),
+            None => {
+                let key = keys::sheet(target.account, target.mailbox, number);
+                self.newest(Class::Mail, &key)?.unwrap_or_default()
+            }
+        };
+        let longer = record::longer_sheet(number, &octets, &message)?;
+        target.sheets.longer.push((number, longer));
+        Ok(())
     }
 
     /// Takes all sheets of a mailbox that was last changed before there were any: what they have
     /// to say stands in the rows of the messages. They are written with the next change.
     pub(super) fn begin_sheets(&self, target: &mut Box) -> Result<(), StoreError> {
         let (account, mailbox) = (target.account, target.mailbox);
-        let sheets = &mut target.sheets.0;
+        let sheets = &mut target.sheets.taken;
         self.each_message(Seen::Newest, account, mailbox, UidRange::ALL, |row| {
             let sheet = sheets.entry(sheet_of(row.uid)).or_default();
             sheet.messages.push(row.flags());
@@ -138,9 +170,22 @@ impl<K: Keeper> Store<K> {
 }
 
 impl Sheets {
+    /// A sheet that has only got new messages, and is not there any more from here on.
+    fn take_longer(&mut self, number: u32) -> Option<Vec<u8>> {
+        let (last, _) = self.longer.last()?;
+        if *last == number {
+            return self.longer.pop().map(|(_, octets)| octets);
+        }
+        let at = self.longer.iter().position(|(known, _)| *known == number)?;
+        Some(self.longer.remove(at).1)
+    }
+
     /// Writes the sheets that were changed.
     pub(super) fn put(&mut self, batch: &mut Batch, account: AccountId, mailbox: MailboxId) {
-        for (&number, sheet) in &mut self.0 {
+        for (number, octets) in self.longer.drain(..) {
+            batch.put(Class::Mail, &keys::sheet(account, mailbox, number), &octets);
+        }
+        for (&number, sheet) in &mut self.taken {
             if !std::mem::take(&mut sheet.changed) {
                 continue;
             }
@@ -157,7 +202,7 @@ impl Sheets {
 
 impl Sheet {
     /// Adds a message, whose UID is above all others.
-    pub(super) fn add(&mut self, message: MessageFlags) {
+    fn add(&mut self, message: MessageFlags) {
         self.messages.push(message);
         self.changed = true;
     }
@@ -178,7 +223,6 @@ mod tests {
         atomic::{AtomicU64, Ordering},
     };
 
-    use bytes::Bytes;
     use mail::{Flags, ModSeq, Time};
 
     use super::*;

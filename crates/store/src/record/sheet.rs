@@ -41,18 +41,141 @@ pub(crate) fn write_sheet(number: u32, messages: &[MessageFlags]) -> Vec<u8> {
             .take_while(|pair| follows(&pair[0], &pair[1], step))
             .count();
         let (run, after) = rest.split_at(length);
-        number_to(&mut out, u64::from(first.uid.get() - past));
-        number_to(&mut out, (length as u64 - 1) << 1 | step);
-        out.push(first.flags.0);
-        number_to(&mut out, first.keywords);
-        let by = first.modseq.0.wrapping_sub(modseq) as i64;
-        number_to(&mut out, (by << 1 ^ by >> 63) as u64);
+        let next = Run {
+            gap: u64::from(first.uid.get() - past),
+            first: u64::from(first.uid.get()),
+            length: length as u64,
+            step,
+            flags: first.flags.0,
+            keywords: first.keywords,
+            modseq: first.modseq.0,
+            by: first.modseq.0.wrapping_sub(modseq),
+        };
+        next.write(&mut out);
         let last = &run[length - 1];
         past = last.uid.get().wrapping_add(1); // nothing comes behind the highest UID
         modseq = last.modseq.0;
         rest = after;
     }
     out
+}
+
+/// A sheet with one message more, whose UID is above all others: as [`write_sheet`] writes it, but
+/// without a look at each of the rest. `octets` is nothing for the first one.
+pub(crate) fn longer_sheet(
+    number: u32,
+    octets: &[u8],
+    message: &MessageFlags,
+) -> Result<Vec<u8>, StoreError> {
+    if octets.is_empty() {
+        return Ok(write_sheet(number, std::slice::from_ref(message)));
+    }
+    let kind = Kind::Sheet;
+    let (_, runs) = open(octets, kind, 1)?;
+    let sound = sheet_of(message.uid) == number;
+    let longer = sound.then(|| lengthened(number, octets, runs, message));
+    longer.flatten().ok_or_else(|| damaged(kind))
+}
+
+fn lengthened(
+    number: u32,
+    octets: &[u8],
+    mut rest: &[u8],
+    message: &MessageFlags,
+) -> Option<Vec<u8>> {
+    let (mut past, mut modseq) = (u64::from(number * SHEET_UIDS), 0);
+    let (mut last, mut begin) = (None, 0);
+    while !rest.is_empty() {
+        begin = octets.len() - rest.len();
+        let run = Run::read(&mut rest, past, modseq)?;
+        past = run.first.checked_add(run.length)?;
+        modseq = run.last_modseq();
+        last = Some(run);
+    }
+    let uid = u64::from(message.uid.get());
+    let mut run = last?;
+    let mut out = Vec::with_capacity(octets.len() + 16);
+    if let Some(step) = run.step_to(message).filter(|_| uid == past) {
+        run.length += 1;
+        run.step = step;
+        out.extend_from_slice(&octets[..begin]);
+        run.write(&mut out);
+    } else {
+        out.extend_from_slice(octets);
+        let next = Run {
+            gap: uid.checked_sub(past)?,
+            first: uid,
+            length: 1,
+            step: 0,
+            flags: message.flags.0,
+            keywords: message.keywords,
+            modseq: message.modseq.0,
+            by: message.modseq.0.wrapping_sub(modseq),
+        };
+        next.write(&mut out);
+    }
+    Some(out)
+}
+
+/// Messages with neighbouring UIDs that are alike.
+struct Run {
+    /// UIDs between the run before and this one.
+    gap: u64,
+    /// The first UID.
+    first: u64,
+    length: u64,
+    /// By how much the MODSEQ rises from one to the next.
+    step: u64,
+    flags: u8,
+    keywords: u64,
+    /// The first MODSEQ, and its difference to the last one of the run before.
+    modseq: u64,
+    by: u64,
+}
+
+impl Run {
+    /// Reads the run behind a UID and a MODSEQ.
+    fn read(rest: &mut &[u8], past: u64, modseq: u64) -> Option<Self> {
+        let gap = number_from(rest)?;
+        let length = number_from(rest)?;
+        let (&flags, behind) = rest.split_first()?;
+        *rest = behind;
+        let keywords = number_from(rest)?;
+        let by = number_from(rest)?;
+        let by = by >> 1 ^ (by & 1).wrapping_neg();
+        Some(Self {
+            gap,
+            first: past.checked_add(gap)?,
+            length: (length >> 1) + 1,
+            step: length & 1,
+            flags,
+            keywords,
+            modseq: modseq.wrapping_add(by),
+            by,
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        number_to(out, self.gap);
+        number_to(out, (self.length - 1) << 1 | self.step);
+        out.push(self.flags);
+        number_to(out, self.keywords);
+        let by = self.by as i64;
+        number_to(out, (by << 1 ^ by >> 63) as u64);
+    }
+
+    const fn last_modseq(&self) -> u64 {
+        let rises = (self.length - 1).wrapping_mul(self.step);
+        self.modseq.wrapping_add(rises)
+    }
+
+    /// How its MODSEQs rise when this message goes on with it; `None` if it does not.
+    fn step_to(&self, message: &MessageFlags) -> Option<u64> {
+        let by = message.modseq.0.wrapping_sub(self.last_modseq());
+        let is_alike = (self.flags, self.keywords) == (message.flags.0, message.keywords);
+        let goes_on = by <= 1 && (self.length == 1 || by == self.step);
+        (is_alike && goes_on).then_some(by)
+    }
 }
 
 /// Reads a sheet, adding its messages in ascending order.
@@ -71,27 +194,20 @@ fn runs(number: u32, mut rest: &[u8], messages: &mut Vec<MessageFlags>) -> Optio
     let end = at + u64::from(SHEET_UIDS);
     let mut modseq = 0_u64;
     while !rest.is_empty() {
-        at = at.checked_add(number_from(&mut rest)?)?;
-        let length = number_from(&mut rest)?;
-        let (length, step) = ((length >> 1) + 1, length & 1);
-        if length > end.checked_sub(at)? {
+        let run = Run::read(&mut rest, at, modseq)?;
+        if run.length > end.checked_sub(run.first)? {
             return None;
         }
-        let (&flags, behind) = rest.split_first()?;
-        rest = behind;
-        let keywords = number_from(&mut rest)?;
-        let by = number_from(&mut rest)?;
-        modseq = modseq.wrapping_add(by >> 1 ^ (by & 1).wrapping_neg());
-        for n in 0..length {
-            modseq = modseq.wrapping_add(if n == 0 { 0 } else { step });
+        for n in 0..run.length {
             messages.push(MessageFlags {
-                uid: Uid::new(u32::try_from(at + n).ok()?)?,
-                modseq: ModSeq(modseq),
-                flags: Flags(flags),
-                keywords,
+                uid: Uid::new(u32::try_from(run.first + n).ok()?)?,
+                modseq: ModSeq(run.modseq.wrapping_add(n * run.step)),
+                flags: Flags(run.flags),
+                keywords: run.keywords,
             });
         }
-        at += length;
+        at = run.first + run.length;
+        modseq = run.last_modseq();
     }
     Some(())
 }
@@ -164,7 +280,13 @@ mod tests {
             let octets = write_sheet(number, &messages);
             let mut read = Vec::new();
             read_sheet(number, &octets, &mut read).unwrap();
-            prop_assert_eq!(read, messages);
+            prop_assert_eq!(&read, &messages);
+            // One after the other they are the same sheet.
+            let mut grown = Vec::new();
+            for message in &messages {
+                grown = longer_sheet(number, &grown, message).unwrap();
+            }
+            prop_assert!(messages.is_empty() || grown == octets);
         }
 
         #[test]
@@ -176,6 +298,11 @@ mod tests {
             octets.extend_from_slice(&rest);
             let mut read = Vec::new();
             let _ = read_sheet(number, &octets, &mut read);
+            if let Some(uid) = Uid::new(number) {
+                let (modseq, flags) = (ModSeq(7), Flags::NONE);
+                let message = MessageFlags { uid, modseq, flags, keywords: 0 };
+                let _ = longer_sheet(sheet_of(uid), &octets, &message);
+            }
             prop_assert!(read.len() <= SHEET_UIDS as usize);
         }
     }
