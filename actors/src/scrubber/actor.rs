@@ -137,10 +137,7 @@ impl ScrubberState {
             return;
         }
         if !self.before.contains(&what) && !self.found.contains(&what) {
-            tracing::error!(
-                what,
-                "damage was found; it is left where it is, the rest is served"
-            );
+            tracing::error!(what, "damage was found; everything else is served");
         }
         self.found.insert(what);
         let known = self.before.union(&self.found).count();

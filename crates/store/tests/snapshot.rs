@@ -247,7 +247,17 @@ async fn a_scrub_finds_what_has_rotted_in_a_store_that_is_in_use_and_nothing_els
     fs::write(&segment, rotten).unwrap();
     let (_, damage) = round();
     assert_eq!(damage.len(), 2, "the frame, and the body in it: {damage:?}");
-    assert!(damage[0].ends_with("of journal segment 2"), "{damage:?}");
+    assert!(damage[0].contains("of journal segment 2: "), "{damage:?}");
+    let (_, copy) = damage[0].split_once("a copy is ").unwrap();
+    let copy = fs::read(folder.path().join(copy)).unwrap();
+    let rotten = fs::read(&segment).unwrap();
+    assert!(
+        rotten.windows(copy.len()).any(|octets| octets == copy),
+        "it is copied as it is"
+    );
+    assert_eq!(round().1, damage, "and once");
+    let kept = fs::read_dir(folder.path().join("damaged")).unwrap();
+    assert_eq!(kept.count(), 2, "a copy, and what is said of it");
     assert!(damage[1].starts_with("body "), "{damage:?}");
     let (ann, inbox) = ann(&store);
     let mut unreadable = 0;

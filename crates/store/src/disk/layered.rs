@@ -132,6 +132,10 @@ impl Disk for LayeredDisk {
         String::new()
     }
 
+    fn lasts(&self) -> bool {
+        false
+    }
+
     fn lock(&self) -> io::Result<Option<Lock>> {
         self.above.lock()
     }

@@ -11,6 +11,6 @@ mod simulated;
 
 pub(crate) use layered::LayeredDisk;
 pub(crate) use real::RealDisk;
-pub(crate) use seam::{Disk, File, Lock, read_all, write_whole};
+pub(crate) use seam::{Disk, File, Lock, in_pieces, read_all, write_whole};
 #[cfg(test)]
 pub(crate) use simulated::{Faults, SimulatedDisk};

@@ -42,6 +42,11 @@ pub(crate) trait Disk: Debug + Send + Sync {
     /// Differs after each start of the machine: what was not synced before it may be lost.
     fn boot(&self) -> String;
 
+    /// Whether what is written stays: what is written over a backup that is only read does not.
+    fn lasts(&self) -> bool {
+        true
+    }
+
     /// Takes the folder for this process; `None` when another has it.
     fn lock(&self) -> io::Result<Option<Lock>>;
 }
@@ -81,6 +86,28 @@ pub(crate) fn read_all(disk: &dyn Disk, name: &str) -> io::Result<Option<Vec<u8>
     Ok(Some(octets))
 }
 
+/// Calls `each` for the octets of a file between two places, a piece at a time, with its place.
+pub(crate) fn in_pieces(
+    file: &dyn File,
+    from: u64,
+    until: u64,
+    mut each: impl FnMut(u64, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut at = from;
+    let mut piece = Vec::new();
+    while at < until {
+        let wanted = (until - at).min(PIECE_OCTETS);
+        piece.resize(usize::try_from(wanted).unwrap_or(0), 0);
+        let read = file.read_at(&mut piece, at)?;
+        if read == 0 {
+            break;
+        }
+        each(at, &piece[..read])?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
 /// Writes a small file so that either the old one is there or the new one, whole.
 pub(crate) fn write_whole(disk: &dyn Disk, name: &str, octets: &[u8]) -> io::Result<()> {
     let (folder, _) = name.rsplit_once('/').unwrap_or(("", name));
@@ -91,3 +118,6 @@ pub(crate) fn write_whole(disk: &dyn Disk, name: &str, octets: &[u8]) -> io::Res
     disk.rename(&new, name)?;
     disk.sync_folder(folder)
 }
+
+/// What is read at once.
+const PIECE_OCTETS: u64 = 1024 * 1024;

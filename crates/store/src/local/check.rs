@@ -5,13 +5,16 @@ use std::{collections::BTreeMap, io, ops::ControlFlow};
 use mail::{AccountId, Flags, MailboxId, Uid};
 
 use super::{
+    damaged::Stretch,
     keeper::{Local, Shared},
     progress::{self, Progress, Stage, Teller},
+    report::Opened,
 };
 use crate::{
     StoreError,
     desk::Store,
-    journal::{self, FRAMES_FROM, Found, Scan, SegmentHead, disk_error, scan},
+    disk::File,
+    journal::{self, FRAMES_FROM, Scan, SegmentHead, disk_error, scan},
     keeper::{Keeper, Seen},
     keys::{self, Class},
     port::{BodyRef, Entry, MessageFlags},
@@ -85,6 +88,22 @@ impl Store<Local> {
     }
 }
 
+impl CheckReport {
+    /// Adds what opening the store came upon, as far as the check does not say the same and more.
+    pub fn add_opening(&mut self, opened: &Opened) {
+        let is_known = |what: &String| {
+            let same = |found: &String| {
+                let rest = found.strip_prefix(what.as_str());
+                rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+            };
+            self.damage.iter().any(same)
+        };
+        let mut damage = opened.damage.clone();
+        damage.retain(|what| !is_known(what));
+        self.damage.splice(0..0, damage);
+    }
+}
+
 struct Check<'a> {
     shared: &'a Shared,
     teller: &'a Teller,
@@ -150,25 +169,19 @@ impl Check<'_> {
                 segment: number,
                 from: FRAMES_FROM,
                 until: (number == tail.segment).then_some(tail.offset),
-                chance: head.ok().map(|head| head.chance),
+                chance: head.as_ref().ok().map(|head| head.chance),
                 deep: true,
             };
-            let mut bad = Vec::new();
-            let mut frames = 0;
+            if head.is_err() {
+                self.set_aside(&*file, &Stretch::head(number));
+            }
             scan(&file, plan, |found| {
-                match found {
-                    Found::Frame { whole: true, .. } => frames += 1,
-                    Found::Frame { at, head, .. } => bad.push((at, at + head.octets())),
-                    Found::Bad(span) => bad.push((span.from, span.until)),
+                match Stretch::of(number, &found) {
+                    None => self.report.frames += 1,
+                    Some(stretch) => self.set_aside(&*file, &stretch),
                 }
                 Ok(ControlFlow::Continue(()))
             })?;
-            self.report.frames += frames;
-            for (from, until) in bad {
-                self.bad(format!(
-                    "octets {from} to {until} of journal segment {number}"
-                ));
-            }
         }
         Ok(())
     }
@@ -423,6 +436,11 @@ impl Check<'_> {
     fn tell(&self, stage: Stage, done: u64, total: usize) {
         let total = total as u64;
         (self.teller)(Progress { stage, done, total });
+    }
+
+    fn set_aside(&mut self, journal: &dyn File, stretch: &Stretch) {
+        let what = self.shared.set_aside(journal, stretch);
+        self.bad(what);
     }
 
     fn bad(&mut self, what: String) {

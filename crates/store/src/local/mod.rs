@@ -5,6 +5,7 @@ mod check;
 mod compaction;
 mod compare;
 mod config;
+mod damaged;
 mod ended;
 mod keeper;
 mod ledger;

@@ -7,11 +7,14 @@
 
 use std::{io, ops::ControlFlow};
 
-use super::keeper::{Local, Shared};
+use super::{
+    damaged::{Stretch, span_of},
+    keeper::{Local, Shared},
+};
 use crate::{
     StoreError,
     desk::Store,
-    journal::{self, FRAMES_FROM, Found, Scan, SegmentHead, disk_error, scan},
+    journal::{self, FRAMES_FROM, Scan, SegmentHead, disk_error, scan},
     keeper::{Keeper, Seen},
     keys::{self, Class},
     record,
@@ -34,7 +37,8 @@ enum Place {
 pub struct Scrubbed {
     /// Octets that were read, about.
     pub octets: u64,
-    /// What is damaged, each with its place. It stays where it is, and everything else is served.
+    /// What is damaged, each with its place. It stays where it is, a copy of damaged frames is in
+    /// `damaged/`, and everything else is served.
     pub damage: Vec<String>,
     /// Whether a round has ended with it; the next step begins another.
     pub ended: bool,
@@ -86,7 +90,7 @@ fn read_frames(
     let head = SegmentHead::read(&*file).map_err(failed)?.ok();
     if at == FRAMES_FROM && head.is_none() {
         done.damage
-            .push(format!("the head of journal segment {number}"));
+            .push(shared.set_aside(&*file, &Stretch::head(number)));
     }
     let plan = Scan {
         segment: number,
@@ -97,15 +101,9 @@ fn read_frames(
     };
     let mut next = None;
     scan(&file, plan, |found| {
-        let (from, until, is_whole) = match found {
-            Found::Frame {
-                at, head, whole, ..
-            } => (at, at + head.octets(), whole),
-            Found::Bad(span) => (span.from, span.until, false),
-        };
-        if !is_whole {
-            let what = format!("octets {from} to {until} of journal segment {number}");
-            done.damage.push(what);
+        let (from, until) = span_of(&found);
+        if let Some(stretch) = Stretch::of(number, &found) {
+            done.damage.push(shared.set_aside(&*file, &stretch));
         }
         done.octets += until - from;
         if done.octets < octets {

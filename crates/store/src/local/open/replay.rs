@@ -11,7 +11,7 @@ use super::{ASIDE, End, Opening, ROWS, Segment};
 use crate::{
     StoreError, batch,
     directory::{Engine, Partitions, Row},
-    disk::File,
+    disk::{File, in_pieces},
     journal::{FRAMES_FROM, Found, Scan, Span, disk_error, scan},
     local::{marks::Clean, progress::Stage},
 };
@@ -257,28 +257,6 @@ impl Opening {
     }
 }
 
-/// Calls `each` for the octets of a file between two places, a piece at a time, with its place.
-fn in_pieces(
-    file: &dyn File,
-    from: u64,
-    until: u64,
-    mut each: impl FnMut(u64, &[u8]) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut at = from;
-    let mut piece = Vec::new();
-    while at < until {
-        let wanted = (until - at).min(PIECE_OCTETS);
-        piece.resize(usize::try_from(wanted).unwrap_or(0), 0);
-        let read = file.read_at(&mut piece, at)?;
-        if read == 0 {
-            break;
-        }
-        each(at, &piece[..read])?;
-        at += read as u64;
-    }
-    Ok(())
-}
-
 /// Operations on their way into the partitions.
 struct Replay<'a> {
     engines: &'a [Box<dyn Engine>],
@@ -330,9 +308,6 @@ impl Replay<'_> {
         self.flush(lsn)
     }
 }
-
-/// What is read at once.
-const PIECE_OCTETS: u64 = 1024 * 1024;
 
 /// Torn ends that are kept, and how much of each.
 const ASIDE_FILES_MAX: usize = 8;
