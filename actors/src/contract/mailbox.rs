@@ -17,7 +17,7 @@ use store::{
 /// mailbox crashed) looks at the store, which has the truth.
 #[derive(Debug)]
 pub enum MailboxMsg {
-    /// From an IMAP session: add messages (APPEND).
+    /// From an IMAP session or an operator: add messages (APPEND).
     Append(
         AppendRequest,
         RpcReplyPort<Result<Vec<Appended>, MailboxFailure>>,
@@ -95,6 +95,8 @@ pub type Flagged = (Vec<MessageFlags>, Vec<Uid>);
 pub struct AppendRequest {
     /// The mailbox.
     pub mailbox: MailboxId,
+    /// Only if this is still the mailbox's next UID: nothing has come since somebody looked.
+    pub next: Option<Uid>,
     /// The messages, all or none.
     pub messages: Vec<(Draft, Flags, Vec<Keyword>, Time)>,
 }

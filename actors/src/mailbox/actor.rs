@@ -202,11 +202,16 @@ impl MailboxState {
         reply: RpcReplyPort<Result<Vec<store::port::Appended>, MailboxFailure>>,
         myself: ActorRef<MailboxMsg>,
     ) {
-        let AppendRequest { mailbox, messages } = request;
-        let write = self
-            .args
-            .mail
-            .append(self.fence, self.account, mailbox, messages);
+        let AppendRequest {
+            mailbox,
+            next,
+            messages,
+        } = request;
+        let (mail, account) = (&self.args.mail, self.account);
+        let write = match next {
+            Some(next) => mail.append_next(self.fence, account, mailbox, next, messages),
+            None => mail.append(self.fence, account, mailbox, messages),
+        };
         self.land(write, reply, myself, move |appended| {
             appended
                 .last()
@@ -431,6 +436,8 @@ impl MailboxState {
         write.then(move |result| {
             let landed = match &result {
                 Ok(done) => what(done),
+                // Who looks again has not been failed.
+                Err(StoreError::Changed { .. }) => Landed::NOTHING,
                 Err(_) => {
                     WRITES_FAILED.count(&[]);
                     Landed::NOTHING

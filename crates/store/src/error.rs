@@ -9,6 +9,12 @@ pub enum StoreError {
     /// More writes wait for the disk than the store takes. Nobody's fault: come back in a moment.
     #[error("too many writes wait for the disk")]
     Busy,
+    /// Something has changed since the caller looked. Nobody's fault: he looks again.
+    #[error("{what} has changed meanwhile")]
+    Changed {
+        /// What, by name.
+        what: String,
+    },
     /// A record or body fails its checksum. Fault of the disk or of us; it is set aside.
     #[error("{what} is damaged")]
     Damage {

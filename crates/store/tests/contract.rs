@@ -82,6 +82,7 @@ contract! {
         delivering_twice_puts_it_there_once
         a_body_outlives_the_spool_and_goes_with_its_last_message
         delivering_into_a_mailbox_that_is_not_there_is_refused
+        appending_behind_what_was_looked_at_adds_nothing_behind_anything_else
         appending_several_is_all_or_none
         flags_are_added_removed_and_replaced
         flags_that_stand_already_change_no_modseq

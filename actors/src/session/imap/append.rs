@@ -82,6 +82,7 @@ impl ImapSessionState {
         );
         let request = AppendRequest {
             mailbox,
+            next: None,
             messages: vec![message],
         };
         let appended: Vec<Appended> = self.ask(|port| MailboxMsg::Append(request, port)).await?;

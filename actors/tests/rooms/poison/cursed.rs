@@ -109,6 +109,13 @@ impl MailStore for Cursed {
             mailbox: MailboxId,
             messages: Vec<New>
         ) -> Pending<Vec<Appended>>;
+        fn append_next(
+            fence: Fence,
+            account: AccountId,
+            mailbox: MailboxId,
+            next: Uid,
+            messages: Vec<New>
+        ) -> Pending<Vec<Appended>>;
         fn flag(
             fence: Fence,
             account: AccountId,

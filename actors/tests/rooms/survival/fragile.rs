@@ -213,6 +213,18 @@ impl MailStore for Fragile {
         self.mail().append(fence, account, mailbox, messages)
     }
 
+    fn append_next(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        mailbox: MailboxId,
+        next: Uid,
+        messages: Vec<(Draft, Flags, Vec<Keyword>, Time)>,
+    ) -> Pending<Vec<Appended>> {
+        self.mail()
+            .append_next(fence, account, mailbox, next, messages)
+    }
+
     fn flag(
         &self,
         fence: Fence,

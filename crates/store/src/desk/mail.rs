@@ -133,7 +133,18 @@ impl<K: Keeper> MailStore for Store<K> {
         mailbox: MailboxId,
         messages: Vec<(Draft, Flags, Vec<Keyword>, Time)>,
     ) -> Pending<Vec<Appended>> {
-        settled(self.try_append(fence, account, mailbox, messages))
+        settled(self.try_append(fence, (account, mailbox), None, messages))
+    }
+
+    fn append_next(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        mailbox: MailboxId,
+        next: Uid,
+        messages: Vec<(Draft, Flags, Vec<Keyword>, Time)>,
+    ) -> Pending<Vec<Appended>> {
+        settled(self.try_append(fence, (account, mailbox), Some(next), messages))
     }
 
     fn flag(
@@ -245,13 +256,17 @@ impl<K: Keeper> Store<K> {
     fn try_append(
         &self,
         fence: Fence,
-        account: AccountId,
-        mailbox: MailboxId,
+        (account, mailbox): (AccountId, MailboxId),
+        next: Option<Uid>,
         messages: Vec<(Draft, Flags, Vec<Keyword>, Time)>,
     ) -> Result<Pending<Vec<Appended>>, StoreError> {
         let _account = self.desk.locks.account(account);
         let mut batch = self.begin_as(fence)?;
         let mut target = self.open_box(account, mailbox)?;
+        if next.is_some_and(|next| next != target.counters.uid_next) {
+            let what = format!("mailbox {mailbox} of account {account}");
+            return Err(StoreError::Changed { what });
+        }
         let octets = messages.iter().map(|(draft, ..)| draft.octets());
         self.admit(&mut target, Held::of(octets))?;
         let save_date = self.keeper.now();

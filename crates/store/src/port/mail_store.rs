@@ -148,6 +148,20 @@ pub trait MailStore: Send + Sync {
         messages: Vec<(Draft, Flags, Vec<Keyword>, Time)>,
     ) -> Pending<Vec<Appended>>;
 
+    /// Adds messages, all or none, if `next` is still the next UID of the mailbox: nothing has come
+    /// since the caller looked what is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`]; as [`MailStore::append`].
+    fn append_next(
+        &self,
+        fence: Fence,
+        account: AccountId,
+        mailbox: MailboxId,
+        next: Uid,
+        messages: Vec<(Draft, Flags, Vec<Keyword>, Time)>,
+    ) -> Pending<Vec<Appended>>;
+
     /// Changes flags of messages; UIDs that are not there are passed over. Yields those that
     /// really changed, as they are now. With `unchanged_since`, messages changed after it are left alone and
     /// their UIDs come back second (RFC 7162 §3.1.3).

@@ -1,7 +1,7 @@
 //! What the mail store promises about messages.
 
 use heronry_store::port::{
-    Arrival, FlagChange, FlagsHow, MessageFlags, MessageRow, State, UidRange,
+    Arrival, Draft, FlagChange, FlagsHow, MessageFlags, MessageRow, State, UidRange,
 };
 use mail::{Flags, Keyword, MailboxId, ModSeq, Time, Uid};
 
@@ -159,6 +159,30 @@ pub(crate) async fn delivering_into_a_mailbox_that_is_not_there_is_refused(
     assert_is(bench.deliver(MailboxId(77), id).await, "Missing");
     let states = bench.store.get(id).unwrap().unwrap().states;
     assert_eq!(states[0].state, State::Open);
+}
+
+pub(crate) async fn appending_behind_what_was_looked_at_adds_nothing_behind_anything_else(
+    bench: impl Future<Output = Bench>,
+) {
+    let bench = bench.await;
+    let inbox = bench.inbox().id;
+    let append = |next: u32, draft: Draft| {
+        let message = (draft, Flags::NONE, vec![], Time(1));
+        let (fence, ann) = (bench.fence(), bench.ann);
+        bench
+            .store
+            .append_next(fence, ann, inbox, uid(next), vec![message])
+    };
+    // The second one was begun before the first one was durable.
+    let (one, other) = (bench.draft(b"one").await, bench.draft(b"one").await);
+    let (first, second) = (append(1, one), append(1, other));
+    assert_eq!(first.await.unwrap()[0].uid, uid(1));
+    assert_is(second.await, "Changed");
+    assert_is(append(3, bench.draft(b"one").await).await, "Changed");
+    let third = append(2, bench.draft(b"one").await);
+    assert_eq!(third.await.unwrap()[0].uid, uid(2));
+    assert_eq!(numbers(&bench.rows(inbox)), [1, 2]);
+    assert_eq!(bench.inbox().octets, 6);
 }
 
 pub(crate) async fn appending_several_is_all_or_none(bench: impl Future<Output = Bench>) {
