@@ -162,6 +162,12 @@ fn queries(metric: &Metric) -> Vec<(String, String)> {
             let rate = format!("sum{}(rate({name}{SELECT}[$__rate_interval]))", by(&labels));
             vec![(rate, legend)]
         }
+        Kind::Gauge if name.ends_with("_timestamp_seconds") => {
+            vec![(
+                format!("time() - ({name}{SELECT} > 0)"),
+                "{{instance}}".to_owned(),
+            )]
+        }
         Kind::Gauge => vec![(format!("sum{}({name}{SELECT})", by(&labels)), legend)],
         Kind::Histogram => [0.5, 0.99]
             .iter()

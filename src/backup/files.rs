@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Advice, fadvise};
+
 use super::{BackupError, Progress};
 
 /// What was copied.
@@ -40,6 +42,8 @@ pub(super) fn copy(
         target
             .write_all(&piece[..read])
             .map_err(BackupError::disk("write", &part))?;
+        // Mail that somebody reads has a better use for that memory.
+        forget(source.get_ref(), copied, read);
         copied += read as u64;
         unsynced += read;
         // Little by little: a flood at the end would be in the way of whoever else waits for the
@@ -48,6 +52,7 @@ pub(super) fn copy(
             target
                 .sync_data()
                 .map_err(BackupError::disk("sync", &part))?;
+            forget(&target, copied - unsynced as u64, unsynced);
             unsynced = 0;
         }
         progress.advance(read as u64);
@@ -163,6 +168,12 @@ pub(super) fn need_room(folder: &Path, needed: u64) -> Result<(), BackupError> {
     Ok(())
 }
 
+/// Has the system give back the memory in which it keeps what was just read or written.
+fn forget(file: &File, from: u64, octets: usize) {
+    let octets = std::num::NonZeroU64::new(octets as u64);
+    let _ = fadvise(file, from, octets, Advice::DontNeed); // it is a favour
+}
+
 fn create(path: &Path) -> Result<File, BackupError> {
     File::options()
         .write(true)
@@ -173,12 +184,13 @@ fn create(path: &Path) -> Result<File, BackupError> {
         .map_err(BackupError::disk("create", path))
 }
 
-fn part_of(path: &Path) -> PathBuf {
+/// What a file is called until all of it is there.
+pub(super) fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     name.into()
 }
 
-const PIECE_OCTETS: usize = 1024 * 1024;
+const PIECE_OCTETS: usize = 256 * 1024;
 
 const UNSYNCED_OCTETS_MAX: usize = 16 * 1024 * 1024;

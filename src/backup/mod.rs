@@ -15,8 +15,11 @@
 
 mod error;
 mod files;
+mod last;
 mod manifest;
+mod metrics;
 mod open;
+mod paced;
 mod progress;
 mod put_back;
 mod shelf;
@@ -24,10 +27,13 @@ mod take;
 mod verify;
 
 pub use error::BackupError;
+pub use last::Last;
 pub use manifest::{Entry, Manifest};
+pub use metrics::METRICS;
 pub use open::OpenState;
+pub use paced::Paced;
 pub use progress::Progress;
-pub use put_back::{PutBack, put_back};
+pub use put_back::{PutBack, put_back, settle};
 pub use shelf::{Shelf, State};
 pub use take::{About, Taken, Wanted, take};
 pub use verify::{Verified, verify};

@@ -21,8 +21,9 @@ pub struct PutBack {
 }
 
 /// Copies a state into the folder `to`, which must not be there, or be empty, or be what an
-/// interrupted run has left. Each file is compared with the manifest while it is copied. Until it
-/// has come to its end the folder is no data folder: the store refuses to open it.
+/// interrupted run has left. Each file is compared with the manifest while it is copied. Until all
+/// are there the folder is no data folder: the store refuses to open it. From then on until
+/// [`settle`] nothing is copied any more by whoever begins again: somebody may have used it.
 ///
 /// # Errors
 /// [`BackupError::Place`], [`BackupError::Damaged`], [`BackupError::Full`], [`BackupError::Disk`].
@@ -33,7 +34,7 @@ pub fn put_back(
 ) -> Result<PutBack, BackupError> {
     let manifest = state.manifest()?;
     files::make_folder(to)?;
-    claim(to, state)?;
+    let is_copied = claim(to, state)?;
     let (mut there, mut missing) = (0, Vec::new());
     let mut done = PutBack {
         files: manifest.files.len(),
@@ -51,11 +52,15 @@ pub fn put_back(
         }
         // A file has its name only when all of it was there and was what it should be.
         match fs::metadata(&target) {
+            _ if is_copied => there += 1,
             Ok(found) if found.len() == entry.octets => there += 1,
             _ => missing.push((entry, target)),
         }
     }
     done.there = there;
+    if is_copied {
+        return Ok(done);
+    }
     let needed = missing.iter().map(|(entry, _)| entry.octets).sum();
     files::need_room(to, needed)?;
     progress.begin("restoring", needed);
@@ -64,9 +69,19 @@ pub fn put_back(
     }
     files::sync_folders(to)?;
     let mark = to.join(store::RESTORING);
-    fs::remove_file(&mark).map_err(BackupError::disk("remove", &mark))?;
+    fs::rename(&mark, to.join(UNSETTLED)).map_err(BackupError::disk("rename", &mark))?;
     files::sync_folder(to)?;
     Ok(done)
+}
+
+/// All is there and was looked at: nobody needs to begin again.
+///
+/// # Errors
+/// [`BackupError::Disk`].
+pub fn settle(to: &Path) -> Result<(), BackupError> {
+    let mark = to.join(UNSETTLED);
+    fs::remove_file(&mark).map_err(BackupError::disk("remove", &mark))?;
+    files::sync_folder(to)
 }
 
 fn copy(
@@ -87,31 +102,40 @@ fn copy(
     fs::rename(&checked, target).map_err(BackupError::disk("name", target))
 }
 
-/// Takes the folder for the restore of that state, if it is empty or was begun with the same one.
-fn claim(to: &Path, state: &State) -> Result<(), BackupError> {
-    let mark = to.join(store::RESTORING);
-    match fs::read_to_string(&mark) {
-        Ok(begun) if begun.trim() == state.name => return Ok(()),
-        Ok(begun) => {
-            return Err(BackupError::Place(format!(
-                "{} is half filled with the state {}: restore that one to its end, or remove the \
-                 folder",
-                to.display(),
-                begun.trim()
-            )));
+/// Takes the folder for the restore of that state, if it is empty or was begun with the same one;
+/// whether that one has copied everything.
+fn claim(to: &Path, state: &State) -> Result<bool, BackupError> {
+    for (mark, is_copied) in [(store::RESTORING, false), (UNSETTLED, true)] {
+        let mark = to.join(mark);
+        match fs::read_to_string(&mark) {
+            Ok(begun) if begun.trim() == state.name => return Ok(is_copied),
+            Ok(begun) => {
+                return Err(BackupError::Place(format!(
+                    "{} is half filled with the state {}: restore that one to its end, or remove \
+                     the folder",
+                    to.display(),
+                    begun.trim()
+                )));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(BackupError::disk("read", &mark)(error)),
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(BackupError::disk("read", &mark)(error)),
     }
+    let mark = to.join(store::RESTORING);
+    let beginning = files::part_of(&mark);
+    let is_other = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name() != "lost+found" && entry.path() != beginning)
+    };
     let mut inside = fs::read_dir(to).map_err(BackupError::disk("look into", to))?;
-    if inside.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "lost+found")) {
+    if inside.any(is_other) {
         return Err(BackupError::Place(format!(
             "{} is not empty; nothing is ever restored over something",
             to.display()
         )));
     }
     files::write(&mark, format!("{}\n", state.name).as_bytes())?;
-    files::sync_folder(to)
+    files::sync_folder(to)?;
+    Ok(false)
 }
 
 /// Where a file of a state belongs in the new data folder.
@@ -124,3 +148,6 @@ fn place(name: &str) -> PathBuf {
 
 /// What files of the data folder begin with in a state.
 const DATA: &str = "data/";
+
+/// Stands for [`store::RESTORING`] from when all files are there until all was looked at.
+const UNSETTLED: &str = "restored-unchecked";

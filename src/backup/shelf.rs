@@ -34,9 +34,16 @@ impl Shelf {
     pub fn create(folder: &Path) -> Result<Self, BackupError> {
         files::make_folder(folder)?;
         if !folder.join(MARK).exists() {
+            // What a run left that was ended just as it began.
+            let beginning = files::part_of(&folder.join(MARK));
+            let is_other = |entry: io::Result<fs::DirEntry>| {
+                entry.is_ok_and(|entry| {
+                    entry.file_name() != LOST_AND_FOUND && entry.path() != beginning
+                })
+            };
             let mut inside =
                 fs::read_dir(folder).map_err(BackupError::disk("look into", folder))?;
-            if inside.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOST_AND_FOUND)) {
+            if inside.any(is_other) {
                 return Err(BackupError::Place(format!(
                     "{} holds other things and is no backup; name a folder of its own, or one that \
                      is not there yet",

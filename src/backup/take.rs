@@ -254,7 +254,7 @@ const LOG: &str = "progress";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::{put_back, verify};
+    use crate::backup::{put_back, settle, verify};
 
     struct Silent;
 
@@ -335,8 +335,29 @@ mod tests {
         assert_eq!((done.files, done.there), (2, 1));
         assert_eq!(fs::read(new.join("b")).unwrap(), b"b");
         assert!(!new.join(store::RESTORING).exists());
+        // Whoever was ended before all was looked at begins there, and copies over nothing.
+        fs::write(new.join("b"), b"used").unwrap();
+        let again = put_back(&state, &new, &mut Silent).unwrap();
+        assert_eq!((again.files, again.there), (2, 2));
+        assert_eq!(fs::read(new.join("b")).unwrap(), b"used");
+        settle(&new).unwrap();
         let again = put_back(&state, &new, &mut Silent);
         assert!(matches!(again, Err(BackupError::Place(_))), "{again:?}");
+    }
+
+    #[test]
+    fn a_run_that_was_ended_as_it_began_is_in_nobodys_way() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, new) = (place.path().join("backup"), place.path().join("new"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("heronry-backup.part"), "heron").unwrap();
+        let shelf = Shelf::create(&folder).unwrap();
+        fs::write(place.path().join("a"), "a").unwrap();
+        let files = vec![wanted(place.path(), "a", true)];
+        let state = take(&shelf, about(1), files, &mut Silent).unwrap().state;
+        fs::create_dir(&new).unwrap();
+        fs::write(new.join(format!("{}.part", store::RESTORING)), "2026").unwrap();
+        put_back(&state, &new, &mut Silent).unwrap();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     admin::protocol::{Request, SnapshotView},
-    backup::{self, About, BackupError, Shelf, State, Wanted},
+    backup::{self, About, BackupError, Last, Paced, Shelf, State, Wanted},
 };
 
 /// Take a state of the whole system: mail, queue, accounts, configuration, certificates and keys.
@@ -38,6 +39,9 @@ pub(super) struct Backup {
     /// Keep so many states, the new one included, and remove the older ones.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keep: Option<u32>,
+    /// Read no more than so many octets in a second; 0: as fast as it goes.
+    #[arg(long, value_name = "N", default_value_t = OCTETS_PER_SECOND)]
+    octets_per_second: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,7 +104,10 @@ impl Backup {
             (Some(Command::Verify { folder, state, all }), _) => {
                 verify(&folder, state.as_deref(), all, output)
             }
-            (None, Some(folder)) => take(&folder, self.keep, reach, output),
+            (None, Some(folder)) => {
+                let how = (self.keep, self.octets_per_second);
+                take(&folder, how, reach, output)
+            }
             (None, None) => Err(Failure::usage("name the backup's folder")),
         }
     }
@@ -110,27 +117,55 @@ impl Backup {
 struct Source {
     about: About,
     wanted: Vec<Wanted>,
-    _keeper: Keeper,
+    keeper: Keeper,
 }
 
 /// Kept until everything is copied.
-#[allow(dead_code, reason = "they are kept, not looked at")]
 enum Keeper {
     Daemon(Client),
-    Folder(Snapshot),
+    Folder {
+        #[allow(dead_code, reason = "it is kept, not looked at")]
+        snapshot: Snapshot,
+    },
 }
 
-fn take(folder: &Path, keep: Option<u32>, reach: &Reach, output: &Output) -> Result<(), Failure> {
+impl Keeper {
+    /// Has the daemon tell those who watch it, now or when it starts.
+    fn tell(&mut self, last: &Last, data: &Path) -> Result<(), Failure> {
+        match self {
+            Self::Daemon(client) => client.ask(&Request::BackupDone(last.clone())),
+            Self::Folder { .. } => Ok(last.write(data)?),
+        }
+    }
+}
+
+fn take(
+    folder: &Path,
+    (keep, octets_per_second): (Option<u32>, u64),
+    reach: &Reach,
+    output: &Output,
+) -> Result<(), Failure> {
     let data = reach.folder()?;
     let shelf = Shelf::create(folder)?;
-    let source = match Client::connect(&data) {
+    let begun = SystemClock::new().now();
+    let mut source = match Client::connect(&data) {
         Ok(client) => Source::running(client, &data)?,
         Err(failure) if failure.is_unreachable() => Source::at_rest(reach, failure)?,
         Err(failure) => return Err(failure),
     };
     let mut meter = Meter::new(output);
-    let taken = backup::take(&shelf, source.about, source.wanted, &mut meter)?;
-    drop((meter, source._keeper));
+    let mut paced = Paced::new(&mut meter, octets_per_second);
+    let taken = backup::take(&shelf, source.about, source.wanted, &mut paced)?;
+    let last = Last {
+        state: taken.state.name.clone(),
+        taken: begun.0,
+        octets: taken.octets,
+    };
+    if let Err(failure) = source.keeper.tell(&last, &data) {
+        // It is there all the same.
+        let _ = writeln!(io::stderr(), "nobody who watches sees it: {failure}");
+    }
+    drop((meter, source.keeper));
     let removed = match keep {
         Some(keep) => shelf.prune(keep as usize)?,
         None => Vec::new(),
@@ -183,7 +218,7 @@ impl Source {
                 lsn: Some(view.lsn),
             },
             wanted,
-            _keeper: Keeper::Daemon(client),
+            keeper: Keeper::Daemon(client),
         })
     }
 
@@ -214,7 +249,7 @@ impl Source {
                 lsn: None,
             },
             wanted,
-            _keeper: Keeper::Folder(snapshot),
+            keeper: Keeper::Folder { snapshot },
         })
     }
 }
@@ -224,7 +259,7 @@ fn certificates(data: &Path) -> Result<Vec<Wanted>, Failure> {
     let folder = data.join("tls");
     let mut wanted = Vec::new();
     let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(wanted),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(wanted),
         entries => entries,
     };
     let failed = |error| Failure::new(format!("cannot look into {}: {error}", folder.display()));
@@ -358,3 +393,6 @@ fn now() -> String {
         None => text,
     }
 }
+
+/// Leaves most of an ordinary disk to those who send meanwhile.
+const OCTETS_PER_SECOND: u64 = 64 * 1024 * 1024;

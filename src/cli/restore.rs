@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     admin::protocol::{AccountNew, AccountView, QuotaView, Request},
-    backup::{self, BackupError, OpenState, Shelf},
+    backup::{self, BackupError, OpenState, Paced, Shelf},
 };
 
 /// Bring a whole system back from a backup, into a data folder that is new or empty; or, with
@@ -67,6 +67,14 @@ pub(super) struct Restore {
     /// message [default: where this system has its temporary files]
     #[arg(long, value_name = "DIR", requires = "account")]
     scratch: Option<PathBuf>,
+    /// Copy no more than so many octets in a second; 0: as fast as it goes.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        conflicts_with = "account"
+    )]
+    octets_per_second: u64,
 }
 
 #[derive(Serialize)]
@@ -147,17 +155,18 @@ impl Restore {
         let shelf = Shelf::open(&self.folder)?;
         let state = shelf.state(self.state.as_deref())?;
         let mut meter = Meter::new(output);
-        let put_back = backup::put_back(&state, &config.folder, &mut meter)?;
+        let mut paced = Paced::new(&mut meter, self.octets_per_second);
+        let put_back = backup::put_back(&state, &config.folder, &mut paced)?;
         let clock = SystemClock::new();
         let data = config.folder.clone();
         drop(meter);
         let (now, teller) = (Arc::new(move || clock.now()), progress::teller(output));
         let store = DiskStore::rebuild_telling(config, now, teller.clone());
         let store = store.map_err(BackupError::from)?;
-        let found = store.check_telling(&teller).map_err(BackupError::from)?;
-        let mut damage = store.opened().damage.clone();
-        damage.extend(found.damage);
+        let mut found = store.check_telling(&teller).map_err(BackupError::from)?;
+        found.add_opening(store.opened());
         store.close().map_err(BackupError::from)?;
+        backup::settle(&data)?;
         let settings = put_back.settings.into_iter();
         let report = Report {
             state: state.name,
@@ -171,7 +180,7 @@ impl Restore {
             queued: found.spooled,
             bodies: found.bodies,
             settings: settings.map(|(file, was)| Setting { file, was }).collect(),
-            damage,
+            damage: found.damage,
         };
         output.answer(&report, text)?;
         match report.damage.len() {

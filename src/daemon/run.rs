@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     admin::{Recorder, Reload, Reloads, TreeView},
+    backup::Last,
     config::{Change, Config, LogFormat},
     doors::{self, Bound, Inherited},
     tree::{self, House},
@@ -237,6 +238,7 @@ async fn parts(
         }),
         clock: clock.clone(),
     };
+    Last::show(Last::read(&config.data).as_ref());
     let store = Arc::new(open_store(config, &clock).await?);
     let (reloads, asked) = Reloads::new();
     match furnished(plan, ground, &store, reloads).await {
