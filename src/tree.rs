@@ -80,6 +80,7 @@ pub(crate) struct Seats {
 pub fn metrics() -> Vec<Metric> {
     [
         actors::metrics::all(),
+        crate::backup::METRICS.to_vec(),
         store::METRICS.to_vec(),
         world::METRICS.to_vec(),
     ]

@@ -95,6 +95,7 @@ impl Desk {
             Request::AliasList { domain } => done(self.aliases(domain.as_ref())?),
             Request::AliasRemove { alias } => done(self.remove_alias(alias).await?),
             Request::AliasShow { alias } => done(self.show_alias(alias)?),
+            Request::BackupDone(last) => done(self.backup_done(last).await?),
             Request::DomainAdd { domain } => done(self.add_domain(domain).await?),
             Request::DomainList => done(self.domains()?),
             Request::DomainQuota { domain, quota } => {
@@ -142,6 +143,7 @@ impl Desk {
                 done(())
             }
             Request::SnapshotTake => done(self.snapshot(session).await?),
+            Request::StoreCompact => done(self.compact().await?),
             Request::Tree { form } => done(self.tree(form)?),
             Request::Truce => done(super::chaos::truce(&mut session.trial)),
         }
@@ -189,7 +191,8 @@ pub(super) fn done(value: impl Serialize) -> Result<Value, Refusal> {
 /// What the store says, in an operator's terms.
 pub(super) fn refused(error: StoreError) -> Refusal {
     let kind = match error {
-        StoreError::Exists { .. } => RefusalKind::Conflict,
+        StoreError::Changed { .. } => RefusalKind::Changed,
+        StoreError::Exists { .. } | StoreError::OverQuota { .. } => RefusalKind::Conflict,
         StoreError::Missing { .. } => RefusalKind::Missing,
         StoreError::TooLarge { .. } => RefusalKind::Wrong,
         _ => RefusalKind::Broken,

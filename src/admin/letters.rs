@@ -27,21 +27,17 @@ impl Desk {
         Ok(rows.iter().map(folder_view).collect())
     }
 
-    /// Makes a folder, if it is not there.
+    /// Makes a folder, if it is not there; yields it as it stands.
     pub(super) async fn make_folder(
         &self,
         address: &Address,
         folder: String,
         role: Option<&str>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<FolderView, Refusal> {
         let account = self.account_of(address)?;
         let mail = &self.parts.mail;
-        if mail
-            .mailbox_named(account, &folder)
-            .map_err(refused)?
-            .is_some()
-        {
-            return Ok(());
+        if let Some(row) = mail.mailbox_named(account, &folder).map_err(refused)? {
+            return Ok(folder_view(&row));
         }
         // A role is one folder's at most (RFC 6154 §2 leaves that open; clients do not).
         let rows = mail.mailboxes(account).map_err(refused)?;
@@ -54,7 +50,7 @@ impl Desk {
         };
         let mailboxes = &self.parts.mailboxes;
         let asked = mailboxes.call(&account, |port| MailboxMsg::Create(new, port), LIMIT);
-        answered(asked.await).map(drop)
+        answered(asked.await).map(|row| folder_view(&row))
     }
 
     /// A page of what is in a folder. It reads a little of every message: off the threads on
@@ -113,6 +109,7 @@ impl Desk {
         octets: &mut (impl AsyncRead + Unpin),
     ) -> io::Result<Result<Vec<u32>, Refusal>> {
         let mut admitted = self.admit(&put);
+        let next = put.next.and_then(Uid::new);
         let mut messages = Vec::new();
         for letter in put.letters {
             let mut writer = self.parts.mail.draft();
@@ -144,6 +141,7 @@ impl Desk {
         };
         let request = AppendRequest {
             mailbox: row.id,
+            next,
             messages,
         };
         let mailboxes = &self.parts.mailboxes;
@@ -319,6 +317,7 @@ fn folder_view(row: &MailboxRow) -> FolderView {
         name: row.name.clone(),
         messages: row.messages,
         octets: row.octets,
+        uid_next: row.uid_next.get(),
         role: row.special_use.map(|role| role_name(role).to_owned()),
     }
 }

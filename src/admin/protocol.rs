@@ -11,14 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::harm::{AimView, BlowView, HarmView};
-use crate::chaos::Harm;
+use crate::{backup::Last, chaos::Harm};
 
 mod cargo;
 mod names;
 mod poison;
 mod waiting;
 
-pub use cargo::{FolderView, LetterNew, LetterPut, LetterView, SnapshotFileView, SnapshotView};
+pub use cargo::{
+    CompactView, FolderView, LetterNew, LetterPut, LetterView, SnapshotFileView, SnapshotView,
+};
 pub use names::AliasName;
 pub use poison::{PoisonId, PoisonView, PoisonWhat};
 pub use waiting::{QueueView, RecipientView};
@@ -92,6 +94,8 @@ pub enum Request {
         /// Its name.
         alias: AliasName,
     },
+    /// Tells of a state of a backup that is whole; yields nothing.
+    BackupDone(Last),
     /// Adds a domain.
     DomainAdd {
         /// Which.
@@ -121,7 +125,7 @@ pub enum Request {
         /// Whose.
         address: Address,
     },
-    /// Makes a folder, if it is not there; yields nothing.
+    /// Makes a folder, if it is not there; yields its [`FolderView`].
     FolderMake {
         /// Whose.
         address: Address,
@@ -213,6 +217,8 @@ pub enum Request {
     /// Takes a snapshot of the store, which stays until this connection ends; yields a
     /// [`SnapshotView`].
     SnapshotTake,
+    /// Gives back all room that deleted mail has left, at once; yields a [`CompactView`].
+    StoreCompact,
     /// Yields the supervision tree.
     Tree {
         /// In which form.
@@ -249,7 +255,9 @@ pub struct Refusal {
 pub enum RefusalKind {
     /// The disk or an actor did not do its work. Fault of ours or the disk's.
     Broken,
-    /// It is there already, or still in use. Fault of the operator.
+    /// Something has come since whoever asks looked. Nobody's fault: he looks again.
+    Changed,
+    /// It is there already, still in use, or may not be so much. Fault of the operator.
     Conflict,
     /// It is not there. Fault of the operator.
     Missing,

@@ -53,6 +53,16 @@ impl Client {
         })
     }
 
+    /// Asks for what may take hours, and waits as long as the daemon is there.
+    pub(super) fn ask_patiently<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+    ) -> Result<T, Failure> {
+        let unlimited = self.stream.get_ref().set_read_timeout(None);
+        unlimited.map_err(|error| self.lost(&error))?;
+        self.ask(request)
+    }
+
     /// Asks, and reads the answer.
     pub(super) fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
         self.ask_with(request, &[])
@@ -82,6 +92,20 @@ impl Client {
     ) -> Result<T, Failure> {
         let sent = self.send(request, octets).and_then(|()| self.hear());
         self.answered(sent)
+    }
+
+    /// The same; none, if it is refused for that reason.
+    pub(super) fn ask_unless<T: DeserializeOwned>(
+        &mut self,
+        reason: RefusalKind,
+        request: &Request,
+        octets: &[&[u8]],
+    ) -> Result<Option<T>, Failure> {
+        let answer = self.send(request, octets).and_then(|()| self.hear());
+        match &answer {
+            Ok(Answer::Refused(refusal)) if refusal.kind == reason => Ok(None),
+            _ => self.answered(answer).map(Some),
+        }
     }
 
     /// Asks, and reads the octets that follow the answer; `length` says how many they are. None if

@@ -70,9 +70,10 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal.kind {
             RefusalKind::Wrong => Self::usage(refusal.message),
-            RefusalKind::Broken | RefusalKind::Conflict | RefusalKind::Missing => {
-                Self::new(refusal.message)
-            }
+            RefusalKind::Broken
+            | RefusalKind::Changed
+            | RefusalKind::Conflict
+            | RefusalKind::Missing => Self::new(refusal.message),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `heronry store`: the store on disk, while no daemon has it open.
+//! `heronry store`: the store on disk, mostly while no daemon has it open.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,11 +12,15 @@ use world::{Clock, SystemClock};
 
 use super::{
     Failure,
+    client::Client,
     exit::with_causes,
     output::{Output, counted, table},
     progress,
 };
-use crate::backup::{OpenState, Shelf};
+use crate::{
+    admin::protocol::{CompactView, Request},
+    backup::{OpenState, Shelf},
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
@@ -36,7 +40,7 @@ pub(super) enum Store {
     /// Agree to the newest format: from the next start on it is written, and no older Heronry opens
     /// this data folder any more.
     CommitFormat,
-    /// Give back all room that deleted mail has left, at once.
+    /// Give back all room that deleted mail has left, at once; also while the daemon runs.
     Compact,
     /// Show which format is written, and which is the newest that could be.
     Format,
@@ -80,12 +84,6 @@ struct ComparedReport {
     differing: u64,
     examples: Vec<String>,
     lost: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct CompactReport {
-    octets_before: u64,
-    octets_after: u64,
 }
 
 #[derive(Serialize)]
@@ -141,9 +139,8 @@ impl Store {
             Self::Stats => return stats(config, now, output),
         };
         let store = opened.map_err(failure)?;
-        let found = store.check_telling(&teller).map_err(failure)?;
-        let mut damage = store.opened().damage.clone();
-        damage.extend(found.damage.iter().cloned());
+        let mut found = store.check_telling(&teller).map_err(failure)?;
+        found.add_opening(store.opened());
         store.close().map_err(failure)?;
         let compared = compared.map(|compared| ComparedReport {
             same: compared.same,
@@ -151,7 +148,7 @@ impl Store {
             examples: compared.examples,
             lost: compared.lost,
         });
-        tell(&found, damage, compared, output)
+        tell(found, compared, output)
     }
 }
 
@@ -165,16 +162,14 @@ fn check_backup(
     let state = Shelf::open(backup)?.state(when)?;
     let open = OpenState::open(&state, scratch)?;
     let found = open.store.check_telling(&progress::teller(output));
-    let found = found.map_err(failure)?;
-    let mut damage = open.store.opened().damage.clone();
-    damage.extend(found.damage.iter().cloned());
-    tell(&found, damage, None, output)
+    let mut found = found.map_err(failure)?;
+    found.add_opening(open.store.opened());
+    tell(found, None, output)
 }
 
 /// Says what was found; a failure if anything is damaged.
 fn tell(
-    found: &CheckReport,
-    damage: Vec<String>,
+    found: CheckReport,
     compared: Option<ComparedReport>,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -190,7 +185,7 @@ fn tell(
         bodies: found.bodies,
         octets: found.octets,
         aside: found.aside,
-        damage,
+        damage: found.damage,
         compared,
     };
     output.answer(&report, text)?;
@@ -234,8 +229,22 @@ fn formats(
     })
 }
 
-/// Gives room back and says how much.
+/// Gives room back and says how much: by the daemon, if one has the folder.
 fn compact(config: Config, now: store::Clock, output: &Output) -> Result<(), Failure> {
+    let report = match Client::connect(&config.folder) {
+        Ok(mut client) => client.ask_patiently(&Request::StoreCompact)?,
+        Err(failure) if failure.is_unreachable() => compact_at_rest(config, now)?,
+        Err(failure) => return Err(failure),
+    };
+    output.answer(&report, |report: &CompactView| {
+        format!(
+            "{} octets of journal, {} before\n",
+            report.octets_after, report.octets_before
+        )
+    })
+}
+
+fn compact_at_rest(config: Config, now: store::Clock) -> Result<CompactView, Failure> {
     let store = DiskStore::open(config, now).map_err(failure)?;
     let before = store.stats().map_err(failure)?.journal_octets;
     let (told, heard) = mpsc::channel();
@@ -246,15 +255,9 @@ fn compact(config: Config, now: store::Clock, output: &Output) -> Result<(), Fai
     reclaimed.map_err(failure)?;
     let after = store.stats().map_err(failure)?.journal_octets;
     store.close().map_err(failure)?;
-    let report = CompactReport {
+    Ok(CompactView {
         octets_before: before,
         octets_after: after,
-    };
-    output.answer(&report, |report| {
-        format!(
-            "{} octets of journal, {} before\n",
-            report.octets_after, report.octets_before
-        )
     })
 }
 

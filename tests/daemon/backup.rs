@@ -19,10 +19,16 @@ fn a_system_is_backed_up_while_it_runs_and_brought_back_whole() {
     let (backup, new) = (place.path().join("backup"), place.path().join("new"));
     let daemon = demo().argument("--trust").argument("127.0.0.0/8").start();
     fill(&daemon);
+    let limits = ["domain", "quota", "example.test", "--octets", "90000000"];
+    daemon.command(&limits, b"").ok();
+    assert_eq!(last_taken(&daemon), 0.0, "never");
     let first = take(&daemon, &backup, &[]);
     assert_eq!(first["shared"], 0);
+    let taken = last_taken(&daemon);
+    assert!(taken > 1.7e9, "{taken}");
     // A start begins a new segment: what was there before is sealed now, and is not copied again.
     let daemon = daemon.terminate().1.start();
+    assert_eq!(last_taken(&daemon), taken, "a start does not forget it");
     let second = take(&daemon, &backup, &[]);
     let daemon = daemon.terminate().1.start();
     let third = under_load(&daemon, || take(&daemon, &backup, &[]));
@@ -48,6 +54,18 @@ fn a_system_is_backed_up_while_it_runs_and_brought_back_whole() {
     assert!(report["queued"].as_u64() >= Some(1), "{report}");
     let again = demo().data(&new).start();
     assert_eq!(view(&again), before);
+    let domain = again.command(&["domain", "show", "example.test", "--json"], b"");
+    let domain: serde_json::Value = serde_json::from_str(&domain.ok()).unwrap();
+    assert_eq!(domain["quota"]["octets"], 90_000_000, "limits come back");
+    assert!(
+        domain["holds"]["octets"].as_u64() > Some(700_000),
+        "{domain}"
+    );
+    assert_eq!(
+        last_taken(&again),
+        0.0,
+        "of the new system there is no backup"
+    );
     let queue = again.command(&["queue", "list"], b"").ok();
     assert!(queue.contains("far@remote.test"), "{queue}");
     again.accept(&[&user(0)], &letter("after"));
@@ -74,6 +92,7 @@ fn a_system_that_does_not_run_is_backed_up_too() {
     restore(&backup, &new, &[]).ok();
     assert_eq!(view(&demo().data(&new).start()), before);
     let daemon = recipe.start();
+    assert!(last_taken(&daemon) > 1.7e9, "it is seen when it runs again");
     assert_eq!(view(&daemon), before);
 }
 
@@ -133,6 +152,14 @@ fn whoever_leaves_in_the_middle_of_a_backup_leaves_nothing_behind() {
     assert_eq!(left_in(&daemon), 1);
     drop(operator);
     until("the snapshot is gone", LONG, || left_in(&daemon) == 0);
+}
+
+/// When the last good state was taken, as those who watch see it.
+fn last_taken(daemon: &Daemon) -> f64 {
+    let metrics = daemon.metrics();
+    let name = "heronry_backup_taken_timestamp_seconds ";
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().parse().unwrap()
 }
 
 /// Some of everything: mail in folders with flags, mail that waits, an account of its own.

@@ -1,11 +1,14 @@
 //! Mail on its way into accounts and out of them: backups, Maildirs, mbox files, other servers.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 
-use testkit::{Daemon, Door, Finished, PASSWORD};
+use testkit::{Daemon, Door, Finished, Guard, LONG, PASSWORD};
 
-use crate::common::{demo, letter, messages, user};
+use crate::common::{binary, demo, inbox, letter, messages, user};
 
 #[test]
 fn what_is_exported_and_imported_is_the_same_octet_for_octet_with_flags_and_dates() {
@@ -106,6 +109,113 @@ fn an_account_comes_from_another_server_with_tls_and_without() {
     assert_eq!(wrong.status.code(), Some(1), "{}", wrong.text);
     assert!(wrong.text.contains("says to LOGIN: NO"), "{}", wrong.text);
     assert!(!wrong.text.contains("mistaken-word"), "{}", wrong.text);
+}
+
+#[test]
+fn what_comes_back_from_a_backup_keeps_to_the_limits_of_account_and_domain() {
+    let place = tempfile::tempdir().unwrap();
+    let backup = place.path().join("backup");
+    let daemon = demo().start();
+    fill(&daemon);
+    let run = |words: &str| {
+        let words: Vec<_> = words.split(' ').collect();
+        daemon.command(&words, b"").ok()
+    };
+    run(&format!("backup {}", backup.display()));
+    let mut imap = daemon.imap("user0");
+    imap.command("SELECT INBOX").ok();
+    imap.command(r"STORE 1:* +FLAGS (\Deleted)").ok();
+    imap.command("EXPUNGE").ok();
+    imap.command("DELETE Archive/2026").ok();
+    let words = [
+        "restore",
+        &backup.display().to_string(),
+        "--account",
+        &user(0),
+    ];
+    for limit in [
+        "account quota user0@example.test --quota-messages 7",
+        "domain quota example.test --messages 7",
+    ] {
+        run(limit);
+        let full = daemon.command(&words, b"");
+        assert_eq!(full.status.code(), Some(1), "{limit}: {}", full.text);
+        assert!(full.text.contains("run it again"), "{limit}: {}", full.text);
+        assert!(messages(&mut daemon.imap("user0")) <= 7, "{limit}");
+        run("account quota user0@example.test");
+    }
+    run("domain quota example.test");
+    daemon.command(&words, b"").ok();
+    assert_eq!(view(&daemon, "user0").len(), 8);
+}
+
+#[test]
+fn imports_at_the_same_time_into_the_same_folder_bring_every_letter_once() {
+    let place = tempfile::tempdir().unwrap();
+    let daemon = demo().start();
+    let new = place.path().join("new");
+    for folder in ["new", "cur", "tmp"] {
+        fs::create_dir(place.path().join(folder)).unwrap();
+    }
+    for number in 0..LETTERS {
+        // Some are there twice, and stay so.
+        let text = letter(&format!("number {}", number - number % 4 / 3));
+        fs::write(new.join(format!("{number}.x.y")), text).unwrap();
+    }
+    let begin = || {
+        let mut command = Command::new(binary());
+        command
+            .args(["import", "maildir", &user(0)])
+            .arg(place.path());
+        Guard::start(command.arg("--json").arg("--data").arg(daemon.folder()))
+    };
+    let mut runs: Vec<Guard> = (0..4).map(|_| begin()).collect();
+    // Mail comes in meanwhile.
+    for number in 0..20 {
+        daemon.accept(&[&user(0)], &letter(&format!("meanwhile {number}")));
+    }
+    let mut brought = 0;
+    for run in &mut runs {
+        let status = run.wait(LONG);
+        let said = run.output().rest();
+        assert!(status.success(), "{said}");
+        let carried = said.lines().filter(|line| line.contains("\"letters\""));
+        let digits = |line: &str| {
+            line.chars()
+                .filter(char::is_ascii_digit)
+                .collect::<String>()
+        };
+        brought += carried
+            .map(|line| digits(line).parse::<u32>().unwrap())
+            .sum::<u32>();
+    }
+    assert_eq!(brought, LETTERS);
+    inbox(&daemon, "user0", LETTERS + 20);
+    assert_eq!(messages(&mut daemon.imap("user0")), LETTERS + 20);
+}
+
+#[test]
+fn what_is_put_behind_something_that_nobody_looked_at_is_not_kept() {
+    let daemon = demo().start();
+    let put = |next: u32| {
+        let mut operator = UnixStream::connect(daemon.folder().join("operator.sock")).unwrap();
+        let request = serde_json::json!({
+            "want": "letter_put", "address": user(0), "folder": "INBOX", "next": next,
+            "letters": [{ "octets": 2, "flags": [], "date": 0 }],
+        });
+        operator
+            .write_all(format!("{request}\n\r\n").as_bytes())
+            .unwrap();
+        let mut answer = String::new();
+        BufReader::new(operator).read_line(&mut answer).unwrap();
+        answer
+    };
+    assert!(put(1).contains(r#"{"done":[1]}"#));
+    let refused = put(1);
+    assert!(refused.contains(r#""kind":"changed""#), "{refused}");
+    assert!(put(3).contains(r#""kind":"changed""#));
+    assert!(put(2).contains(r#"{"done":[2]}"#));
+    assert_eq!(messages(&mut daemon.imap("user0")), 2);
 }
 
 #[test]
@@ -241,3 +351,6 @@ fn messages_in(daemon: &Daemon, user: &str, folder: &str) -> u32 {
         .number("EXISTS")
         .unwrap()
 }
+
+/// More than go in one request.
+const LETTERS: u32 = 240;

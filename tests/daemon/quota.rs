@@ -82,6 +82,21 @@ fn who_is_full_is_refused_while_the_sender_still_listens() {
         "* QUOTA \"\" (STORAGE 1 1 MESSAGE 2 2)"
     );
     imap.command("GETQUOTA \"\"").ok();
+    let refused = "heronry_imap_refused_total{reason=\"over_quota\"} 3";
+    until("refusals are counted", LONG, || metric(daemon, refused));
+    // The domain is the other root, and there only while it is limited.
+    assert!(!imap.command("GETQUOTA example.test").is_ok());
+    run(daemon, "domain quota example.test --messages 40");
+    let roots = imap.command("GETQUOTAROOT INBOX").ok();
+    assert_eq!(
+        roots.find("QUOTAROOT").unwrap(),
+        "* QUOTAROOT INBOX \"\" example.test"
+    );
+    let together = "* QUOTA example.test (MESSAGE 2 40)";
+    assert_eq!(roots.find("QUOTA example").unwrap(), together);
+    let domain = imap.command("GETQUOTA example.test").ok();
+    assert_eq!(domain.find("QUOTA ").unwrap(), together);
+    run(daemon, "domain quota example.test");
     imap.command("CREATE Other").ok();
     imap.command("MOVE 1 Other").ok();
     imap.command("STORE 1 +FLAGS (\\Deleted)").ok();

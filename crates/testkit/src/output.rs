@@ -49,7 +49,7 @@ impl Output {
     }
 
     /// Everything, once every stream has ended; or a moment later, if somebody keeps one open.
-    pub(crate) fn rest(&mut self) -> String {
+    pub fn rest(&mut self) -> String {
         self.sender = None;
         while let Ok(line) = self.more.recv_timeout(AFTER_THE_END) {
             self.lines.push(line);

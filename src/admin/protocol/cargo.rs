@@ -14,6 +14,8 @@ pub struct FolderView {
     pub messages: u32,
     /// The sum of their sizes in octets.
     pub octets: u64,
+    /// The UID that its next message gets.
+    pub uid_next: u32,
     /// Its role, as in RFC 6154.
     pub role: Option<String>,
 }
@@ -41,6 +43,9 @@ pub struct LetterPut {
     pub address: Address,
     /// To which folder.
     pub folder: String,
+    /// Only if that is still the UID that the folder's next message gets: nothing has come since
+    /// whoever asks looked what is there. Else it is refused as changed.
+    pub next: Option<u32>,
     /// The messages: 100 at most, of 8 MiB together if there are several.
     pub letters: Vec<LetterNew>,
 }
@@ -80,4 +85,13 @@ pub struct SnapshotFileView {
     pub octets: u64,
     /// Whether nobody changes it any more.
     pub sealed: bool,
+}
+
+/// What giving room back has come to.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CompactView {
+    /// Octets of the journal before.
+    pub octets_before: u64,
+    /// Octets of it afterwards.
+    pub octets_after: u64,
 }

@@ -11,7 +11,7 @@ use super::{Folder, Letter, Sink, Source, seen::Seen};
 use crate::{
     admin::{
         LETTERS_MAX, LETTERS_OCTETS_MAX,
-        protocol::{FolderView, LetterNew, LetterPut, LetterView, Request},
+        protocol::{FolderView, LetterNew, LetterPut, LetterView, RefusalKind, Request},
     },
     cli::{Failure, client::Client},
 };
@@ -27,14 +27,19 @@ pub(in crate::cli) struct AccountSink<'a> {
     client: &'a mut Client,
     address: Address,
     folder: String,
+    role: Option<String>,
     seen: Seen,
+    /// The UID that the folder's next message gets: all before it were looked at.
+    next: u32,
     /// The keywords of the folder: it has 64 at most.
     keywords: BTreeSet<String>,
     /// Those that found no room, or are none.
     left_out: BTreeSet<String>,
     /// What waits to be sent in one request.
-    waiting: Vec<Letter>,
+    waiting: Vec<(Letter, [u8; 32])>,
     waiting_octets: u64,
+    /// Letters that were taken, and then were there already; and octets of them.
+    late: (u64, u64),
 }
 
 impl Source for AccountSource<'_> {
@@ -50,7 +55,7 @@ impl Source for AccountSource<'_> {
     }
 
     fn letters(&mut self, folder: &Folder, sink: &mut dyn Sink) -> Result<(), Failure> {
-        for view in list(self.client, &self.address, &folder.name)? {
+        for view in list(self.client, &self.address, &folder.name, None)? {
             let digest = blake3::Hash::from_hex(&view.digest);
             let digest = *digest
                 .map_err(|error| Failure::new(format!("the daemon's answer: {error}")))?
@@ -90,12 +95,36 @@ impl<'a> AccountSink<'a> {
             client,
             address,
             folder: String::new(),
+            role: None,
             seen: Seen::default(),
+            next: 1,
             keywords: BTreeSet::new(),
             left_out: BTreeSet::new(),
             waiting: Vec::new(),
             waiting_octets: 0,
+            late: (0, 0),
         }
+    }
+
+    /// Looks at what has come to the folder since the last time.
+    fn look(&mut self) -> Result<(), Failure> {
+        let make = Request::FolderMake {
+            address: self.address.clone(),
+            folder: self.folder.clone(),
+            role: self.role.clone(),
+        };
+        // Before the list: what comes while that is read is looked at the next time.
+        let FolderView { uid_next, .. } = self.client.ask(&make)?;
+        let after = self.next.checked_sub(1).filter(|&after| after > 0);
+        for view in list(self.client, &self.address, &self.folder, after)? {
+            self.seen.add(&view.digest);
+            let keywords = view.flags.iter().filter(|flag| !flag.starts_with('\\'));
+            self.keywords
+                .extend(keywords.map(|flag| flag.to_ascii_lowercase()));
+            self.next = view.uid.saturating_add(1);
+        }
+        self.next = self.next.max(uid_next);
+        Ok(())
     }
 
     /// Whether a message can have that flag here. A message is more than its keywords: one that
@@ -117,79 +146,114 @@ impl<'a> AccountSink<'a> {
         fits
     }
 
+    /// Brings what waits. What has come to the folder meanwhile, by another run or by one that was
+    /// ended when its letters were on their way, is looked at first: nothing is doubled.
     fn send(&mut self) -> Result<(), Failure> {
-        let letters = std::mem::take(&mut self.waiting);
         self.waiting_octets = 0;
-        if letters.is_empty() {
-            return Ok(());
+        for _ in 0..TRIES {
+            if self.waiting.is_empty() {
+                return Ok(());
+            }
+            if self.put()? {
+                self.waiting.clear();
+                return Ok(());
+            }
+            self.look()?;
+            let (seen, late) = (&mut self.seen, &mut self.late);
+            self.waiting.retain(|(letter, digest)| {
+                let is_lacking = seen.lacks(digest);
+                if !is_lacking {
+                    late.0 += 1;
+                    late.1 += letter.octets.len() as u64;
+                }
+                is_lacking
+            });
         }
-        let put = LetterPut {
+        let folder = &self.folder;
+        Err(Failure::new(format!(
+            "{folder} changes faster than it can be looked at"
+        )))
+    }
+
+    /// Whether what waits was added, because nothing else has come.
+    fn put(&mut self) -> Result<bool, Failure> {
+        let letters = self.waiting.iter().map(|(letter, _)| LetterNew {
+            octets: letter.octets.len() as u64,
+            flags: letter.flags.clone(),
+            date: letter.date.0,
+        });
+        let put = Request::LetterPut(LetterPut {
             address: self.address.clone(),
             folder: self.folder.clone(),
-            letters: letters
-                .iter()
-                .map(|letter| LetterNew {
-                    octets: letter.octets.len() as u64,
-                    flags: letter.flags.clone(),
-                    date: letter.date.0,
-                })
-                .collect(),
+            next: Some(self.next),
+            letters: letters.collect(),
+        });
+        let octets = self.waiting.iter().map(|(letter, _)| &*letter.octets);
+        let octets: Vec<&[u8]> = octets.collect();
+        let kept = self
+            .client
+            .ask_unless(RefusalKind::Changed, &put, &octets)?;
+        let Some(uids): Option<Vec<u32>> = kept else {
+            return Ok(false);
         };
-        let octets: Vec<&[u8]> = letters.iter().map(|letter| &*letter.octets).collect();
-        let uids: Vec<u32> = self.client.ask_with(&Request::LetterPut(put), &octets)?;
-        match uids.len() == letters.len() {
-            true => Ok(()),
-            false => Err(Failure::new("the daemon did not keep every message")),
+        match uids.last() {
+            Some(last) if uids.len() == octets.len() => self.next = last.saturating_add(1),
+            _ => return Err(Failure::new("the daemon did not keep every message")),
         }
+        Ok(true)
     }
 }
 
 impl Sink for AccountSink<'_> {
     fn begin(&mut self, folder: &Folder) -> Result<(), Failure> {
         self.folder.clone_from(&folder.name);
-        self.client.ask::<()>(&Request::FolderMake {
-            address: self.address.clone(),
-            folder: folder.name.clone(),
-            role: folder.role.clone(),
-        })?;
+        self.role.clone_from(&folder.role);
         self.seen = Seen::default();
         self.keywords.clear();
-        for view in list(self.client, &self.address, &folder.name)? {
-            self.seen.add(&view.digest);
-            let keywords = view.flags.iter().filter(|flag| !flag.starts_with('\\'));
-            self.keywords
-                .extend(keywords.map(|flag| flag.to_ascii_lowercase()));
-        }
-        Ok(())
+        self.next = 1;
+        self.look()
     }
 
     fn wants(&mut self, digest: &[u8; 32], _: u64) -> bool {
         self.seen.lacks(digest)
     }
 
-    fn take(&mut self, mut letter: Letter, _: [u8; 32]) -> Result<(), Failure> {
+    fn take(&mut self, mut letter: Letter, digest: [u8; 32]) -> Result<(), Failure> {
         let octets = letter.octets.len() as u64;
         if self.waiting.len() == LETTERS_MAX || self.waiting_octets + octets > LETTERS_OCTETS_MAX {
             self.send()?;
         }
         letter.flags.retain(|flag| self.has_room_for(flag));
         self.waiting_octets += octets;
-        self.waiting.push(letter);
+        self.waiting.push((letter, digest));
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Failure> {
         self.send()
     }
+
+    fn late(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.late)
+    }
 }
 
-fn list(client: &mut Client, address: &Address, folder: &str) -> Result<Vec<LetterView>, Failure> {
+/// The letters of a folder behind a UID.
+fn list(
+    client: &mut Client,
+    address: &Address,
+    folder: &str,
+    after: Option<u32>,
+) -> Result<Vec<LetterView>, Failure> {
     client.ask_for_all(|last: Option<&LetterView>| Request::LetterList {
         address: address.clone(),
         folder: folder.to_owned(),
-        after: last.map(|view| view.uid),
+        after: last.map(|view| view.uid).or(after),
     })
 }
+
+/// Each fails only when something has come to the folder since the one before.
+const TRIES: usize = 100;
 
 /// Keywords of a folder (`store::port::MailboxRow::keywords`).
 const KEYWORDS_MAX: usize = 64;

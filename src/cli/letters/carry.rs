@@ -63,6 +63,10 @@ pub(in crate::cli) fn carry(
         let gone = source.letters(&from, &mut counter);
         // What was taken before a trouble is kept.
         let ended = sink.end();
+        let (late, octets) = sink.late();
+        carried.letters = carried.letters.saturating_sub(late);
+        carried.octets = carried.octets.saturating_sub(octets);
+        carried.there += late;
         gone.and(ended)
             .map_err(|failure| failed(&carried, failure))?;
         carried.folders += 1;

@@ -49,6 +49,12 @@ pub(in crate::cli) trait Sink {
 
     /// The folder has no more letters.
     fn end(&mut self) -> Result<(), Failure>;
+
+    /// How many letters it took since the last time and then found to be there already, and octets
+    /// of them.
+    fn late(&mut self) -> (u64, u64) {
+        (0, 0)
+    }
 }
 
 impl Letter {
