@@ -1,7 +1,8 @@
 //! The router, as an actor: it tells mailboxes and domain queues what has come for them.
 //!
 //! # Owns
-//! Nothing: where a message goes stands in its envelope, what is open stands in the spool.
+//! Nothing that counts: where a message goes stands in its envelope, what is open stands in the spool.
+//! Which messages wait for room, and need not be read before they are due, it finds again.
 //!
 //! # Hears
 //! [`RouterMsg`]: `Accepted` and `Route` from sessions, `Route` from the bounce and poison actors,
@@ -30,7 +31,7 @@ use supervision::{Family, Seat, in_hand};
 use world::Clock;
 
 use super::{
-    core::{Hint, first_hints, hints},
+    core::{Hint, Resting, first_hints, hints, rests_until},
     metrics::{FOUND, ROUTED},
 };
 use crate::contract::{BounceMsg, MailboxMsg, MessageInHand, QueueMsg, RouterMsg, RouterReport};
@@ -60,6 +61,7 @@ pub struct RouterState {
     routed: u64,
     found: u64,
     look: Look,
+    resting: Resting,
 }
 
 /// How far a look at the spool has come. It goes page by page, so that hints are not kept
@@ -88,6 +90,7 @@ impl Actor for Router {
             routed: 0,
             found: 0,
             look: Look::default(),
+            resting: Resting::default(),
         })
     }
 
@@ -134,11 +137,16 @@ impl RouterState {
 
     fn route(&mut self, id: MessageId) {
         in_hand(MessageInHand(id));
+        self.resting.forget(id);
         match self.args.spool.get(id) {
             Ok(Some(message)) => {
                 self.routed += 1;
                 ROUTED.count(&[]);
-                self.tell(id, message.arrived, hints(&message, self.args.clock.now()));
+                let now = self.args.clock.now();
+                self.tell(id, message.arrived, hints(&message, now));
+                if let Some(due) = rests_until(&message, now) {
+                    self.resting.note(id, due);
+                }
             }
             Ok(None) => {} // closed in the meantime
             // Set aside by the store, which has counted and named it; the rest goes on.
@@ -192,10 +200,14 @@ impl RouterState {
             let page = self.args.spool.open_local(self.look.local_after, PAGE)?;
             self.look.local_done = page.len() < PAGE;
             self.look.local_after = page.last().copied();
-            for id in &page {
+            let now = self.args.clock.now();
+            for &id in &page {
+                if self.resting.rests(id, now) {
+                    continue; // for want of room; nobody needs to be told of it yet
+                }
                 self.found += 1;
                 FOUND.count(&[]);
-                self.route(*id);
+                self.route(id);
             }
         }
         if !self.look.domains_done {
@@ -209,6 +221,7 @@ impl RouterState {
         }
         if self.look.local_done && self.look.domains_done {
             self.look = Look::default();
+            self.resting.turn();
             return Ok(false);
         }
         Ok(true)

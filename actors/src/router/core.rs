@@ -1,6 +1,8 @@
 //! What the router decides: who is told of a message. No tokio, no ractor, no clock, no disk.
 
-use mail::{AccountId, Domain, Recipient, Target, Time};
+use std::collections::HashMap;
+
+use mail::{AccountId, Domain, MessageId, Recipient, Target, Time};
 use store::port::{RecipientState, Spooled, State};
 
 /// Who is told of a recipient.
@@ -52,6 +54,68 @@ pub(super) fn hints(message: &Spooled, now: Time) -> impl Iterator<Item = Hint> 
         .chain(open.map(hint))
 }
 
+/// When a message has to be looked at again, if nobody needs to be told of it before: the mailboxes of
+/// all its local recipients were full. What is open elsewhere, its queue knows.
+pub(super) fn rests_until(message: &Spooled, now: Time) -> Option<Time> {
+    let is_failed = |state: &RecipientState| state.state == State::Failed;
+    if message.states.iter().any(is_failed) {
+        return None;
+    }
+    let recipients = message.envelope.recipients.iter().zip(&message.states);
+    let local = recipients.filter(|(recipient, state)| {
+        matches!(recipient.target, Target::Local { .. }) && state.state == State::Open
+    });
+    let due = |(_, state): (&Recipient, &RecipientState)| match state.attempts {
+        0 => Time(0),
+        _ => state.due,
+    };
+    local.map(due).min().filter(|due| *due > now)
+}
+
+/// What rests, so that it need not be read at each look. A flush says so to the router, and a router
+/// that starts reads everything: nothing else makes mail due earlier.
+#[derive(Debug, Default)]
+pub(super) struct Resting {
+    /// As the look before has found it.
+    known: HashMap<MessageId, Time>,
+    /// As the present look finds it.
+    found: HashMap<MessageId, Time>,
+}
+
+impl Resting {
+    /// Whether a message that a look comes upon need not be read.
+    pub(super) fn rests(&mut self, id: MessageId, now: Time) -> bool {
+        match self.known.remove(&id) {
+            Some(due) if due > now => {
+                self.note(id, due);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A message that was read rests until then.
+    pub(super) fn note(&mut self, id: MessageId, due: Time) {
+        if self.found.len() < RESTING_MAX {
+            self.found.insert(id, due);
+        }
+    }
+
+    /// The look has ended: what it did not come upon is gone.
+    pub(super) fn turn(&mut self) {
+        self.known = std::mem::take(&mut self.found);
+    }
+
+    /// Forgets a message: it may be due earlier.
+    pub(super) fn forget(&mut self, id: MessageId) {
+        self.known.remove(&id);
+        self.found.remove(&id);
+    }
+}
+
+/// Messages that are remembered, some 4 MiB; what is more is read at each look.
+const RESTING_MAX: usize = 100_000;
+
 /// The hints of a message that has just been accepted: nobody has tried it, and it is due.
 pub(super) fn first_hints(targets: &[Target], arrived: Time) -> impl Iterator<Item = Hint> + '_ {
     (0..)
@@ -77,7 +141,7 @@ fn hint(recipient: u32, target: &Target, due: Time, attempts: u32) -> Hint {
 
 #[cfg(test)]
 mod tests {
-    use mail::{Envelope, MessageId};
+    use mail::Envelope;
     use store::port::BodyRef;
 
     use super::*;
@@ -143,6 +207,46 @@ mod tests {
             expected[..2],
             "a full mailbox is left alone until then"
         );
+    }
+
+    #[test]
+    fn a_message_rests_while_every_mailbox_that_it_is_for_was_full() {
+        let local = Target::Local {
+            account: AccountId(4),
+            detail: None,
+        };
+        let remote = Target::Remote("d0.test".parse().unwrap());
+        let open = |target: &Target| (target.clone(), State::Open);
+        let mut full = message(vec![open(&local), open(&remote), open(&local)]);
+        full.states[2].due = Time(5);
+        assert_eq!(rests_until(&full, Time(4)), Some(Time(5)));
+        assert_eq!(rests_until(&full, Time(5)), None, "one of them is due");
+        full.states[2].attempts = 0;
+        assert_eq!(rests_until(&full, Time(4)), None, "nobody has tried it");
+        let failed = message(vec![open(&local), (local.clone(), State::Failed)]);
+        assert_eq!(rests_until(&failed, Time(4)), None, "its sender is told");
+        let done = message(vec![(local, State::Closed)]);
+        assert_eq!(rests_until(&done, Time(4)), None);
+    }
+
+    #[test]
+    fn what_rests_is_not_read_until_it_is_due_gone_or_hastened() {
+        let (a, b, c) = (MessageId(1), MessageId(2), MessageId(3));
+        let mut resting = Resting::default();
+        for id in [a, b, c] {
+            assert!(!resting.rests(id, Time(0)), "it was never read");
+            resting.note(id, Time(10));
+        }
+        resting.turn();
+        // A look that does not come upon one of them, and another one.
+        assert!(resting.rests(a, Time(1)) && resting.rests(c, Time(1)));
+        resting.turn();
+        assert!(!resting.rests(b, Time(2)));
+        resting.forget(c);
+        assert!(!resting.rests(c, Time(2)));
+        assert!(resting.rests(a, Time(9)));
+        resting.turn();
+        assert!(!resting.rests(a, Time(10)), "it is due");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use store::StoreError;
 use supervision::{CallError, Reason};
 use world::connection::Gone;
 
+use super::metrics::REFUSED;
 use crate::contract::MailboxFailure;
 
 /// Why a command was not carried out.
@@ -49,6 +50,7 @@ impl From<StoreError> for Failure {
             StoreError::Damage { .. } => Reply::no("some of it is damaged").with(Code::Corruption),
             _ => unavailable(),
         };
+        REFUSED.count(&[reason(&error)]);
         match error {
             StoreError::Exists { .. }
             | StoreError::Missing { .. }
@@ -66,6 +68,7 @@ impl From<MailboxFailure> for Failure {
         match failure {
             MailboxFailure::Store(error) => error.into(),
             MailboxFailure::Busy => {
+                REFUSED.count(&["busy"]);
                 Self::Refused(Reply::no("the mailbox is in use").with(Code::InUse))
             }
         }
@@ -81,7 +84,22 @@ impl From<CallError> for Failure {
             }
             _ => tracing::warn!(%error, "a mailbox did not answer"),
         }
+        REFUSED.count(&["unavailable"]);
         Self::Refused(unavailable())
+    }
+}
+
+/// As it is counted.
+const fn reason(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Damage { .. } => "damaged",
+        StoreError::Exists { .. } => "exists",
+        StoreError::Full { .. } => "disk_full",
+        StoreError::Keywords => "keywords",
+        StoreError::Missing { .. } => "missing",
+        StoreError::OverQuota { .. } => "over_quota",
+        StoreError::TooLarge { .. } => "too_large",
+        _ => "unavailable",
     }
 }
 

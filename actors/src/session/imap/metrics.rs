@@ -9,6 +9,7 @@ pub const METRICS: &[Metric] = &[
     COMMAND_SECONDS,
     FETCHED,
     IDLING,
+    REFUSED,
     RESUMED,
     SLEEPING,
     WOKEN,
@@ -51,6 +52,15 @@ pub(super) const IDLING: Metric = Metric {
     kind: Kind::Gauge,
     labels: &[],
     help: "Sessions that wait for news in IDLE.",
+};
+
+/// `reason`: busy | damaged | disk_full | exists | keywords | missing | over_quota | too_large |
+/// unavailable.
+pub(super) const REFUSED: Metric = Metric {
+    name: "heronry_imap_refused_total",
+    kind: Kind::Counter,
+    labels: &["reason"],
+    help: "Commands that were answered NO because the store or a mailbox did not do what they asked, by reason.",
 };
 
 pub(super) const RESUMED: Metric = Metric {

@@ -1,4 +1,4 @@
-//! What the account may hold, and holds (RFC 9208).
+//! What the account and its domain may hold, and hold (RFC 9208).
 
 use imap::{Code, MailboxName, Reply, respond};
 use store::port::Share;
@@ -6,38 +6,45 @@ use store::port::Share;
 use super::{actor::ImapSessionState, failure::Failure};
 
 impl ImapSessionState {
-    /// GETQUOTA: there is one root, the account, and only if it is limited.
+    /// GETQUOTA: there are up to two roots, the account and its domain, each only if it is limited.
     pub(super) fn quota(&mut self, root: &str) -> Result<Reply, Failure> {
-        match self.share()? {
-            Some(share) if root == ROOT => {
-                self.tell_quota(share);
+        match self.shares()?.into_iter().find(|(name, _)| name == root) {
+            Some((name, share)) => {
+                self.tell_quota(&name, share);
                 Ok(Reply::ok("that is the limit"))
             }
-            _ => Ok(Reply::no("there is no such quota root").with(Code::NonExistent)),
+            None => Ok(Reply::no("there is no such quota root").with(Code::NonExistent)),
         }
     }
 
     /// GETQUOTAROOT: it is the same for every mailbox.
     pub(super) fn quota_root(&mut self, name: &MailboxName) -> Result<Reply, Failure> {
         self.existing(self.account()?, name)?;
-        let share = self.share()?;
-        let root = share.map(|_| ROOT);
-        respond::quota_root(&mut self.out.buffer, name, root);
-        if let Some(share) = share {
-            self.tell_quota(share);
+        let shares = self.shares()?;
+        let roots = shares.iter().map(|(root, _)| &**root);
+        respond::quota_root(&mut self.out.buffer, name, roots);
+        for (root, share) in shares {
+            self.tell_quota(&root, share);
         }
         Ok(Reply::ok("that is where it counts"))
     }
 
-    /// What the account may hold, and holds. How full its domain is, is its operator's affair.
-    fn share(&self) -> Result<Option<Share>, Failure> {
-        let usage = self.args.mail.usage(self.account()?)?;
-        let share = usage.map(|usage| usage.account);
-        Ok(share.filter(|share| share.quota.is_limit()))
+    /// What the account may hold, and holds, and all accounts of its domain together, by the name of
+    /// the root: who has no room must see why.
+    fn shares(&self) -> Result<Vec<(String, Share)>, Failure> {
+        let Some(usage) = self.args.mail.usage(self.account()?)? else {
+            return Ok(Vec::new());
+        };
+        let both = [
+            (ROOT.to_owned(), usage.account),
+            (usage.domain.to_string(), usage.together),
+        ];
+        let limited = both.into_iter().filter(|(_, share)| share.quota.is_limit());
+        Ok(limited.collect())
     }
 
     /// Storage is told in units of 1024 octets (RFC 9208 §5.1).
-    fn tell_quota(&mut self, Share { quota, held }: Share) {
+    fn tell_quota(&mut self, root: &str, Share { quota, held }: Share) {
         let octets = quota.octets.map(|most| {
             let (used, most) = (held.octets.div_ceil(UNIT), most.div_ceil(UNIT));
             ("STORAGE", used, most)
@@ -45,13 +52,13 @@ impl ImapSessionState {
         let messages = quota.messages.map(|most| ("MESSAGE", held.messages, most));
         respond::quota(
             &mut self.out.buffer,
-            ROOT,
+            root,
             octets.into_iter().chain(messages),
         );
     }
 }
 
-/// The name of the account's root.
+/// The name of the account's root; its domain's is the domain.
 const ROOT: &str = "";
 
 const UNIT: u64 = 1024;
