@@ -37,6 +37,30 @@ fn mail_of_our_users_reaches_users_of_postfix() {
 }
 
 #[test]
+fn mail_goes_out_in_chunks_whose_octets_postfix_counts() {
+    let Some(town) = Town::found() else { return };
+    let (_names, neighbour) = (town.name_server(), town.neighbour());
+    let ours = town.heronry("");
+    let (from, to) = ("user0@example.test", "ann@neighbour.test");
+    let lines = b".a dot\r\n..two dots\r\n.\r\nthe last line\r\n";
+    let small = [letter(from, to, "a small one"), lines.to_vec()].concat();
+    let large = [letter(from, to, "a large one"), lines.repeat(6000)].concat();
+    for message in [&small, &large] {
+        // The second recipient does not exist: what was sent for him is for nobody.
+        town.submit(&ours, &[to, "nobody@neighbour.test"], message);
+    }
+    for (subject, message) in [("a small one", small), ("a large one", large)] {
+        let arrived = neighbour.mail_with(to, subject);
+        let sent = String::from_utf8(message).unwrap().replace("\r\n", "\n");
+        assert!(arrived.ends_with(&sent), "{subject}: octet for octet");
+    }
+    neighbour.logs(&["disconnect from", "bdat="]);
+    let log = neighbour.log();
+    assert!(!log.contains(" data="), "nobody waited for a 354: {log}");
+    inbox_with(&ours, from, "Undelivered");
+}
+
+#[test]
 fn mail_of_users_of_postfix_reaches_ours() {
     let Some(town) = Town::found() else { return };
     let (_names, _neighbour) = (town.name_server(), town.neighbour());

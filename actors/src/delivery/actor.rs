@@ -245,7 +245,8 @@ impl DeliveryState {
                     self.reached = true; // the house closes: nobody is to blame
                     return Next::End;
                 };
-                let line = Line::new(&self.args.hostname, stop, outbound, pass);
+                let we = (&self.args.hostname, self.args.config.chunking);
+                let line = Line::new(we, stop, outbound, pass);
                 self.talk(line).await
             }
             Err(error) => {

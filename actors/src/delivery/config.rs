@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Whether messages go out in chunks to systems that offer it (RFC 3030).
+    pub chunking: bool,
     /// How long a connection may take to be made, in seconds.
     pub connect_seconds: u64,
     /// Deliveries at work at one time, over all domains.
@@ -63,6 +65,7 @@ pub enum HopError {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            chunking: true,
             connect_seconds: CONNECT_SECONDS,
             deliveries_max: DELIVERIES_MAX,
             dns: true,

@@ -38,8 +38,14 @@ pub(super) struct Asked {
 
 impl Line {
     /// Connected; the peer speaks first.
-    pub(super) fn new(hostname: &Domain, stop: Stop, outbound: Outbound, pass: Pass) -> Self {
+    pub(super) fn new(
+        (hostname, chunking): (&Domain, bool),
+        stop: Stop,
+        outbound: Outbound,
+        pass: Pass,
+    ) -> Self {
         let mut config = Config::new(hostname.clone(), Family::Smtp);
+        config.chunking = chunking;
         if stop.in_the_clear {
             config.tls = Tls::Never;
         }

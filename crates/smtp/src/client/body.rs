@@ -1,9 +1,11 @@
-//! Writes a message after DATA: dot-stuffing, and no line end but CRLF.
+//! Writes a message: no line end but CRLF, and after DATA dot-stuffing.
 
 /// How a message that is being written has ended so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Writer {
     at: At,
+    /// Whether dots are doubled: where a peer counts octets, it looks for no dot (RFC 3030 §2).
+    stuffs: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,8 +17,20 @@ enum At {
 }
 
 impl Writer {
-    pub(super) const fn new() -> Self {
-        Self { at: At::LineStart }
+    /// After DATA.
+    pub(super) const fn stuffed() -> Self {
+        Self {
+            at: At::LineStart,
+            stuffs: true,
+        }
+    }
+
+    /// After BDAT.
+    pub(super) const fn counted() -> Self {
+        Self {
+            at: At::LineStart,
+            stuffs: false,
+        }
     }
 
     /// Whether `piece` can go out as it is; then it counts as written.
@@ -24,14 +38,14 @@ impl Writer {
         if self.at == At::Cr || piece.last() == Some(&b'\r') {
             return false;
         }
-        if self.at == At::LineStart && piece.first() == Some(&b'.') {
+        if self.stuffs && self.at == At::LineStart && piece.first() == Some(&b'.') {
             return false;
         }
         let mut rest = piece;
         while let Some(end) = memchr::memchr2(b'\r', b'\n', rest) {
             if rest[end] == b'\n'
                 || rest.get(end + 1) != Some(&b'\n')
-                || rest.get(end + 2) == Some(&b'.')
+                || (self.stuffs && rest.get(end + 2) == Some(&b'.'))
             {
                 return false;
             }
@@ -59,7 +73,7 @@ impl Writer {
                     continue;
                 }
                 (At::Cr, _) => out.push(b' '),
-                (At::LineStart, b'.') => out.push(b'.'),
+                (At::LineStart, b'.') if self.stuffs => out.push(b'.'),
                 (At::LineStart | At::Middle, _) => {}
             }
             let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
@@ -90,7 +104,9 @@ impl Writer {
         if self.at != At::LineStart {
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(b".\r\n");
+        if self.stuffs {
+            out.extend_from_slice(b".\r\n");
+        }
     }
 }
 
@@ -101,7 +117,10 @@ mod tests {
     use super::*;
 
     fn written(pieces: &[&[u8]], try_passing: bool) -> Vec<u8> {
-        let mut writer = Writer::new();
+        written_by(Writer::stuffed(), pieces, try_passing)
+    }
+
+    fn written_by(mut writer: Writer, pieces: &[&[u8]], try_passing: bool) -> Vec<u8> {
         let mut out = Vec::new();
         for piece in pieces {
             if try_passing && writer.passes(piece) {
@@ -130,6 +149,14 @@ mod tests {
             b"a\r\n..\r\n.\r\n"
         );
         assert_eq!(written(&[b"a\r\r\n\r"], false), b"a \r\n\r\n.\r\n");
+    }
+
+    #[test]
+    fn where_octets_are_counted_dots_stay_what_they_are() {
+        let counted = |pieces: &[&[u8]]| written_by(Writer::counted(), pieces, true);
+        assert_eq!(counted(&[b".a\r\n", b"..\n.\rb"]), b".a\r\n..\r\n. b\r\n");
+        assert_eq!(counted(&[b".\r\n.\r\n"]), b".\r\n.\r\n");
+        assert_eq!(counted(&[]), b"");
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use mail::Reply;
 pub(super) struct Capabilities {
     pub(super) auth_login: bool,
     pub(super) auth_plain: bool,
+    pub(super) chunking: bool,
     pub(super) dsn: bool,
     pub(super) eight_bit_mime: bool,
     pub(super) pipelining: bool,
@@ -30,6 +31,7 @@ impl Capabilities {
                     all.auth_login |= mechanism.eq_ignore_ascii_case("LOGIN");
                     all.auth_plain |= mechanism.eq_ignore_ascii_case("PLAIN");
                 }),
+                "CHUNKING" => all.chunking = true,
                 "DSN" => all.dsn = true,
                 "PIPELINING" => all.pipelining = true,
                 "SIZE" => {

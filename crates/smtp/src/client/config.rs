@@ -11,6 +11,8 @@ pub struct Config {
     pub hostname: Domain,
     /// [`Family::Lmtp`] or [`Family::Smtp`]; submission is spoken like SMTP.
     pub family: Family,
+    /// Whether messages go out in chunks where that is offered (RFC 3030).
+    pub chunking: bool,
     /// Whether STARTTLS is used.
     pub tls: Tls,
     /// Whether the connection begins inside TLS.
@@ -33,12 +35,13 @@ pub enum Tls {
 }
 
 impl Config {
-    /// A connection with TLS where it is offered, and without a login.
+    /// A connection with TLS and chunks where they are offered, and without a login.
     #[must_use]
     pub const fn new(hostname: Domain, family: Family) -> Self {
         Self {
             hostname,
             family,
+            chunking: true,
             tls: Tls::Opportunistic,
             tls_active: false,
             credentials: None,

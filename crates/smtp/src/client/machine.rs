@@ -9,9 +9,10 @@ use mail::{Credentials, Enhanced, Outcome, Reply};
 use crate::{Family, Mail, Rcpt};
 
 use super::{
-    body::Writer,
     capabilities::Capabilities,
+    chunks::Chunks,
     config::{Config, Tls},
+    message::Content,
     reader::Reader,
     report::{Report, Settled, Stage},
     transaction::{Next, Transaction, is_yes, outcome},
@@ -42,25 +43,25 @@ pub enum Step {
 /// One connection to a peer; its owner has the socket.
 #[derive(Clone, Debug)]
 pub struct Client {
-    config: Config,
+    pub(super) config: Config,
     capabilities: Capabilities,
     reader: Reader,
     /// What is to be sent before [`Client::out`].
-    ready: VecDeque<Bytes>,
-    out: Vec<u8>,
-    phase: Phase,
+    pub(super) ready: VecDeque<Bytes>,
+    pub(super) out: Vec<u8>,
+    pub(super) phase: Phase,
     report: Option<Report>,
     tls: bool,
     /// Whether the peer still holds a transaction that went nowhere.
-    stale: bool,
+    pub(super) stale: bool,
 }
 
 /// What the machine is waiting for.
 #[derive(Clone, Debug)]
-enum Phase {
+pub(super) enum Phase {
     Auth,
     Banner,
-    Body(Transaction, Writer),
+    Body(Transaction, Content),
     Closing(Option<Settled>),
     /// The end of an empty message that nobody will get (RFC 2920 §3.1).
     Emptied,
@@ -108,7 +109,11 @@ impl Client {
             if let Some(octets) = self.ready.pop_front() {
                 return Step::Send(octets);
             }
-            if matches!(self.phase, Phase::Body(..)) && self.out.len() < OUTPUT_OCTETS_HIGH {
+            // Both never wait for each other to read (RFC 2920 §3.1).
+            if let Phase::Body(transaction, _) = &self.phase
+                && self.out.len() < OUTPUT_OCTETS_HIGH
+                && transaction.chunks < CHUNKS_AWAITED_MAX
+            {
                 return Step::Body;
             }
             if !self.out.is_empty() {
@@ -144,7 +149,11 @@ impl Client {
             "a transaction begins when the last has ended"
         );
         assert!(!recipients.is_empty(), "a message is for somebody");
-        let mut transaction = Transaction::new(mail, recipients, self.stale);
+        let is_chunked = self.capabilities.chunking
+            && self.config.chunking
+            // In LMTP nobody knows how many replies follow a message for nobody.
+            && self.config.family != Family::Lmtp;
+        let mut transaction = Transaction::new(mail, recipients, (self.stale, is_chunked));
         let size_max = self.capabilities.size_max.unwrap_or(u64::MAX);
         if transaction.mail.size.is_some_and(|size| size > size_max) {
             // RFC 1870 §6.2.
@@ -156,35 +165,10 @@ impl Client {
         }
         self.stale = false;
         transaction.write_group(&self.capabilities, &mut self.out);
-        self.phase = Phase::Envelope(transaction);
-    }
-
-    /// Sends a piece of the message, as [`Step::Body`] asked. A large piece that needs no change
-    /// is not copied.
-    pub fn body(&mut self, piece: Bytes) {
-        let Phase::Body(_, writer) = &mut self.phase else {
-            return;
+        self.phase = match transaction.is_eager(&self.capabilities) {
+            true => Phase::Body(transaction, Content::Chunks(Chunks::new())),
+            false => Phase::Envelope(transaction),
         };
-        if piece.len() >= PIECE_OCTETS_LARGE && writer.passes(&piece) {
-            if !self.out.is_empty() {
-                self.ready.push_back(std::mem::take(&mut self.out).into());
-            }
-            self.ready.push_back(piece);
-        } else {
-            self.out.reserve(piece.len());
-            writer.write(&piece, &mut self.out);
-        }
-    }
-
-    /// Ends the message.
-    pub fn end_body(&mut self) {
-        match std::mem::replace(&mut self.phase, Phase::Ready) {
-            Phase::Body(transaction, writer) => {
-                writer.end(&mut self.out);
-                self.phase = Phase::End(transaction);
-            }
-            phase => self.phase = phase,
-        }
     }
 
     /// The handshake is done: forgets what the peer offered before it (RFC 3207 §4.2).
@@ -216,6 +200,12 @@ impl Client {
     /// A refusal that came while the message was being sent, before the connection broke, counts
     /// instead.
     pub fn lost(&mut self, reply: Reply) {
+        // Answers to an envelope that went out with its message count, if they came before the end.
+        while matches!(&self.phase, Phase::Envelope(transaction) if transaction.chunks > 0)
+            && let Ok(Some(said)) = self.reader.next()
+        {
+            self.hear(said);
+        }
         let stage = self.stage();
         if let Phase::Body(transaction, _) | Phase::End(transaction) = &mut self.phase
             && let Ok(Some(said)) = self.reader.next()
@@ -236,11 +226,9 @@ impl Client {
             Phase::Closing(_) | Phase::Quit => Stage::Quit,
             Phase::Emptied | Phase::Ready => Stage::Idle,
             Phase::End(_) => Stage::End,
-            Phase::Envelope(transaction) => match transaction.awaited() {
-                Next::Rcpt(_) => Stage::Rcpt,
-                Next::Data => Stage::Data,
-                Next::Mail | Next::Nothing | Next::Reset => Stage::Mail,
-            },
+            // The message is on its way with its envelope: the peer may have it.
+            Phase::Envelope(transaction) if transaction.chunks > 0 => Stage::End,
+            Phase::Envelope(transaction) => stage_of(transaction.awaited()),
             Phase::Handshake | Phase::StartTls => Stage::StartTls,
             Phase::Hello { .. } => Stage::Hello,
         }
@@ -259,7 +247,10 @@ impl Client {
     }
 
     fn hear(&mut self, reply: Reply) {
-        let stage = self.stage();
+        let stage = match &self.phase {
+            Phase::Envelope(transaction) => stage_of(transaction.awaited()),
+            _ => self.stage(),
+        };
         // RFC 5321 §3.8: the peer is about to close, whatever was asked.
         if reply.code() == 421 {
             return self.fail(stage, Outcome::Defer(reply));
@@ -280,6 +271,14 @@ impl Client {
                 let text = format!("the peer said {reply} and was not asked");
                 let reply = Reply::new(451, Enhanced(4, 5, 0), text);
                 self.fail(stage, Outcome::Defer(reply));
+            }
+            Phase::Body(mut transaction, content) if transaction.chunks > 0 => {
+                self.hear_chunk(&mut transaction, reply);
+                self.phase = match (transaction.accepted(), transaction.chunks) {
+                    (0, 0) => return self.finish(transaction),
+                    (0, _) => Phase::End(transaction), // nothing more of it is sent
+                    _ => Phase::Body(transaction, content),
+                };
             }
             phase @ (Phase::Body(..) | Phase::Closing(_) | Phase::Handshake) => self.phase = phase,
         }
@@ -362,6 +361,14 @@ impl Client {
             transaction.write_group(&self.capabilities, &mut self.out);
         }
         if transaction.awaited() == Next::Nothing {
+            if transaction.chunks > 0 {
+                self.phase = Phase::End(transaction);
+                return;
+            }
+            if transaction.is_chunked && transaction.accepted() > 0 {
+                self.phase = Phase::Body(transaction, Content::Chunks(Chunks::new()));
+                return;
+            }
             // The peer may hold a sender or recipients of a message that does not come.
             self.stale = true;
             return self.finish(transaction);
@@ -369,35 +376,7 @@ impl Client {
         self.phase = Phase::Envelope(transaction);
     }
 
-    fn begin_body(&mut self, transaction: Transaction) {
-        if transaction.accepted() > 0 {
-            self.phase = Phase::Body(transaction, Writer::new());
-            return;
-        }
-        // RFC 2920 §3.1: DATA was on its way when the last recipient was refused.
-        self.finish(transaction);
-        if self.config.family == Family::Lmtp {
-            // No recipients, no replies: nobody knows where this dialogue is.
-            return self.close(None);
-        }
-        self.out.extend_from_slice(b".\r\n");
-        self.phase = Phase::Emptied;
-    }
-
-    fn hear_end(&mut self, mut transaction: Transaction, reply: Reply) {
-        if self.config.family == Family::Lmtp {
-            transaction.settle_next(reply);
-            if transaction.accepted() > 0 {
-                self.phase = Phase::End(transaction);
-                return;
-            }
-        } else {
-            transaction.settle_all(Stage::End, &outcome(reply));
-        }
-        self.finish(transaction);
-    }
-
-    fn finish(&mut self, transaction: Transaction) {
+    pub(super) fn finish(&mut self, transaction: Transaction) {
         let reply = Reply::new(451, Enhanced(4, 5, 0), "the peer did not answer");
         self.report = Some(transaction.report(Stage::End, &reply));
         self.phase = Phase::Ready;
@@ -422,11 +401,19 @@ impl Client {
         self.close(Some(Settled { outcome, stage }));
     }
 
-    fn close(&mut self, settled: Option<Settled>) {
+    pub(super) fn close(&mut self, settled: Option<Settled>) {
         self.ready.clear();
         self.out.clear();
         self.reader = Reader::default();
         self.phase = Phase::Closing(settled);
+    }
+}
+
+const fn stage_of(command: Next) -> Stage {
+    match command {
+        Next::Rcpt(_) => Stage::Rcpt,
+        Next::Data => Stage::Data,
+        Next::Mail | Next::Nothing | Next::Reset => Stage::Mail,
     }
 }
 
@@ -459,5 +446,5 @@ fn plain(credentials: &Credentials) -> String {
 /// What is sent in one go, more or less.
 const OUTPUT_OCTETS_HIGH: usize = 16 * 1024;
 
-/// From this length on, a piece is worth a write of its own.
-const PIECE_OCTETS_LARGE: usize = 8 * 1024;
+/// Chunks whose replies fit into any peer's send buffer.
+const CHUNKS_AWAITED_MAX: usize = 16;

@@ -14,12 +14,17 @@
 //!   any refusal, any 421, a lost connection ------> [Report] Close
 //! ```
 //!
-//! Commands leave in groups where the peer offers PIPELINING (RFC 2920).
+//! Commands leave in groups where the peer offers PIPELINING (RFC 2920). Where it offers CHUNKING
+//! (RFC 3030), the message goes out after BDAT and not after DATA: nobody waits for a 354, and with
+//! both a small message leaves together with its envelope. If nobody is accepted then, its octets have
+//! been sent for nothing.
 
 mod body;
 mod capabilities;
+mod chunks;
 mod config;
 mod machine;
+mod message;
 mod reader;
 mod report;
 mod transaction;

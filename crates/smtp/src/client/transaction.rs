@@ -20,6 +20,10 @@ pub(super) struct Transaction {
     awaited: Next,
     /// The peer's refusal of MAIL; it settles everybody.
     refusal: Option<Reply>,
+    /// Chunks that have been sent and not answered; none with DATA.
+    pub(super) chunks: usize,
+    /// Whether the message goes out in chunks, and there is no DATA.
+    pub(super) is_chunked: bool,
 }
 
 /// A recipient's state.
@@ -45,7 +49,11 @@ pub(super) enum Next {
 }
 
 impl Transaction {
-    pub(super) fn new(mail: Mail, recipients: Vec<Rcpt>, reset: bool) -> Self {
+    pub(super) fn new(
+        mail: Mail,
+        recipients: Vec<Rcpt>,
+        (reset, is_chunked): (bool, bool),
+    ) -> Self {
         let next = if reset { Next::Reset } else { Next::Mail };
         Self {
             mail,
@@ -56,6 +64,8 @@ impl Transaction {
             next,
             awaited: next,
             refusal: None,
+            chunks: 0,
+            is_chunked,
         }
     }
 
@@ -66,6 +76,15 @@ impl Transaction {
         } else {
             self.awaited
         }
+    }
+
+    /// Whether its envelope goes out with the message behind it, in one write: where the peer takes
+    /// commands in groups and counts octets, and a refusal does not cost much.
+    pub(super) fn is_eager(&self, capabilities: &Capabilities) -> bool {
+        self.is_chunked
+            && capabilities.pipelining
+            && self.recipients.len() + 3 <= GROUP_COMMANDS_MAX
+            && self.mail.size.is_some_and(|size| size <= EAGER_OCTETS_MAX)
     }
 
     /// Appends the next group of commands. None is left to send when MAIL was refused or nobody
@@ -99,6 +118,7 @@ impl Transaction {
             Next::Reset => Next::Mail,
             Next::Mail => Next::Rcpt(0),
             Next::Rcpt(number) if number + 1 < self.recipients.len() => Next::Rcpt(number + 1),
+            Next::Rcpt(_) if self.is_chunked => Next::Nothing,
             Next::Rcpt(_) => Next::Data,
             Next::Data | Next::Nothing => Next::Nothing,
         }
@@ -270,3 +290,6 @@ fn write_notify(notify: Notify, out: &mut Vec<u8>) {
 /// Commands in one group: their replies fit into any peer's send buffer, so that both never wait
 /// for each other to read (RFC 2920 §3.1).
 const GROUP_COMMANDS_MAX: usize = 100;
+
+/// What a refused envelope may cost in octets that nobody wanted.
+const EAGER_OCTETS_MAX: u64 = 64 * 1024;
