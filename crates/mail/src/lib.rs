@@ -23,5 +23,5 @@ pub use ids::{AccountId, IdError, MailboxId, MessageId, ModSeq, Uid, UidValidity
 pub use network::{Network, NetworkError};
 pub use outcome::Outcome;
 pub use reply::{Enhanced, Reply};
-pub use spoken::Spoken;
+pub use spoken::{CommandLine, Shown, Spoken};
 pub use time::Time;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mail::Spoken;
+use mail::{CommandLine, Shown, Spoken};
 
 use crate::{Refusal, Server, server::Phase};
 
@@ -40,39 +40,24 @@ impl Server {
         }
     }
 
-    /// A number is another message in the next session: the unique id says which one is meant. An
-    /// unknown command may hold a password that was said too early: it is not shown.
+    /// A number is another message in the next session: the unique id says which one is meant.
     fn spoken<'a>(&'a self, line: &'a [u8]) -> Option<Spoken<'a>> {
-        if line.is_empty() {
-            return None;
-        }
-        let mut words = line.split(|octet| *octet == b' ');
-        let verb = words.next().unwrap_or_default();
-        let is = |name: &str| name.as_bytes().eq_ignore_ascii_case(verb);
-        let shown = match () {
-            () if is("AUTH") || is("PASS") => verb,
-            () if OPEN.iter().any(|name| is(name)) => line,
-            () => &[],
-        };
-        let number = words
-            .next()
-            .and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
-        let found = number.filter(|_| NUMBERED.iter().any(|name| is(name)));
+        let line = CommandLine::of(line)?;
+        let number = line.argument().and_then(|word| word.parse().ok());
+        let found = number.filter(|_| line.is_any_of(&NUMBERED));
         let entry = found.and_then(|number| self.drop.as_ref()?.find(number));
-        Some(Spoken {
-            octets: line,
-            shown,
-            about: entry.map_or(Cow::Borrowed(""), |(_, entry)| {
-                Cow::Borrowed(&*entry.unique)
-            }),
-        })
+        let about = entry.map_or("", |(_, entry)| &*entry.unique);
+        Some(line.spoken(SHOWN, Cow::Borrowed(about)))
     }
 }
 
-/// Whose arguments anybody may see who may see the log.
-const OPEN: [&str; 12] = [
-    "CAPA", "DELE", "LIST", "NOOP", "QUIT", "RETR", "RSET", "STAT", "STLS", "TOP", "UIDL", "USER",
-];
+const SHOWN: Shown = Shown {
+    word: &["AUTH", "PASS"],
+    whole: &[
+        "CAPA", "DELE", "LIST", "NOOP", "QUIT", "RETR", "RSET", "STAT", "STLS", "TOP", "UIDL",
+        "USER",
+    ],
+};
 
 /// Which name a message by its number.
 const NUMBERED: [&str; 5] = ["DELE", "LIST", "RETR", "TOP", "UIDL"];

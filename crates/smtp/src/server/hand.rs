@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mail::{Reply, Spoken};
+use mail::{CommandLine, Reply, Shown, Spoken};
 
 use super::machine::{Phase, Server};
 
@@ -45,29 +45,14 @@ impl Server {
         }
     }
 
-    /// An unknown command may hold a password that was said too early: it is not shown.
     pub(super) fn spoken<'a>(&self, line: &'a [u8]) -> Option<Spoken<'a>> {
-        let end = memchr::memchr(b' ', line).unwrap_or(line.len());
-        let verb = &line[..end];
-        let is = |name: &&str| name.as_bytes().eq_ignore_ascii_case(verb);
-        if line.is_empty() || COMMON.iter().any(is) {
-            return None;
-        }
-        let shown = match () {
-            () if is(&"AUTH") => verb,
-            () if OPEN.iter().any(is) => line,
-            () => &[],
-        };
-        let about = if is(&"DATA") {
+        let line = CommandLine::of(line).filter(|line| !line.is_any_of(&COMMON))?;
+        let about = if line.is_any_of(&["DATA"]) {
             Cow::Owned(self.transaction_in_words())
         } else {
             Cow::Borrowed("")
         };
-        Some(Spoken {
-            octets: line,
-            shown,
-            about,
-        })
+        Some(line.spoken(SHOWN, about))
     }
 
     /// DATA is as good as its envelope.
@@ -89,8 +74,10 @@ const COMMON: [&str; 8] = [
     "EHLO", "HELO", "HELP", "LHLO", "NOOP", "QUIT", "RSET", "STARTTLS",
 ];
 
-/// Whose arguments anybody may see who may see the log.
-const OPEN: [&str; 4] = ["DATA", "MAIL", "RCPT", "VRFY"];
+const SHOWN: Shown = Shown {
+    word: &["AUTH"],
+    whole: &["DATA", "MAIL", "RCPT", "VRFY"],
+};
 
 #[cfg(test)]
 mod tests {
