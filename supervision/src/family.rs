@@ -13,7 +13,12 @@
 //!
 //! In a family whose members sleep ([`FamilySpec::sleeping`]), a member that was passivated stays in
 //! the books: it counts, is told of a broadcast, and keeps the memory of its crashes. Nothing of its
-//! actor is there, until a message wakes the next incarnation.
+//! actor is there, until a message wakes the next incarnation. In every family so does one that leaves
+//! something for the next incarnation ([`Context::passivate_leaving`]).
+//!
+//! The decisions about a member are a pure machine in `core.rs`, and its invariants are listed in
+//! `core/tests.rs`. The handle, the shards and the members tell it what happens and carry out what it
+//! says.
 //!
 //! A message sent while a member is passivating is delivered exactly once, to the next
 //! incarnation: the member is marked first, under the lock that every sender takes, and drained
@@ -22,6 +27,7 @@
 
 mod clock;
 mod context;
+mod core;
 mod handle;
 mod house;
 mod refused;
@@ -29,6 +35,7 @@ mod shard;
 mod slot;
 mod spec;
 mod waiting;
+mod wheel;
 
 pub use self::{
     context::{Address, Context},

@@ -1,4 +1,5 @@
-//! The invariants of a supervisor, one property each, and the comparison with OTP's rules.
+//! The invariants of a supervisor, one property each, and the comparison with OTP's rules. Those of
+//! the members of families are in `src/family/core/tests.rs`.
 //!
 //! | invariant | shown by |
 //! |---|---|

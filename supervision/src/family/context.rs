@@ -4,6 +4,7 @@ use std::{any::Any, fmt, sync::Weak};
 
 use ractor::Message;
 
+use super::core::Left;
 use crate::cause::ExitCause;
 
 /// Given to each incarnation of a member.
@@ -27,7 +28,9 @@ pub struct Address<K> {
 pub(super) trait Passivate<K>: Send + Sync {
     /// Takes the message out of the `Option<M>` that it is given, if it is taken.
     fn hand_on(&self, key: &K, incarnation: u64, message: &mut dyn Any);
-    fn passivate(&self, key: &K, incarnation: u64);
+    fn passivate(&self, key: &K, incarnation: u64, left: Option<Left>);
+    /// What the incarnation before this one has left.
+    fn left(&self, key: &K, incarnation: u64) -> Option<Left>;
     /// As [`Passivate::hand_on`], to whoever has the key.
     fn tell(&self, key: &K, message: &mut dyn Any);
     fn touch(&self, key: &K, incarnation: u64);
@@ -67,8 +70,26 @@ impl<K> Context<K> {
     /// something to do never stops itself: `stop` would drop the queued messages.
     pub fn passivate(&self) {
         if let Some(family) = self.family.upgrade() {
-            family.passivate(&self.key, self.incarnation);
+            family.passivate(&self.key, self.incarnation, None);
         }
+    }
+
+    /// The same, leaving something for the next incarnation: until that one comes, the member
+    /// stays in the books, asleep, and its family keeps what it left.
+    ///
+    /// A message wakes it, as it would start it. What is left is dropped if the member is stopped,
+    /// or given up, or the family ends; a crash on the way out does not touch it.
+    pub fn passivate_leaving<T: Any + Send + Sync>(&self, left: T) {
+        if let Some(family) = self.family.upgrade() {
+            family.passivate(&self.key, self.incarnation, Some(Left(Box::new(left))));
+        }
+    }
+
+    /// What the incarnation before this one has left, if it was of this type; once.
+    pub fn left<T: Any + Send + Sync>(&self) -> Option<T> {
+        let family = self.family.upgrade()?;
+        let Left(left) = family.left(&self.key, self.incarnation)?;
+        left.downcast().ok().map(|left| *left)
     }
 
     /// Sends to whoever has this key when this incarnation has not: the next one, or nobody.

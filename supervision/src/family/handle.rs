@@ -15,13 +15,12 @@ use super::{
     house::{Floor, House},
     refused::{Reason, Refused},
     shard::{self, ShardMsg},
-    slot::{Life, Slot},
+    slot::Slot,
     spec::{FamilySpec, Key},
 };
 use crate::{
     call::{CallError, answer},
     cause::ExitCause,
-    inbox::Inbox,
     name::Name,
     panic_hook::caught_now,
     place::{Household, Occupant, Past, Standing, ask, written},
@@ -195,7 +194,7 @@ impl<K: Key, M: Message> Family<K, M> {
             .read()
             .slots
             .get(key)
-            .is_some_and(|slot| !slot.life.is_down())
+            .is_some_and(Slot::counts)
     }
 
     /// The keys of all who are there, in no order.
@@ -208,7 +207,7 @@ impl<K: Key, M: Message> Family<K, M> {
         let mut keys = Vec::new();
         for floor in &self.0.floors {
             let rooms = floor.read();
-            let there = rooms.slots.iter().filter(|(_, slot)| !slot.life.is_down());
+            let there = rooms.slots.iter().filter(|(_, slot)| slot.counts());
             keys.extend(there.map(|(key, _)| key).filter(|key| is(key)).cloned());
         }
         keys
@@ -216,21 +215,16 @@ impl<K: Key, M: Message> Family<K, M> {
 
     /// All who are there, as they are now, in no order.
     pub fn members(&self) -> Vec<Member<K>> {
-        let mut members = Vec::with_capacity(self.len());
+        let (mut members, now) = (Vec::with_capacity(self.len()), self.0.now());
         for floor in &self.0.floors {
             for (key, slot) in &floor.read().slots {
-                let is_live = matches!(slot.life, Life::Live);
                 members.push(Member {
                     key: key.clone(),
-                    status: slot.life.status(),
-                    restarts: slot.restarts,
-                    alive_seconds: if is_live {
-                        slot.since.elapsed().as_secs_f64()
-                    } else {
-                        0.0
-                    },
+                    status: slot.core.status(),
+                    restarts: slot.core.restarts(),
+                    alive_seconds: slot.core.up_for(now).as_secs_f64(),
                     waiting: slot.waiting(),
-                    last_cause: slot.past.as_ref().map(|past| past.last_cause.to_string()),
+                    last_cause: slot.core.last_cause().map(ToString::to_string),
                 });
             }
         }
@@ -242,7 +236,7 @@ impl<K: Key, M: Message> Family<K, M> {
     pub fn for_each(&self, mut f: impl FnMut(&K, &ActorRef<M>)) {
         for floor in &self.0.floors {
             for (key, slot) in &floor.read().slots {
-                if let (Life::Live, Some(actor)) = (&slot.life, &slot.actor) {
+                if let (true, Some(actor)) = (slot.core.is_live(), &slot.actor) {
                     f(key, actor);
                 }
             }
@@ -257,11 +251,11 @@ impl<K: Key, M: Message> Family<K, M> {
         let mut asleep = Vec::new();
         for floor in &self.0.floors {
             for (key, slot) in &floor.read().slots {
-                match (&slot.life, &slot.actor, &slot.inbox) {
-                    (Life::Live, Some(actor), Some(inbox)) => {
+                match (slot.core.is_live(), &slot.actor, &slot.inbox) {
+                    (true, Some(actor), Some(inbox)) => {
                         told += usize::from(send(actor, inbox, build(key)).is_ok());
                     }
-                    (Life::Asleep, ..) => asleep.push(key.clone()),
+                    _ if slot.core.is_asleep() => asleep.push(key.clone()),
                     _ => {}
                 }
             }
@@ -358,20 +352,16 @@ impl<K: Key, M: Message> Household for Weak<House<K, M>> {
         house.floors.iter().find_map(|floor| {
             let rooms = floor.read();
             let (_, slot) = rooms.slots.iter().find(|(own, _)| written(own) == key)?;
-            let is_live = matches!(slot.life, Life::Live);
-            let past = slot.past.as_ref();
+            let last_cause = slot.core.last_cause();
             Some(Standing {
                 kind: Kind::Actor,
-                status: slot.life.status(),
+                status: slot.core.status(),
                 inbox_depth: slot.waiting(),
-                incarnation: slot.incarnation,
-                restarts: u64::from(slot.restarts),
-                alive: match is_live {
-                    true => slot.since.elapsed(),
-                    false => Duration::ZERO,
-                },
-                causes: past
-                    .map(|past| Past::new(&past.last_cause, None))
+                incarnation: slot.core.incarnation(),
+                restarts: u64::from(slot.core.restarts()),
+                alive: slot.core.up_for(house.now()),
+                causes: last_cause
+                    .map(|cause| Past::new(cause, None))
                     .into_iter()
                     .collect(),
                 is_permanent: house.spec.restart == Restart::Permanent,
@@ -392,35 +382,6 @@ impl<K: Key, M: Message> Household for Weak<House<K, M>> {
             occupants.extend(there);
         }
         occupants
-    }
-}
-
-impl<M> Slot<M> {
-    /// How many messages wait, for it to come up or in its inbox.
-    fn waiting(&self) -> usize {
-        match self.life {
-            Life::Live => self.inbox.as_ref().map_or(0, Inbox::depth),
-            _ => self.life.waiting(),
-        }
-    }
-}
-
-impl<M> Life<M> {
-    fn status(&self) -> Status {
-        match self {
-            Self::Asleep => Status::Asleep,
-            Self::Coming(_) => Status::Starting,
-            Self::Down { .. } => Status::Down,
-            Self::Leaving { .. } => Status::Stopping,
-            Self::Live => Status::Up,
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        match self {
-            Self::Coming(waiting) | Self::Leaving { next: waiting, .. } => waiting.len(),
-            Self::Asleep | Self::Down { .. } | Self::Live => 0,
-        }
     }
 }
 

@@ -12,14 +12,15 @@ use std::{
 };
 
 use ractor::{ActorCell, ActorRef, Message};
+use tokio::time::Instant;
 
 use super::{
     context::{Context, Passivate},
+    core::{Command, Event, Left, Room, Rules},
     refused::{Reason, Refused},
     shard::ShardMsg,
-    slot::{Life, Slot},
+    slot::Slot,
     spec::{Birth, FamilySpec, Key},
-    waiting::Waiting,
 };
 use crate::{
     cause::ExitCause,
@@ -34,6 +35,8 @@ use crate::{
 /// Everything that the handle, the shards and the members of a family share.
 pub(super) struct House<K, M> {
     pub(super) spec: FamilySpec<K, M>,
+    /// What of it the decisions depend on.
+    pub(super) rules: Rules,
     /// How incarnations are made; said once, and not always at the beginning.
     pub(super) launch: OnceLock<Launch<K, M>>,
     /// How they are asked for their reports.
@@ -41,6 +44,7 @@ pub(super) struct House<K, M> {
     pub(super) floors: Box<[Floor<K, M>]>,
     /// How many members there are, on all floors.
     pub(super) count: AtomicUsize,
+    epoch: Instant,
     hasher: RandomState,
 }
 
@@ -89,11 +93,13 @@ impl<K: Key, M: Message> House<K, M> {
         };
         let floors = (0..spec.shards.max(1)).map(floor).collect();
         Self {
+            rules: Rules::new(&spec),
             spec,
             launch: OnceLock::new(),
             ask: OnceLock::new(),
             floors,
             count: AtomicUsize::new(0),
+            epoch: Instant::now(),
             hasher: RandomState::new(),
         }
     }
@@ -109,6 +115,11 @@ impl<K: Key, M: Message> House<K, M> {
             Some(launch) => launch(context, shard, presence),
             None => Err(ExitCause::from_error(NOT_FILLED.into())),
         }
+    }
+
+    /// The time, as the cores are told it.
+    pub(super) fn now(&self) -> Duration {
+        self.epoch.elapsed()
     }
 
     /// The floor on which this key lives.
@@ -131,32 +142,10 @@ impl<K: Key, M: Message> House<K, M> {
     /// Sends to the member if there is one.
     pub(super) fn tell(&self, key: &K, message: M) -> Result<(), Refused<M>> {
         let floor = self.floor(key);
-        let message = match floor.send(key, message) {
-            Ok(()) => return Ok(()),
-            Err(message) => message,
-        };
-        self.admit(floor, key, message, false)
-    }
-
-    /// Starts the member, if it is not there.
-    pub(super) fn start(&self, key: &K) -> Result<(), Reason> {
-        let floor = self.floor(key);
-        let mut rooms = floor.write();
-        if !rooms.is_open {
-            return Err(Reason::Closed);
+        match floor.send(key, message) {
+            Ok(()) => Ok(()),
+            Err(message) => self.admit(floor, key, message, false),
         }
-        match rooms.slots.get_mut(key).map(|slot| &mut slot.life) {
-            Some(life @ Life::Asleep) => *life = Life::Coming(Waiting::new(Vec::new())),
-            Some(Life::Coming(_) | Life::Live) => return Ok(()),
-            Some(Life::Leaving { .. }) => return Err(Reason::Ending),
-            Some(life) if life.is_refused() => return Err(Reason::GivenUp),
-            _ if !self.reserve() => return Err(Reason::Full),
-            Some(life @ Life::Down { .. }) => *life = Life::Coming(Waiting::new(Vec::new())),
-            None => rooms.move_in(key, Vec::new(), floor.tick.load(Ordering::Relaxed)),
-        }
-        drop(rooms);
-        self.wake(floor, key);
-        Ok(())
     }
 
     /// The slow path: nobody who is live has this key.
@@ -167,27 +156,71 @@ impl<K: Key, M: Message> House<K, M> {
         message: M,
         may_start: bool,
     ) -> Result<(), Refused<M>> {
+        let cast = |room| Event::Cast { message, room };
+        match self.enter(floor, key, may_start, cast) {
+            Some((reason, Some(message))) => Err(Refused { message, reason }),
+            Some((_, None)) | None => Ok(()),
+        }
+    }
+
+    /// Starts the member, if it is not there.
+    pub(super) fn start(&self, key: &K) -> Result<(), Reason> {
+        let start = |room| Event::Start { room };
+        match self.enter(self.floor(key), key, true, start) {
+            Some((reason, _)) => Err(reason),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells a member what may bring it to life; a refusal, if it is one.
+    fn enter(
+        &self,
+        floor: &Floor<K, M>,
+        key: &K,
+        may_start: bool,
+        event: impl FnOnce(Room) -> Event<M>,
+    ) -> Option<(Reason, Option<M>)> {
         let tick = floor.tick.load(Ordering::Relaxed);
-        let refused = |message, reason| Err(Refused { message, reason });
         let mut rooms = floor.write();
         if !rooms.is_open {
-            return refused(message, Reason::Closed);
+            return match event(Room::Never) {
+                Event::Cast { message, .. } | Event::HandOn { message, .. } => {
+                    Some((Reason::Closed, Some(message)))
+                }
+                _ => Some((Reason::Closed, None)),
+            };
         }
-        match rooms.slots.get_mut(key) {
-            Some(slot) if slot.life.is_asleep() => {
-                slot.used.store(tick, Ordering::Relaxed);
-                slot.life = Life::Coming(Waiting::new(vec![message]));
-            }
-            Some(slot) if !slot.life.is_down() => return slot.admit(message, tick, &self.spec),
-            Some(slot) if slot.life.is_refused() => return refused(message, Reason::GivenUp),
-            _ if !may_start => return refused(message, Reason::Absent),
-            _ if !self.reserve() => return refused(message, Reason::Full),
-            Some(slot) => slot.life = Life::Coming(Waiting::new(vec![message])),
-            None => rooms.move_in(key, vec![message], tick),
+        let mut new = None;
+        let slot = match rooms.slots.get_mut(key) {
+            Some(slot) => slot,
+            None => new.insert(Slot::new(tick)),
+        };
+        let was_there = slot.counts();
+        let room = match (was_there, may_start) {
+            (false, true) if self.reserve() => Room::Kept,
+            (false, true) => Room::None,
+            _ => Room::Never,
+        };
+        let mut rest = Vec::new();
+        slot.used.store(tick, Ordering::Relaxed);
+        slot.step(self.now(), event(room), &self.rules, &mut rest);
+        if room == Room::Kept && !slot.counts() {
+            self.count.fetch_sub(1, Ordering::Relaxed); // it was refused
+        }
+        if let Some(slot) = new.filter(Slot::counts) {
+            rooms.slots.insert(key.clone(), slot);
         }
         drop(rooms);
-        self.wake(floor, key);
-        Ok(())
+        let mut refusal = None;
+        for command in rest {
+            match command {
+                // A shard that is restarting looks through its floor as it comes up.
+                Command::Want => drop(floor.keeper.cast(ShardMsg::Start(key.clone()))),
+                Command::Refuse(reason, message) => refusal = Some((reason, message)),
+                _ => {} // a message does nothing else
+            }
+        }
+        refusal
     }
 
     /// Counts one more member, unless the family is full.
@@ -198,11 +231,6 @@ impl<K: Key, M: Message> House<K, M> {
                 (count < self.spec.members_max).then_some(count + 1)
             });
         count.is_ok()
-    }
-
-    fn wake(&self, floor: &Floor<K, M>, key: &K) {
-        // A shard that is restarting looks through its floor as it comes up.
-        let _ = floor.keeper.cast(ShardMsg::Start(key.clone()));
     }
 }
 
@@ -229,60 +257,50 @@ impl<K: Key, M: Message> Floor<K, M> {
     }
 }
 
-impl<K: Key, M: Message> Rooms<K, M> {
-    fn move_in(&mut self, key: &K, waiting: Vec<M>, tick: u32) {
-        self.slots.insert(key.clone(), Slot::new(waiting, tick));
-    }
-
-    /// Removes those slots, to be dropped once the lock is free; says how many of them counted
-    /// as members.
-    pub(super) fn remove_if(
-        &mut self,
-        mut goes: impl FnMut(&Slot<M>) -> bool,
-    ) -> (Vec<(K, Slot<M>)>, usize) {
-        let gone: Vec<_> = self.slots.extract_if(|_, slot| goes(slot)).collect();
-        let counted = gone.iter().filter(|(_, slot)| !slot.life.is_down()).count();
-        (gone, counted)
-    }
-}
-
 impl<K: Key, M: Message> House<K, M> {
-    /// Passivates a member that is still idle at this tick.
-    pub(super) fn passivate_idle(&self, key: &K, incarnation: u64, tick: u32) {
-        self.passivate_if(key, incarnation, |slot| slot.is_idle(tick));
+    /// Passivates a member that is still idle at this tick; whether it was.
+    pub(super) fn passivate_idle(&self, key: &K, incarnation: u64, tick: u32) -> bool {
+        self.passivate_if(key, incarnation, None, |slot| slot.is_idle(tick))
     }
 
-    fn passivate_if(&self, key: &K, incarnation: u64, may: impl FnOnce(&Slot<M>) -> bool) {
+    fn passivate_if(
+        &self,
+        key: &K,
+        incarnation: u64,
+        left: Option<Left>,
+        may: impl FnOnce(&Slot<M>) -> bool,
+    ) -> bool {
         let floor = self.floor(key);
+        let (mut rest, mut is_done) = (Vec::new(), false);
         let mut rooms = floor.write();
-        let Some(slot) = rooms.slots.get_mut(key) else {
-            return;
-        };
-        let is_live = slot.incarnation == incarnation && matches!(slot.life, Life::Live);
-        if !is_live || !may(slot) || !slot.passivate() {
-            return;
-        }
-        if let Some(actor) = &slot.actor {
-            let _ = actor.drain(); // marked first, drained after: nothing falls between
+        if let Some(slot) = rooms.slots.get_mut(key)
+            && may(slot)
+        {
+            // Marked first, drained after: nothing falls between.
+            let event = Event::Passivate { incarnation, left };
+            slot.step(self.now(), event, &self.rules, &mut rest);
+            is_done = !slot.core.is_live();
         }
         drop(rooms);
-        let _ = floor
-            .keeper
-            .cast(ShardMsg::Leaving(key.clone(), incarnation));
+        for command in rest {
+            if let Command::Wake { after, alarm } = command {
+                let _ = floor.keeper.cast(ShardMsg::Wake(key.clone(), after, alarm));
+            }
+        }
+        is_done
     }
-}
 
-impl<K: Key, M: Message> House<K, M> {
     /// Sends to the incarnation after this one.
     fn send_after(&self, key: &K, incarnation: u64, message: M) -> Result<(), M> {
-        let mut rooms = self.floor(key).write();
-        let (is_open, slot) = (rooms.is_open, rooms.slots.get_mut(key));
-        match slot.filter(|slot| slot.incarnation == incarnation && slot.life.is_leaving()) {
-            Some(slot) if is_open => return slot.hand_on(message, &self.spec),
-            Some(_) => return Err(message),
-            None => drop(rooms),
+        let floor = self.floor(key);
+        let refusal = self.enter(floor, key, false, |_| Event::HandOn {
+            incarnation,
+            message,
+        });
+        match refusal {
+            Some((_, Some(message))) => Err(message),
+            Some((_, None)) | None => Ok(()),
         }
-        self.tell(key, message).map_err(|refused| refused.message)
     }
 }
 
@@ -303,15 +321,20 @@ impl<K: Key, M: Message> Passivate<K> for House<K, M> {
         }
     }
 
-    fn passivate(&self, key: &K, incarnation: u64) {
-        self.passivate_if(key, incarnation, |_| true);
+    fn passivate(&self, key: &K, incarnation: u64, left: Option<Left>) {
+        self.passivate_if(key, incarnation, left, |_| true);
+    }
+
+    fn left(&self, key: &K, incarnation: u64) -> Option<Left> {
+        let mut rooms = self.floor(key).write();
+        rooms.slots.get_mut(key)?.core.take_left(incarnation)
     }
 
     fn touch(&self, key: &K, incarnation: u64) {
         let floor = self.floor(key);
         let rooms = floor.read();
         let slot = rooms.slots.get(key);
-        if let Some(slot) = slot.filter(|slot| slot.incarnation == incarnation) {
+        if let Some(slot) = slot.filter(|slot| slot.core.incarnation() == incarnation) {
             slot.used
                 .store(floor.tick.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -329,10 +352,18 @@ pub(super) struct MemberHost<K: Key, M: Message> {
 impl<K: Key, M: Message> Host for MemberHost<K, M> {
     fn up(&self, cell: &ActorCell, took: Duration) {
         count::started(&self.house.spec.name, took);
-        let mut rooms = self.house.floor(&self.key).write();
+        let (house, incarnation) = (&self.house, self.incarnation);
+        let mut rooms = house.floor(&self.key).write();
         let slot = rooms.slots.get_mut(&self.key);
-        if let Some(slot) = slot.filter(|slot| slot.incarnation == self.incarnation) {
-            slot.up(cell.clone().into());
+        if let Some(slot) = slot.filter(|slot| slot.core.is_present(incarnation)) {
+            let mut rest = Vec::new(); // to come up asks for nothing
+            slot.seat(cell);
+            slot.step(
+                house.now(),
+                Event::Up { incarnation },
+                &house.rules,
+                &mut rest,
+            );
         }
     }
 
@@ -363,7 +394,7 @@ mod tests {
             slots: HashMap::new(),
         };
         for key in 0..10_000 {
-            rooms.slots.insert(key, Slot::new(Vec::new(), 0));
+            rooms.slots.insert(key, Slot::new(0));
         }
         for key in 0..10_000 {
             assert!(rooms.forget(&key).is_some());

@@ -1,8 +1,9 @@
 //! One shard of a family: starts members, restarts them, keeps their time.
 //!
 //! # Owns
-//! The lives of the members on its floor. Senders only look them up; a member that is up marks
-//! itself so; everything else is decided here.
+//! The lives of the members on its floor, and what time it is for them. Senders look them up, and a
+//! member that is up marks itself so. It decides nothing itself: the decisions are each member's
+//! [`Core`](super::core::Core)'s.
 //!
 //! # Hears
 //! [`ShardMsg`]: from senders that a member is wanted, from presences that one is gone, from
@@ -23,32 +24,31 @@
 //! `…_shutdown_timeouts_total`, `…_start_seconds`, `…_stop_seconds`.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message, SupervisionEvent};
 use tokio::{sync::oneshot, time::Instant};
 
-use self::closing::{Closing, farewell};
+use self::closing::Closing;
 use super::{
     clock::{Clock, from_now},
-    context::{Context, Passivate},
+    context::Context,
+    core::{Alarm, Command, Event},
     house::{House, MemberHost},
-    slot::{IDLE_TICKS, Life, Patience, Sequel, Slot},
-    spec::{Idle, Key},
+    spec::Key,
+    wheel::{Spot, Wheel},
 };
 use crate::{
     cause::ExitCause,
     chance::Chance,
-    core::KILL_GRACE,
     crash::{Crash, let_go},
     flight::Last,
     metrics as count,
     panic_hook::caught_now,
     place::{ask, written},
     presence::Presence,
-    seat::send,
     start::{Berth, Child, FrameActor},
     told::Told,
     tree::Node,
@@ -56,6 +56,7 @@ use crate::{
 
 mod closing;
 mod feel;
+mod idle;
 
 /// What a shard can be told.
 pub(super) enum ShardMsg<K> {
@@ -63,14 +64,14 @@ pub(super) enum ShardMsg<K> {
     Gone(K, u64, ExitCause, Option<Box<Last>>),
     /// From the handle: stop this member, and say when it is gone.
     Leave(K, oneshot::Sender<()>),
-    /// From a member: it is draining itself.
-    Leaving(K, u64),
     /// From a sender: this member is wanted.
     Start(K),
     /// From above: stop everything.
     Stop,
     /// From the clock: something is due.
     Tick,
+    /// From a member: it waits for this.
+    Wake(K, Duration, Alarm),
 }
 
 /// What a shard waits for.
@@ -79,14 +80,10 @@ enum Due<K> {
     Closed,
     /// Feel whether handlers return.
     Feel,
-    /// A member that is down may be forgotten.
-    Forget(K),
-    /// A leaving member must be gone by now.
-    Left(K, u64),
-    /// The pause after the end of that incarnation is over.
-    Return(K, u64),
-    /// Look for idle members.
-    Sweep,
+    /// Something that a member waits for.
+    Member(K, Alarm),
+    /// Look at those whose idle time may be over.
+    Turn,
 }
 
 /// Starts the shard of that floor.
@@ -162,8 +159,9 @@ struct ShardState<K: Key, M: Message> {
     clock: Clock<Due<K>>,
     children: metrics::Gauge,
     chance: Chance,
-    /// Whether it will look for idle members: not while nobody is there who could be.
-    sweeps: bool,
+    wheel: Wheel<K>,
+    /// Whether the wheel will be turned: not while nobody is on it.
+    turns: bool,
     /// Whether it is stopping, and has lost its patience.
     closing: Option<Closing>,
 }
@@ -197,7 +195,8 @@ impl<K: Key, M: Message> Actor for Shard<K, M> {
             clock: Clock::new(),
             children,
             chance: Chance(chance_seed),
-            sweeps: false,
+            wheel: Wheel::new(),
+            turns: false,
             closing: None,
         })
     }
@@ -222,10 +221,10 @@ impl<K: Key, M: Message> Actor for Shard<K, M> {
                 state.gone(key, incarnation, cause, last);
             }
             ShardMsg::Leave(key, done) => state.leave(key, done),
-            ShardMsg::Leaving(key, incarnation) => state.expect_end(key, incarnation),
             ShardMsg::Start(key) => state.start(key),
             ShardMsg::Stop => state.close(),
             ShardMsg::Tick => state.tick(),
+            ShardMsg::Wake(key, after, alarm) => state.at(from_now(after), Due::Member(key, alarm)),
         }
         Ok(())
     }
@@ -248,35 +247,119 @@ impl<K: Key, M: Message> ShardState<K, M> {
         let house = Arc::clone(&self.house);
         let mut rooms = house.floors[self.place].write();
         rooms.is_open = true;
-        let mut left = Vec::new();
-        for (key, slot) in &rooms.slots {
-            match slot.life {
-                Life::Asleep => {}
-                Life::Down { until, .. } => self.at(until, Due::Forget(key.clone())),
-                _ => left.push((key.clone(), slot.incarnation)),
+        for slot in rooms.slots.values() {
+            slot.moves(Spot::NONE); // it was on another wheel
+        }
+        let keys: Vec<K> = rooms.slots.keys().cloned().collect();
+        drop(rooms);
+        for key in keys {
+            let chance = self.chance.next();
+            self.tell(key, Event::Orphan { chance }, None);
+        }
+        self.feel_later();
+    }
+
+    /// Tells a member's core, and does what it says. `last` is the last that is known of an
+    /// incarnation that is gone.
+    fn tell(&mut self, key: K, event: Event<M>, last: Option<Box<Last>>) {
+        let house = Arc::clone(&self.house);
+        let (mut rest, mut waiters) = (Vec::new(), Vec::new());
+        let mut rooms = house.floors[self.place].write();
+        let Some(slot) = rooms.slots.get_mut(&key) else {
+            return;
+        };
+        let (counted, presence) = (slot.counts(), Weak::clone(&slot.presence));
+        slot.step(house.now(), event, &house.rules, &mut rest);
+        let left = counted && !slot.counts();
+        let is_forgotten = rest
+            .iter()
+            .any(|command| matches!(command, Command::Forget));
+        if !slot.core.is_launched() {
+            waiters = slot.take_waiters();
+            slot.presence = Weak::new();
+            let spot = slot.moves(Spot::NONE);
+            self.unwatch(spot, |key| rooms.slots.get(key));
+        }
+        let forgotten = if is_forgotten {
+            rooms.forget(&key)
+        } else {
+            None
+        };
+        let is_empty = rooms.slots.is_empty();
+        drop(rooms);
+        if left {
+            house.count.fetch_sub(1, Ordering::Relaxed);
+            self.count();
+        }
+        self.carry_out(&key, &presence, rest, last);
+        let_go(&house.spec.name, forgotten); // outside the lock, as everything of theirs
+        for done in waiters {
+            let _ = done.send(()); // whoever waited may have left
+        }
+        if is_empty && self.closing.is_some() {
+            self.myself.stop(None);
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        key: &K,
+        presence: &Weak<Presence>,
+        commands: Vec<Command<M>>,
+        mut last: Option<Box<Last>>,
+    ) {
+        let house = Arc::clone(&self.house);
+        let name = &house.spec.name;
+        for command in commands {
+            match command {
+                Command::Abandon => self.abandon(key, presence),
+                Command::Drop(messages) => let_go(name, messages),
+                Command::Ended { cause, asked } => {
+                    if let Some(asked) = asked {
+                        count::stopped(name, asked);
+                    }
+                    if cause.is_abnormal() {
+                        let path = format!("{}[{}]", self.path, written(key));
+                        Crash::new(path, &cause, last.take()).tell(self.node.hook());
+                    }
+                }
+                Command::GivenUp { cause, waiting } => {
+                    self.give_up(key, &cause);
+                    let_go(name, waiting);
+                }
+                Command::Kill => count::shutdown_timed_out(name),
+                Command::LetGo(left) => let_go(name, left),
+                Command::Refuse(_, message) => let_go(name, message), // nobody is there to hear it
+                Command::Restarts(cause) => count::restarted(name, &cause),
+                Command::Wake { after, alarm } => {
+                    self.at(from_now(after), Due::Member(key.clone(), alarm));
+                }
+                Command::Want => self.start(key.clone()),
+                Command::Forget => {} // that was done under the lock, and so were these
+                Command::Deliver { .. }
+                | Command::Drain
+                | Command::ShutDown
+                | Command::Start { .. } => {}
             }
         }
-        drop(rooms);
-        for (key, incarnation) in left {
-            self.gone(key, incarnation, ExitCause::Killed, None);
-        }
-        self.sweep_later();
-        self.feel_later();
     }
 
     /// Starts a member that is wanted and not there.
     fn start(&mut self, key: K) {
-        let floor = &self.house.floors[self.place];
+        let house = Arc::clone(&self.house);
+        let floor = &house.floors[self.place];
         let mut rooms = floor.write();
         let Some(slot) = rooms.slots.get_mut(&key) else {
             return;
         };
-        if slot.is_launched || !matches!(slot.life, Life::Coming(_)) {
+        let (incarnation, mut rest) = (floor.next_incarnation(), Vec::new());
+        let event = Event::Launch { incarnation };
+        slot.step(house.now(), event, &house.rules, &mut rest);
+        let Some(Command::Start { incarnation }) = rest.pop() else {
             return; // started already, or not wanted any more
-        }
-        let incarnation = floor.next_incarnation();
+        };
         let host = MemberHost {
-            house: Arc::clone(&self.house),
+            house: Arc::clone(&house),
             shard: self.myself.clone(),
             key: key.clone(),
             incarnation,
@@ -285,24 +368,23 @@ impl<K: Key, M: Message> ShardState<K, M> {
             Box::new(host),
             Some(Arc::clone(&self.presence)),
         ));
-        slot.incarnation = incarnation;
-        slot.is_launched = true;
         slot.presence = Arc::downgrade(&presence);
         let context = Context {
             key: key.clone(),
             incarnation,
-            restarts: slot.restarts,
-            last_cause: slot.past.as_ref().map(|past| past.last_cause.clone()),
-            family: self.house.weak(),
+            restarts: slot.core.restarts(),
+            last_cause: slot.core.last_cause().cloned(),
+            family: house.weak(),
         };
         drop(rooms);
         self.count();
-        self.sweep_later();
+        self.watch(&key);
         let shard = self.myself.get_cell();
-        match self.house.launch(context, shard, Arc::clone(&presence)) {
+        match house.launch(context, shard, Arc::clone(&presence)) {
             Ok(actor) => {
-                let mut rooms = self.house.floors[self.place].write();
-                if let Some(slot) = rooms.slots.get_mut(&key) {
+                let mut rooms = floor.write();
+                let slot = rooms.slots.get_mut(&key);
+                if let Some(slot) = slot.filter(|slot| slot.core.is_present(incarnation)) {
                     slot.actor.get_or_insert(actor); // for a kill during the start
                 }
             }
@@ -312,141 +394,35 @@ impl<K: Key, M: Message> ShardState<K, M> {
 
     /// Nothing of that incarnation is left.
     fn gone(&mut self, key: K, incarnation: u64, cause: ExitCause, last: Option<Box<Last>>) {
-        let chance = self.chance.next();
-        let spec = &self.house.spec;
-        let mut rooms = self.house.floors[self.place].write();
-        let slot = rooms.slots.get_mut(&key);
-        let Some(slot) = slot.filter(|slot| slot.incarnation == incarnation) else {
-            return;
+        let gone = Event::Gone {
+            incarnation,
+            cause,
+            chance: self.chance.next(),
         };
-        let (cause, done) = farewell(&mut slot.life, cause, spec);
-        let sequel = match self.closing {
-            Some(_) => Sequel::Absent(Vec::new()),
-            None => slot.gone(&cause, chance, spec),
-        };
-        let stays = match &sequel {
-            Sequel::Absent(_) => false,
-            Sequel::GivenUp(_) => slot.life.is_down() && !spec.quarantine.is_zero(),
-            Sequel::Rest | Sequel::Return { .. } | Sequel::Sleep => true,
-        };
-        let forgotten = if stays { None } else { rooms.forget(&key) };
-        let is_empty = rooms.slots.is_empty();
-        drop(rooms);
-        if cause.is_abnormal() {
-            let path = format!("{}[{}]", self.path, written(&key));
-            Crash::new(path, &cause, last).tell(self.node.hook());
-        }
-        let_go(&self.house.spec.name, forgotten); // outside the lock: messages may wait in it
-        self.follow(key, incarnation, sequel, &cause);
-        for done in done {
-            let _ = done.send(()); // whoever waited may have left
-        }
-        if is_empty && self.closing.is_some() {
-            self.myself.stop(None);
-        }
+        self.tell(key, gone, last);
     }
 
-    fn follow(&mut self, key: K, incarnation: u64, sequel: Sequel<M>, cause: &ExitCause) {
-        let house = Arc::clone(&self.house);
-        let spec = &house.spec;
-        match sequel {
-            Sequel::Absent(waiting) => {
-                let_go(&spec.name, waiting);
-                self.leaves();
-            }
-            Sequel::GivenUp(waiting) => {
-                count::given_up(&spec.name);
-                let told = spec
-                    .on_give_up
-                    .as_ref()
-                    .map(|hook| caught_now(|| hook(&key, cause)));
-                if let Some(Err(report)) = told {
-                    tracing::error!(family = %spec.name, %report, "the give-up hook panicked");
-                }
-                let_go(&spec.name, waiting);
-                self.leaves();
-                if !spec.quarantine.is_zero() {
-                    self.at(from_now(spec.quarantine), Due::Forget(key));
-                }
-            }
-            Sequel::Rest => {
-                self.leaves();
-                self.at(from_now(spec.intensity.window), Due::Forget(key));
-            }
-            Sequel::Sleep => {}
-            Sequel::Return { pause, is_restart } => {
-                if is_restart {
-                    count::restarted(&spec.name, cause);
-                }
-                if pause.is_zero() {
-                    self.start(key);
-                } else {
-                    self.at(from_now(pause), Due::Return(key, incarnation));
-                }
-            }
+    fn give_up(&self, key: &K, cause: &ExitCause) {
+        let spec = &self.house.spec;
+        count::given_up(&spec.name);
+        let told = spec
+            .on_give_up
+            .as_ref()
+            .map(|hook| caught_now(|| hook(key, cause)));
+        if let Some(Err(report)) = told {
+            tracing::error!(family = %spec.name, %report, "the give-up hook panicked");
         }
     }
 
     /// Somebody outside wants this member to stop.
     fn leave(&mut self, key: K, done: oneshot::Sender<()>) {
         let mut rooms = self.house.floors[self.place].write();
-        let Some(slot) = rooms.slots.get_mut(&key) else {
-            return;
-        };
-        if slot.life.is_asleep() {
-            rooms.forget(&key);
-            drop(rooms);
-            self.leaves();
-            let _ = done.send(()); // nobody is there to be asked
-            return;
+        match rooms.slots.get_mut(&key) {
+            Some(slot) if slot.counts() => slot.notes_waiter(done),
+            _ => return, // nobody is there
         }
-        let is_asked = slot.leave();
-        if let Life::Leaving { waiting, .. } = &mut slot.life {
-            waiting.push(done);
-        }
-        if !is_asked {
-            return;
-        }
-        let (incarnation, is_launched) = (slot.incarnation, slot.is_launched);
-        slot.shut_down(self.house.spec.shutdown);
         drop(rooms);
-        if is_launched {
-            self.expect_end(key, incarnation);
-        } else {
-            self.gone(key, incarnation, ExitCause::Normal, None); // nobody is there to be asked
-        }
-    }
-
-    /// A member has been asked to end: it has so much time for it.
-    fn expect_end(&mut self, key: K, incarnation: u64) {
-        if let Some(limit) = self.patience() {
-            self.at(from_now(limit), Due::Left(key, incarnation));
-        }
-    }
-
-    /// A member that was asked to end has had its time.
-    fn overdue(&mut self, key: K, incarnation: u64) {
-        let mut rooms = self.house.floors[self.place].write();
-        let slot = rooms.slots.get_mut(&key);
-        let Some(slot) = slot.filter(|slot| slot.incarnation == incarnation) else {
-            return;
-        };
-        let presence = match slot.lose_patience() {
-            None => return,
-            Some(Patience::Killed) => None,
-            Some(Patience::Lost(presence)) => Some(presence),
-        };
-        drop(rooms);
-        match presence {
-            None => {
-                count::shutdown_timed_out(&self.house.spec.name);
-                self.at(from_now(KILL_GRACE), Due::Left(key, incarnation));
-            }
-            Some(presence) => {
-                self.abandon(&key, presence);
-                self.gone(key, incarnation, ExitCause::ShutdownTimeout, None);
-            }
-        }
+        self.tell(key, Event::Leave, None);
     }
 
     fn tick(&mut self) {
@@ -456,92 +432,15 @@ impl<K: Key, M: Message> ShardState<K, M> {
             match due {
                 Due::Closed => self.close_by_force(),
                 Due::Feel => self.feel(),
-                Due::Forget(key) => self.forget(&key),
-                Due::Left(key, incarnation) => self.overdue(key, incarnation),
-                Due::Return(key, incarnation) => self.returns(key, incarnation),
-                Due::Sweep => self.sweep(),
+                Due::Member(key, alarm) => self.tell(key, Event::Alarm(alarm), None),
+                Due::Turn => self.turn(),
             }
         }
         self.clock.set(&self.myself, || ShardMsg::Tick);
     }
 
-    /// A pause is over; perhaps that of an end which another one has followed meanwhile.
-    fn returns(&mut self, key: K, incarnation: u64) {
-        let is_present = {
-            let rooms = self.house.floors[self.place].read();
-            let slot = rooms.slots.get(&key);
-            slot.is_some_and(|slot| slot.incarnation == incarnation)
-        };
-        if is_present {
-            self.start(key);
-        }
-    }
-
-    fn forget(&mut self, key: &K) {
-        let mut rooms = self.house.floors[self.place].write();
-        let over = |slot: &Slot<M>| matches!(slot.life, Life::Down { until, .. } if until <= Instant::now());
-        if rooms.slots.get(key).is_some_and(over) {
-            rooms.forget(key);
-        }
-    }
-
-    /// Looks for members that have been idle for eight ticks.
-    fn sweep(&mut self) {
-        let house = Arc::clone(&self.house);
-        let floor = &house.floors[self.place];
-        let tick = floor.tick.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let (is_anybody_there, idle): (bool, Vec<_>) = {
-            let rooms = floor.read();
-            let idle = rooms.slots.iter().filter(|(_, slot)| slot.is_idle(tick));
-            let idle = idle.map(|(key, slot)| (key.clone(), slot.incarnation, slot.address()));
-            let is_anybody_there = rooms.slots.values().any(|slot| slot.is_launched);
-            (is_anybody_there, idle.collect())
-        };
-        for (key, incarnation, actor) in idle {
-            match (house.spec.idle, actor) {
-                (Idle::Ask(_, ask), Some((actor, inbox))) => {
-                    house.touch(&key, incarnation); // asked again after the same time
-                    if let Ok(message) = caught_now(|| ask(&key)) {
-                        let _ = send(&actor, &inbox, message); // who is ending is not idle
-                    }
-                }
-                (Idle::Passivate(_), _) => house.passivate_idle(&key, incarnation, tick),
-                (Idle::Ask(..) | Idle::Never, _) => {}
-            }
-        }
-        self.sweeps = false;
-        if is_anybody_there {
-            self.sweep_later();
-        }
-    }
-
-    /// Looks for idle members a little later. Nobody there: whoever comes sees to it.
-    fn sweep_later(&mut self) {
-        if !self.sweeps
-            && let Some(eighth) = self.eighth()
-        {
-            self.sweeps = true;
-            self.at(from_now(eighth), Due::Sweep);
-        }
-    }
-
-    fn eighth(&self) -> Option<Duration> {
-        match self.house.spec.idle {
-            Idle::Ask(after, _) | Idle::Passivate(after) => {
-                Some((after / IDLE_TICKS).max(Duration::from_millis(1)))
-            }
-            Idle::Never => None,
-        }
-    }
-
     fn at(&mut self, at: Instant, due: Due<K>) {
         self.clock.at(at, due, &self.myself, || ShardMsg::Tick);
-    }
-
-    /// One member less is there.
-    fn leaves(&self) {
-        self.house.count.fetch_sub(1, Ordering::Relaxed);
-        self.count();
     }
 
     fn count(&self) {

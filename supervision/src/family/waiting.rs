@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// Messages need not be `Sync`, and yet their slot is read by many: the lock is what the compiler
 /// asks for. Whoever changes anything has exclusive access and does not take it.
+#[derive(Debug)]
 pub(super) struct Waiting<M>(Mutex<Vec<M>>);
 
 impl<M> Waiting<M> {
@@ -23,5 +24,15 @@ impl<M> Waiting<M> {
 
     pub(super) fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+#[cfg(test)]
+impl<M: Copy> Waiting<M> {
+    pub(super) fn to_vec(&self) -> Vec<M> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -1,6 +1,6 @@
 //! Families: started by a message, passivated, restarted alone, given up.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use supervision::{
     Backoff, CallError, Context, Family, FamilySpec, Intensity, Kind, Reason, Revive, Shutdown,
@@ -94,6 +94,99 @@ async fn an_idle_member_is_asked_again_and_again_until_it_goes() {
     assert_eq!(theatre.diary.take(), ["-7"]);
     assert!(!family.contains(&7));
     root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_used_stays_and_who_is_not_goes_however_many_there_are() {
+    let theatre = Theatre::default();
+    let spec = FamilySpec::transient("puppets").passivate_after(Duration::from_secs(80));
+    let family = theatre.family(spec);
+    let root = house(&family).await;
+    for key in 0..100 {
+        family.start(&key).unwrap();
+        sleep(Duration::from_millis(500)).await;
+    }
+    for round in 0..10 {
+        for key in (0..100).step_by(10) {
+            family.cast(&key, Do::Note(round)).unwrap();
+        }
+        sleep(Duration::from_secs(30)).await;
+    }
+    let mut keys = family.keys();
+    keys.sort_unstable();
+    assert_eq!(keys, (0..100).step_by(10).collect::<Vec<_>>());
+    sleep(Duration::from_secs(100)).await;
+    assert!(family.is_empty());
+    assert_eq!(theatre.diary.take().len(), 2 * 100 + 10 * 10);
+    root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_of_who_has_ended_is_kept_by_nobody() {
+    let diary = Diary::default();
+    let in_family = diary.clone();
+    let spec = FamilySpec::transient("puppets").ask_after(LONG, |_| Do::Note(0));
+    let family = Family::new(spec, move |_: &Arc<str>, _: Context<Arc<str>>| {
+        (Puppet, Strings::new("member", &in_family))
+    });
+    let root = Supervisor::new("house", Strategy::OneForOne).child(family.child());
+    let root = root.start().await.unwrap();
+    let keys: Vec<Arc<str>> = (0..50).map(|key| key.to_string().into()).collect();
+    for key in &keys {
+        family.start(key).unwrap();
+    }
+    settle().await;
+    assert!(keys.iter().all(|key| Arc::strong_count(key) > 1));
+    for key in keys.iter().rev().step_by(2).chain(keys.iter().step_by(2)) {
+        family.cast(key, Do::Stop).unwrap();
+        settle().await;
+        assert_eq!(Arc::strong_count(key), 1, "{key}");
+    }
+    assert_eq!(diary.count("-member"), 50);
+    root.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_member_leaves_is_found_by_the_next_incarnation_of_it_alone() {
+    let diary = Diary::default();
+    let in_family = diary.clone();
+    let family = Family::new(
+        FamilySpec::transient("puppets"),
+        move |key: &u64, context: Context<u64>| {
+            let found = context.left::<String>();
+            in_family.write(format!("{key} {}", found.unwrap_or_default()));
+            let mut strings = Strings::new(&key.to_string(), &in_family);
+            let left = format!("of {}", context.restarts());
+            strings.passivate = Some(Arc::new(move || context.passivate_leaving(left.clone())));
+            (Puppet, strings)
+        },
+    );
+    let root = house(&family).await;
+    family.cast(&7, Do::Stop).unwrap();
+    family.cast(&8, Do::Note(1)).unwrap();
+    settle().await;
+    assert_eq!(family.len(), 2);
+    let asleep = |key| {
+        let members = family.members();
+        let member = members.iter().find(|member| member.key == key).unwrap();
+        member.status == Status::Asleep
+    };
+    assert!(asleep(7) && !asleep(8));
+    diary.take();
+    family.cast(&7, Do::Note(2)).unwrap();
+    family.cast(&7, Do::Panic).unwrap(); // it was found: there is nothing for the next one
+    settle().await;
+    assert_eq!(diary.take(), ["7 of 0", "+7", "7:2", "-7", "7 ", "+7"]);
+    family.cast(&7, Do::Stop).unwrap();
+    settle().await;
+    assert!(family.stop_entity(&7).await);
+    family.cast(&7, Do::Note(3)).unwrap();
+    settle().await;
+    assert_eq!(diary.take(), ["-7", "7 ", "+7", "7:3"]);
+    family.cast(&7, Do::Stop).unwrap();
+    settle().await;
+    root.stop().await;
+    assert!(family.is_empty(), "who sleeps holds nobody up");
 }
 
 #[tokio::test(start_paused = true)]

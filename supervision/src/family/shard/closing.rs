@@ -1,26 +1,19 @@
 //! How a shard lets its members go, and its patience with those that do not.
 
-use std::{
-    sync::{Weak, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::Weak;
 
 use ractor::Message;
-use tokio::sync::oneshot;
 
 use super::{Due, ShardState};
 use crate::{
-    cause::ExitCause,
     core::KILL_GRACE,
-    crash::let_go,
     family::{
         clock::from_now,
-        slot::{Life, Patience, Slot},
-        spec::{FamilySpec, Key},
+        core::{Alarm, Event},
+        slot::Slot,
+        spec::Key,
     },
-    metrics as count,
     presence::Presence,
-    spec::Shutdown,
 };
 
 /// How far a shard is with stopping its members.
@@ -37,110 +30,70 @@ impl<K: Key, M: Message> ShardState<K, M> {
             return;
         }
         self.closing = Some(Closing::Asked);
-        let shutdown = self.house.spec.shutdown;
-        let mut rooms = self.house.floors[self.place].write();
-        rooms.is_open = false;
-        let absent = |slot: &Slot<M>| !slot.is_launched;
-        let (dropped, counted) = rooms.remove_if(absent);
-        for slot in rooms.slots.values_mut() {
-            if slot.leave() {
-                slot.shut_down(shutdown);
-            }
-        }
-        let is_empty = rooms.slots.is_empty();
-        drop(rooms);
-        let_go(&self.house.spec.name, dropped); // outside the lock: messages may wait in it
-        self.house.count.fetch_sub(counted, Ordering::Relaxed);
-        self.count();
-        if is_empty {
+        self.house.floors[self.place].write().is_open = false; // nobody moves in any more
+        self.tell_all(|_| true, |_| Event::Close);
+        if self.is_empty() {
             self.myself.stop(None);
-        } else if let Some(limit) = self.patience() {
+        } else if let Some(limit) = self.house.rules.patience() {
             self.at(from_now(limit), Due::Closed);
         }
     }
 
     /// Everybody was asked to end, and has had the time for it.
     pub(super) fn close_by_force(&mut self) {
-        let mut rooms = self.house.floors[self.place].write();
-        let mut late = Vec::new();
-        for (key, slot) in &mut rooms.slots {
-            late.extend(slot.lose_patience().map(|patience| (key.clone(), patience)));
-        }
-        drop(rooms);
-        let mut is_lost = false;
-        for (key, patience) in late {
-            match patience {
-                Patience::Killed => count::shutdown_timed_out(&self.house.spec.name),
-                Patience::Lost(presence) => {
-                    is_lost = true;
-                    self.abandon(&key, presence);
-                }
-            }
-        }
-        if is_lost && self.closing == Some(Closing::Killed) {
-            let mut rooms = self.house.floors[self.place].write();
-            let (dropped, counted) = rooms.remove_if(|_| true);
-            drop(rooms);
-            let_go(&self.house.spec.name, dropped);
-            self.house.count.fetch_sub(counted, Ordering::Relaxed);
-            self.count();
-            self.myself.stop(None);
-        } else {
-            self.closing = Some(Closing::Killed);
+        // Who was killed before all were asked has a little time left.
+        let is_last = self.closing == Some(Closing::Killed);
+        self.closing = Some(Closing::Killed);
+        self.tell_all(
+            |slot| is_last || !slot.core.is_timed_out(),
+            |slot| Event::Alarm(Alarm::Left(slot.core.incarnation())),
+        );
+        if !self.is_empty() {
             self.at(from_now(KILL_GRACE), Due::Closed);
         }
     }
 
-    pub(super) fn abandon(&self, key: &K, presence: Weak<Presence>) {
+    /// Tells each member whom it concerns.
+    fn tell_all(&mut self, whom: impl Fn(&Slot<M>) -> bool, event: impl Fn(&Slot<M>) -> Event<M>) {
+        let events: Vec<(K, Event<M>)> = {
+            let rooms = self.house.floors[self.place].read();
+            let concerned = rooms.slots.iter().filter(|(_, slot)| whom(slot));
+            concerned
+                .map(|(key, slot)| (key.clone(), event(slot)))
+                .collect()
+        };
+        for (key, event) in events {
+            self.tell(key, event, None);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.house.floors[self.place].read().slots.is_empty()
+    }
+
+    /// Counts out a member that was killed and is still there.
+    pub(super) fn abandon(&self, key: &K, presence: &Weak<Presence>) {
         let family = &self.house.spec.name;
         tracing::error!(%family, ?key, "was killed and is still there: counted out");
         if let Some(presence) = presence.upgrade() {
             presence.abandon();
         }
     }
-
-    /// How long a member that was asked to end is waited for.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        match self.house.spec.shutdown {
-            Shutdown::Kill => Some(KILL_GRACE),
-            shutdown => shutdown.limit(),
-        }
-    }
-}
-
-/// What is to be said of an end: its cause as we know it, and who waits for it.
-pub(super) fn farewell<K, M>(
-    life: &mut Life<M>,
-    cause: ExitCause,
-    spec: &FamilySpec<K, M>,
-) -> (ExitCause, Vec<oneshot::Sender<()>>) {
-    let Life::Leaving {
-        asked: Some(asked),
-        timed_out,
-        waiting,
-        ..
-    } = life
-    else {
-        return (cause, Vec::new());
-    };
-    count::stopped(&spec.name, asked.elapsed());
-    let cause = match cause.when_asked(*timed_out) {
-        ExitCause::Killed if spec.shutdown == Shutdown::Kill => ExitCause::Normal, // as asked
-        cause => cause,
-    };
-    (cause, std::mem::take(waiting))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, OnceLock};
+    use std::{
+        sync::{Arc, OnceLock},
+        time::Duration,
+    };
 
     use ractor::ActorCell;
-    use tokio::time;
+    use tokio::{sync::oneshot, time};
 
-    use super::*;
     use crate::{
-        family::{house::House, shard::start},
+        cause::ExitCause,
+        family::{house::House, shard::start, spec::FamilySpec},
         flight::Last,
         name::Name,
         presence::Host,
