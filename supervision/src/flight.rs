@@ -4,12 +4,13 @@
 
 use std::{
     any::Any,
+    cell::RefCell,
     fmt,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -18,18 +19,24 @@ use std::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{cause::ExitCause, inbox::Inbox, presence::Presence, trial::Blow};
+use crate::{
+    cause::{ExitCause, PanicReport},
+    inbox::Inbox,
+    panic_hook::caught_now,
+    presence::Presence,
+    trial::Blow,
+};
 
 /// Notes what the handler that is running has in hand: a crash is reported with it. It is
 /// forgotten when the handler returns. Outside a supervised actor nothing is noted.
 pub fn in_hand(subject: impl Any + fmt::Display + Send + Sync) {
-    let _ = HANDLER.try_with(|presence| presence.flight().takes(InHand(Arc::new(subject))));
+    here(|presence| presence.flight().takes(InHand(Arc::new(subject))));
 }
 
 /// Says that the handler that is running makes progress: it is not stuck, however long it takes.
 /// For long work without an await in it. Outside a supervised actor nothing happens.
 pub fn proceeds() {
-    let _ = HANDLER.try_with(|presence| presence.flight().proceeds());
+    here(|presence| presence.flight().proceeds());
 }
 
 /// Awaits somebody who may take his time: a peer that does not read, a disk, another actor that
@@ -40,8 +47,8 @@ pub async fn waits<F: Future>(future: F) -> F::Output {
     if let Poll::Ready(output) = first {
         return output; // most do not have to wait, and pay nothing
     }
-    let here = HANDLER.try_with(Arc::clone).ok();
-    let _wait = here
+    let waiting = here(Arc::clone);
+    let _wait = waiting
         .as_ref()
         .map(|presence| presence.flight().begins_to_wait());
     future.await
@@ -77,9 +84,54 @@ impl fmt::Debug for InHand {
     }
 }
 
-tokio::task_local! {
+/// Tells whose handler is running, if one is.
+fn here<T>(tell: impl FnOnce(&Arc<Presence>) -> T) -> Option<T> {
+    let told = HERE.try_with(|here| here.borrow().as_ref().map(tell));
+    told.ok().flatten()
+}
+
+/// Runs a handler: while it is polled it is known whose it is, and a panic in it becomes a report.
+///
+/// `whose` lies on the thread for that time, and not beside it: to count it once more, and less, for
+/// each message would take longer than all the rest.
+pub(crate) async fn handles<F: Future>(
+    whose: &mut Option<Arc<Presence>>,
+    mut handler: Pin<Box<F>>,
+) -> Result<F::Output, PanicReport> {
+    poll_fn(move |context| {
+        let _here = Here::enter(whose);
+        match caught_now(|| handler.as_mut().poll(context)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(report) => Poll::Ready(Err(report)),
+        }
+    })
+    .await
+}
+
+/// While it lives, the handler that runs on this thread is known.
+struct Here<'a>(&'a mut Option<Arc<Presence>>);
+
+impl<'a> Here<'a> {
+    fn enter(whose: &'a mut Option<Arc<Presence>>) -> Self {
+        swap(whose);
+        Self(whose)
+    }
+}
+
+impl Drop for Here<'_> {
+    fn drop(&mut self) {
+        swap(self.0);
+    }
+}
+
+fn swap(whose: &mut Option<Arc<Presence>>) {
+    let _ = HERE.try_with(|here| std::mem::swap(&mut *here.borrow_mut(), whose)); // or it is dying
+}
+
+thread_local! {
     /// Whose handler is running.
-    pub(crate) static HANDLER: Arc<Presence>;
+    static HERE: RefCell<Option<Arc<Presence>>> = const { RefCell::new(None) };
 }
 
 /// One message that an actor has handled.
@@ -111,8 +163,13 @@ pub(crate) struct Flight {
     /// Whether a blow waits in the log: looked at before each message.
     is_aimed_at: AtomicBool,
     is_stuck: AtomicBool,
+    /// Whether something is in hand.
+    has_in_hand: AtomicBool,
     /// How many things the handler waits for that may take their time.
     waits: AtomicU8,
+    /// How long the last handler took, in microseconds; [`UNDER_WAY`] until it has returned. The log
+    /// has it with the next message, so that it is locked once for each.
+    took: AtomicU32,
     inbox: Inbox,
     /// Allocated with the first message.
     log: Mutex<Option<Box<Log>>>,
@@ -144,32 +201,37 @@ impl Flight {
     }
 
     /// The handler of a message begins; it has returned, or was dropped, once the beat is dropped.
-    pub(crate) fn begins(&self, kind: &'static str) -> Beat<'_> {
+    pub(crate) fn begins(&self, kind: &'static str) -> (Beat<'_>, Began) {
         self.inbox.take();
         let at = now();
         self.since.store(at, Ordering::Relaxed);
         let mut log = self.log();
         let log = log.get_or_insert_default();
         log.in_hand = None;
-        log.lines[log.count % LINES] = Line {
+        log.note_took(self.took.load(Ordering::Relaxed));
+        self.took.store(UNDER_WAY, Ordering::Relaxed);
+        let line = log.count % LINES;
+        log.lines[line] = Line {
             kind,
             at,
             took: UNDER_WAY,
         };
         log.count = log.count.wrapping_add(1);
-        Beat(self)
+        let is_measured = line == 0;
+        (Beat(self), Began { at, is_measured })
     }
 
     /// The handler has returned, and all is well. `meter` is asked once, for who measures.
-    pub(crate) fn ends(&self, meter: impl FnOnce() -> metrics::Histogram) {
-        let now = now();
-        let mut log = self.log();
-        let Some(log) = log.as_mut() else { return };
-        log.in_hand = None;
-        let line = log.count.wrapping_sub(1) % LINES;
-        let took = now.saturating_sub(log.lines[line].at);
-        log.lines[line].took = u32::try_from(took).unwrap_or(UNDER_WAY - 1);
-        if line == 0 {
+    pub(crate) fn ends(&self, began: Began, meter: impl FnOnce() -> metrics::Histogram) {
+        let took = now().saturating_sub(began.at);
+        let took_or_most = u32::try_from(took).unwrap_or(UNDER_WAY - 1);
+        self.took.store(took_or_most, Ordering::Relaxed);
+        if self.has_in_hand.load(Ordering::Relaxed) {
+            self.has_in_hand.store(false, Ordering::Relaxed);
+            let in_hand = self.log().as_mut().and_then(|log| log.in_hand.take());
+            drop(in_hand); // outside the lock
+        }
+        if began.is_measured {
             let meter = self.meter.get_or_init(meter);
             meter.record(Duration::from_micros(took));
         }
@@ -211,6 +273,7 @@ impl Flight {
     }
 
     fn takes(&self, subject: InHand) {
+        self.has_in_hand.store(true, Ordering::Relaxed);
         self.log().get_or_insert_default().in_hand = Some(subject);
     }
 
@@ -220,9 +283,12 @@ impl Flight {
         let Some(log) = log.as_ref() else {
             return Last::default();
         };
-        let now = now();
+        let (now, took) = (now(), self.took.load(Ordering::Relaxed));
         let newest_first = (0..log.count.min(LINES)).map(|age| {
-            let line = log.lines[log.count.wrapping_sub(1 + age) % LINES];
+            let mut line = log.lines[log.count.wrapping_sub(1 + age) % LINES];
+            if age == 0 {
+                line.took = took;
+            }
             Recent {
                 kind: line.kind,
                 ago_seconds: seconds(now.saturating_sub(line.at)),
@@ -261,6 +327,22 @@ impl Flight {
     fn log(&self) -> MutexGuard<'_, Option<Box<Log>>> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Log {
+    /// How long the last message took.
+    fn note_took(&mut self, took: u32) {
+        let last = self.count.wrapping_sub(1) % LINES;
+        self.lines[last].took = took; // before the first message it is the last line, and empty
+    }
+}
+
+/// When the handler of a message began.
+#[derive(Clone, Copy)]
+pub(crate) struct Began {
+    at: u64,
+    /// Whether this is one of those that are measured.
+    is_measured: bool,
 }
 
 /// A running handler.
@@ -311,8 +393,8 @@ mod tests {
         let flight = Flight::default();
         assert!(flight.last().recent.is_empty());
         for kind in KINDS {
-            let beat = flight.begins(kind);
-            flight.ends(metrics::Histogram::noop);
+            let (beat, began) = flight.begins(kind);
+            flight.ends(began, metrics::Histogram::noop);
             drop(beat);
         }
         let kinds: Vec<_> = flight.last().recent.iter().map(|line| line.kind).collect();
@@ -323,17 +405,19 @@ mod tests {
     #[test]
     fn what_was_in_hand_is_known_until_the_handler_has_returned_well() {
         let flight = Flight::default();
-        let beat = flight.begins("first");
+        let (beat, _) = flight.begins("first");
         flight.takes(InHand(Arc::new(17_u32)));
         drop(beat); // it crashed
         let last = flight.last();
         assert_eq!(last.in_hand.unwrap().downcast_ref(), Some(&17_u32));
         assert_eq!(last.recent[0].took_seconds, None);
-        let beat = flight.begins("second");
+        let (beat, began) = flight.begins("second");
         flight.takes(InHand(Arc::new(18_u32)));
-        flight.ends(metrics::Histogram::noop);
+        flight.ends(began, metrics::Histogram::noop);
         drop(beat);
-        assert!(flight.last().in_hand.is_none());
+        let last = flight.last();
+        assert!(last.in_hand.is_none());
+        assert!(last.recent[0].took_seconds.is_some() && last.recent[1].took_seconds.is_none());
     }
 
     #[test]

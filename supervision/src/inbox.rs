@@ -13,25 +13,36 @@ use std::sync::{
 /// is sent, and yet it may be taken for one that was when it is taken up: so the count is never
 /// too large, at most too small by what of that kind was handled since the inbox was last empty.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Inbox(Arc<AtomicU32>);
+pub(crate) struct Inbox(Arc<Counts>);
+
+/// Two counts that wrap, because each of them has one who raises it: what the actor does takes no
+/// locked instruction.
+#[derive(Debug, Default)]
+struct Counts {
+    sent: AtomicU32,
+    /// Never ahead of `sent`.
+    taken: AtomicU32,
+}
 
 impl Inbox {
     /// A message is about to be sent: it may be taken up at once.
     pub(crate) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.sent.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The actor, which alone does this, takes up a message.
     pub(crate) fn take(&self) {
-        // Others only add: what is above zero now stays so.
-        if self.0.load(Ordering::Relaxed) > 0 {
-            self.0.fetch_sub(1, Ordering::Relaxed);
+        let taken = self.0.taken.load(Ordering::Relaxed);
+        if taken != self.0.sent.load(Ordering::Relaxed) {
+            self.0.taken.store(taken.wrapping_add(1), Ordering::Release);
         }
     }
 
     /// How many wait, at least.
     pub(crate) fn depth(&self) -> usize {
-        self.0.load(Ordering::Relaxed) as usize
+        let taken = self.0.taken.load(Ordering::Acquire); // first: it never passes the other
+        let sent = self.0.sent.load(Ordering::Relaxed);
+        sent.wrapping_sub(taken) as usize
     }
 }
 

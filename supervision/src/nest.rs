@@ -7,7 +7,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::{
     cause::{ExitCause, PanicReport},
-    flight::HANDLER,
+    flight::handles,
     panic_hook::{caught, caught_now},
     presence::Presence,
     seat::Seat,
@@ -31,7 +31,8 @@ pub(crate) struct Nest<A: Actor> {
 /// supervisor. So it holds the presence as well, which is told gone after the state is.
 pub(crate) struct Held<S> {
     state: Option<S>,
-    _presence: Arc<Presence>,
+    /// There, but for the time in which a handler is polled.
+    presence: Option<Arc<Presence>>,
 }
 
 /// Runs one handler of the actor on its state, inside the wrapping.
@@ -41,14 +42,14 @@ macro_rules! within {
             held: $held,
             keep: false,
         };
-        let Some($state) = guard.held.state.as_mut() else {
+        let Held { state, presence } = &mut *guard.held;
+        let Some($state) = state.as_mut() else {
             return Err($nest.ends(ExitCause::Killed)); // ractor calls nothing after an end
         };
         let _beat = $beat;
         // Boxed: ractor keeps room for this future in every actor for as long as it lives, and for
         // each layer around it again. An idle session would take 30 KiB more than it does.
-        let here = Arc::clone(&$nest.presence);
-        match flat(caught(HANDLER.scope(here, async { Box::pin($call).await })).await) {
+        match flat(handles(presence, Box::pin($call)).await) {
             Ok(()) => {
                 guard.keep = true;
                 Ok(())
@@ -75,7 +76,7 @@ impl<A: Actor<Msg: Told>> Actor for Nest<A> {
         flat(caught(async { self.actor.pre_start(myself, args).await }).await)
             .map(|state| Held {
                 state: Some(state),
-                _presence: Arc::clone(&self.presence),
+                presence: Some(Arc::clone(&self.presence)),
             })
             .map_err(|cause| self.ends(cause))
     }
@@ -109,10 +110,11 @@ impl<A: Actor<Msg: Told>> Actor for Nest<A> {
         held: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let flight = self.presence.flight();
-        within!(self, held, flight.begins(message.kind()), |state| async {
+        let (beat, began) = flight.begins(message.kind());
+        within!(self, held, beat, |state| async move {
             flight.suffer().await?;
             self.actor.handle(myself, message, state).await?;
-            self.presence.handled();
+            self.presence.handled(began);
             Ok(())
         })
     }
@@ -279,7 +281,7 @@ mod tests {
         let (myself, running) = Idler::spawn(None, Idler, ()).await.unwrap();
         let mut held = Held {
             state: Some(()),
-            _presence: presence,
+            presence: Some(presence),
         };
         let work = nest.handle(myself.clone(), (), &mut held);
         assert!(size_of_val(&work) < SPRAWL / 8);

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::{
     cause::ExitCause,
-    flight::{Flight, Last},
+    flight::{Began, Flight, Last},
     metrics as count,
     name::Name,
 };
@@ -91,8 +91,8 @@ impl Presence {
     }
 
     /// The handler of a message has returned, and all is well.
-    pub(crate) fn handled(&self) {
-        self.flight.ends(|| match &self.host {
+    pub(crate) fn handled(&self, began: Began) {
+        self.flight.ends(began, || match &self.host {
             Some(host) => count::handle_seconds(host.kind()),
             None => metrics::Histogram::noop(), // it is taken at the very end
         });
