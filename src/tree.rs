@@ -294,7 +294,7 @@ fn scrubber(parts: &Parts) -> ChildSpec {
 
 fn mailboxes(parts: &Parts, bounce: &Seat<BounceMsg>) -> Family<AccountId, MailboxMsg> {
     let spec = FamilySpec::transient("mailboxes")
-        .ask_after(IDLE, |_| MailboxMsg::Idle)
+        .ask_after(DROWSY, |_| MailboxMsg::Idle)
         .with_heartbeat(PULSE)
         .with_quarantine(QUARANTINE);
     let (parts, bounce) = (parts.clone(), bounce.clone());
@@ -452,5 +452,9 @@ const QUARANTINE: Duration = Duration::from_secs(5);
 /// Where doors are opened and closed while the house stands.
 pub(crate) const DOORS: &str = "heronry/doors";
 
-/// How long a mailbox or a queue without anything to do stays in memory.
+/// How long a queue without anything to do stays in memory.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// How long a mailbox without anything to do stays awake. To wake it takes some tens of
+/// microseconds: not between two deliveries of a burst, but a minute of its memory is dearer.
+const DROWSY: Duration = Duration::from_secs(5);

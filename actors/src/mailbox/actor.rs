@@ -2,7 +2,8 @@
 //!
 //! # Owns
 //! The right to change the account's mailboxes, who watches them, and who has the maildrop.
-//! The mailboxes themselves are the store's, which puts plain mail into them as it is accepted.
+//! The mailboxes themselves are the store's, which puts plain mail into them as it is accepted. Who
+//! watches, it leaves to its successor when it sleeps.
 //!
 //! # Hears
 //! [`MailboxMsg`]: `Deliver` from the router, `Arrived` from SMTP sessions, changes and watches from sessions, `Landed` from
@@ -14,7 +15,8 @@
 //! for ever.
 //!
 //! # Supervised by
-//! The mailbox family, `Transient`: passivated when nobody watches and nothing is pending.
+//! The mailbox family, `Transient`: passivated when nobody has the maildrop and nothing is pending.
+//! If somebody watches, it stays in the books, asleep; else it is forgotten.
 //!
 //! # When it crashes
 //! Nothing is lost: the store has the mail, and what was being delivered is still open in the
@@ -96,11 +98,12 @@ impl Actor for Mailbox {
         _: ActorRef<MailboxMsg>,
         args: MailboxArgs,
     ) -> Result<MailboxState, ActorProcessingErr> {
+        let fence = args.leases.fence(Shard::of_account(*args.context.key()))?;
         Ok(MailboxState {
-            fence: args.leases.fence(Shard::of_account(*args.context.key()))?,
+            fence,
             account: *args.context.key(),
+            watchers: args.context.left().unwrap_or_default(),
             args,
-            watchers: Watchers::default(),
             inbox: None,
             leaving: false,
             writes_pending: 0,
@@ -451,15 +454,22 @@ impl MailboxState {
     /// Nobody has said anything for a while.
     fn idle(&mut self) {
         self.watchers.forget_gone();
-        if self.is_idle() {
-            self.leaving = true;
-            self.args.context.passivate();
+        if !self.may_go() {
+            return;
+        }
+        self.leaving = true; // and hears no more, but for what it hands on
+        match self.watchers.len() {
+            0 => self.args.context.passivate(),
+            _ => {
+                let watchers = std::mem::take(&mut self.watchers);
+                self.args.context.passivate_leaving(watchers);
+            }
         }
     }
 
     /// Whether its end would be noticed by nobody.
-    const fn is_idle(&self) -> bool {
-        self.watchers.len() == 0 && !self.watchers.is_locked() && self.writes_pending == 0
+    const fn may_go(&self) -> bool {
+        !self.leaving && !self.watchers.is_locked() && self.writes_pending == 0
     }
 
     fn report(&self) -> MailboxReport {

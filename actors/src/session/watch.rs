@@ -1,9 +1,12 @@
 //! How a session hears of changes in its mailbox: a hint at a time, and never for want of a
 //! mailbox actor. And how it hears that it has lost its maildrop with one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use mail::{MailboxId, ModSeq};
@@ -11,9 +14,13 @@ use ractor::ActorRef;
 
 use crate::contract::{SessionMsg, Watcher};
 
-/// A watch that a session has set. Dropping it makes the watcher silent.
-#[derive(Debug)]
-pub(super) struct Watch(Arc<Line>);
+/// A watch that a session has set. Dropping it makes the watcher silent, and says so to whoever has
+/// it: a mailbox that sleeps does not look after its watchers.
+pub(super) struct Watch {
+    line: Arc<Line>,
+    /// Says to the mailbox actor that the watch is over.
+    unwatch: Option<Box<dyn Fn() + Send + Sync>>,
+}
 
 /// What a session and its watcher share.
 #[derive(Debug, Default)]
@@ -54,13 +61,20 @@ impl Watch {
             MailboxId(0) => ear.is_wanted(),
             _ => ear.hear(modseq),
         });
+        let unwatch = None;
         (
-            Self(line),
+            Self { line, unwatch },
             Watcher {
                 session: number,
                 tell,
             },
         )
+    }
+
+    /// The same watch; `unwatch` says to the mailbox actor that it is over.
+    pub(super) fn until(mut self, unwatch: impl Fn() + Send + Sync + 'static) -> Self {
+        self.unwatch = Some(Box::new(unwatch));
+        self
     }
 
     /// The lock of a maildrop. It is held for as long as this is there, and then for as long as
@@ -77,8 +91,9 @@ impl Watch {
             session: move |hint| session.cast(hint).is_ok(),
         };
         let tell = Box::new(move |_, _| ear.is_wanted() || is_kept());
+        let unwatch = None;
         (
-            Self(line),
+            Self { line, unwatch },
             Watcher {
                 session: number,
                 tell,
@@ -89,19 +104,28 @@ impl Watch {
     /// The mailbox actor has answered: from now on the watcher's end is told. False if it has
     /// come already.
     pub(super) fn is_set(&self) -> bool {
-        self.0.set.store(true, Ordering::SeqCst);
-        !self.0.lost.load(Ordering::SeqCst)
+        self.line.set.store(true, Ordering::SeqCst);
+        !self.line.lost.load(Ordering::SeqCst)
     }
 
     /// The hint has been heard: the next one may come.
     pub(super) fn heard(&self) {
-        self.0.hinted.store(false, Ordering::Release);
+        self.line.hinted.store(false, Ordering::Release);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.0.closed.store(true, Ordering::Release);
+        self.line.closed.store(true, Ordering::Release);
+        if let Some(unwatch) = &self.unwatch {
+            unwatch();
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watch").field(&self.line).finish()
     }
 }
 

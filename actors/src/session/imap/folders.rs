@@ -55,14 +55,7 @@ impl ImapSessionState {
 
     /// The mailbox that was open is so no longer.
     pub(super) fn leave(&mut self) {
-        if let Some(opened) = self.opened.take()
-            && let Some(watch) = opened.watch
-        {
-            drop(watch); // before it is replaced, or its end would be taken for a crash
-            let unwatch = MailboxMsg::Unwatch(self.connection.id());
-            // Nobody there: nobody watches.
-            let _ = self.args.mailboxes.tell(&opened.account, unwatch);
-        }
+        self.opened = None; // and the mailbox actor hears that the watch is over
     }
 
     /// CLOSE expunges without a word; UNSELECT does not (RFC 3501 §6.4.2, RFC 3691 §2).

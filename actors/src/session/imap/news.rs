@@ -193,6 +193,11 @@ impl ImapSessionState {
                 Watch::new(number, id, move |hint| me.cast(hint).is_ok())
             }
         };
+        let (mailboxes, account) = (self.args.mailboxes.clone(), self.account().ok()?);
+        let watch = watch.until(move || {
+            // Nobody there: nobody watches.
+            let _ = mailboxes.tell(&account, MailboxMsg::Unwatch(number));
+        });
         let row = self.ask(|port| MailboxMsg::Watch(id, watcher, port)).await;
         let row = row.ok()?;
         watch.is_set().then_some((watch, row))

@@ -20,10 +20,7 @@ use super::{
     actor::{ImapConnection, ImapSessionState},
     metrics::SLEEPING,
 };
-use crate::{
-    contract::{MailboxMsg, SessionMsg},
-    session::watch::Watch,
-};
+use crate::{contract::SessionMsg, session::watch::Watch};
 
 /// What a session that sleeps has left on.
 #[derive(Default)]
@@ -69,12 +66,7 @@ impl ImapSessionState {
         let idling = self.idling.take();
         let mut watch = None;
         if let Some(opened) = &mut self.opened {
-            watch = opened.watch.take();
-            if idling.is_none() && watch.take().is_some() {
-                // Who does not idle is told with the next command. Nobody there: nobody watches.
-                let unwatch = MailboxMsg::Unwatch(self.connection.id());
-                let _ = self.args.mailboxes.tell(&opened.account, unwatch);
-            }
+            watch = opened.watch.take().filter(|_| idling.is_some()); // others: the next command
         }
         let nap = Nap {
             watch,

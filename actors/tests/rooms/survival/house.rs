@@ -121,10 +121,12 @@ impl House {
             mailbox_fuse.clone(),
         );
         let spool = Arc::new(store.clone());
-        let spec = FamilySpec::transient("mailboxes").with_intensity(Intensity {
-            restarts_max: 100,
-            window: Duration::from_secs(5),
-        });
+        let spec = FamilySpec::transient("mailboxes")
+            .ask_after(SLEEP_AFTER, |_| MailboxMsg::Idle)
+            .with_intensity(Intensity {
+                restarts_max: 100,
+                window: Duration::from_secs(5),
+            });
         let mailboxes = Family::new(spec, move |_: &AccountId, context| {
             let args = MailboxArgs {
                 context,
@@ -224,6 +226,13 @@ impl House {
     pub(crate) fn asleep(&self) -> usize {
         let members = self.imap.members().into_iter();
         members.filter(|who| who.status == Status::Asleep).count()
+    }
+
+    /// Whether the mailbox is asleep, awake (false), or not there.
+    pub(crate) fn mailbox_sleeps(&self) -> Option<bool> {
+        let members = self.mailboxes.members();
+        let mailbox = members.first()?;
+        Some(mailbox.status == Status::Asleep)
     }
 
     pub(crate) fn smtp(&self) -> Wire {

@@ -1,4 +1,4 @@
-//! IMAP sessions that sleep: nobody notices, whoever crashes over it.
+//! IMAP sessions that sleep, and mailboxes that do: nobody notices, whoever crashes over it.
 
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ async fn who_idles_is_told_though_the_session_sleeps() {
     let tag = idle.idle().await.unwrap();
     for number in 1..=3 {
         house.nightfall().await;
-        assert_eq!(house.asleep(), 2);
+        assert_eq!((house.asleep(), house.mailbox_sleeps()), (2, Some(true)));
         let append = other.command("APPEND INBOX {5+}\r\nabcde").await;
         assert_eq!(append.word(1), "OK");
         idle.hear_until(number).await;
@@ -55,9 +55,70 @@ async fn a_client_that_leaves_while_its_session_sleeps_leaves_nothing() {
     client.idle().await.unwrap();
     house.nightfall().await;
     assert_eq!(house.asleep(), 1);
+    assert_eq!(house.mailbox_sleeps(), Some(true));
     drop(client);
     house.nightfall().await;
     assert!(house.imap.is_empty());
+    assert_eq!(
+        house.mailbox_sleeps(),
+        None,
+        "who has left is not remembered"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_nobody_watches_and_one_whose_maildrop_is_taken_do_not_sleep() {
+    let house = House::new().await;
+    let mut client = Client::selected(&house).await;
+    house.nightfall().await;
+    assert_eq!(house.mailbox_sleeps(), None, "it is forgotten");
+    let mut pop3 = house.pop3();
+    assert!(pop3.line().await.unwrap().starts_with("+OK"));
+    pop3.say("AUTH PLAIN AGFubgBzZWNyZXQ=\r\n").await;
+    assert!(pop3.line().await.unwrap().starts_with("+OK"));
+    client.idle().await.unwrap();
+    house.nightfall().await;
+    assert_eq!(house.mailbox_sleeps(), Some(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_is_harmed_while_falling_asleep_or_waking_forgets_nobody() {
+    for harm in [Harm::Panic, Harm::Error, Harm::Kill] {
+        for moment in 0..6 {
+            let house = House::new().await;
+            let (mut idle, mut other) = (
+                Client::selected(&house).await,
+                Client::selected(&house).await,
+            );
+            let tag = idle.idle().await.unwrap();
+            house.mailbox_fuse.light([(moment, harm)]);
+            house.nightfall().await;
+            house.nightfall().await;
+            other.until_done("APPEND INBOX {5+}\r\nabcde").await;
+            idle.hear_until(house.count()).await;
+            house.mailbox_fuse.put_out();
+            house.nightfall().await;
+            assert!(idle.wire.is_quiet().await, "that is told once");
+            let ended = idle.done(&tag).await;
+            assert_eq!(ended.word(1), "OK", "{harm:?} after {moment}: {ended:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_is_stopped_in_its_sleep_is_missed() {
+    let house = House::new().await;
+    let (mut idle, mut other) = (
+        Client::selected(&house).await,
+        Client::selected(&house).await,
+    );
+    idle.idle().await.unwrap();
+    house.nightfall().await;
+    assert!(house.mailboxes.stop_entity(&house.account).await);
+    house.nightfall().await;
+    assert_eq!(house.mailbox_sleeps(), Some(true), "it is watched again");
+    other.until_done("APPEND INBOX {5+}\r\nabcde").await;
+    idle.hear_until(1).await;
 }
 
 #[tokio::test(start_paused = true)]
