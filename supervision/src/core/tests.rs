@@ -7,13 +7,13 @@
 //! | at most one live incarnation per child | `at_most_one_incarnation_of_a_child_is_alive` |
 //! | live children are a subset of the specs | `live_children_are_a_subset_of_the_specs`, `who_was_taken_away_is_not_there_and_never_comes_back` |
 //! | start order is spec order, stop order its reverse | `start_order_is_spec_order_and_stop_order_is_its_reverse` |
-//! | after the end no descendant is alive | `after_the_end_no_child_is_alive`; of the shell, with states: `tests/chaos.rs` |
+//! | after the end no descendant is alive | `after_the_end_no_child_is_alive`; of the shell, with states: `tests/frame/chaos.rs` |
 //! | more restarts in a window than the intensity bears are the end | `more_failures_in_a_window_than_the_intensity_bears_are_the_end` |
 //! | a temporary child never has a second incarnation | `a_temporary_child_never_has_a_second_incarnation` |
 //! | a transient one is restarted if and only if its end was abnormal | `a_transient_child_is_restarted_if_and_only_if_its_end_was_abnormal` |
 //! | rest-for-one restarts exactly the suffix | `rest_for_one_restarts_exactly_the_suffix` |
 //! | failures of one group at one time are one round | `failures_of_one_group_at_one_time_are_one_round` |
-//! | a stale event of an older incarnation changes nothing | `a_stale_event_of_an_older_incarnation_changes_nothing`; an alarm: `tests/pulse.rs` |
+//! | a stale event of an older incarnation changes nothing | `a_stale_event_of_an_older_incarnation_changes_nothing`; an alarm: `tests/frame/pulse.rs` |
 //! | no handler of a supervisor waits for a child | the core has no word for it; the shell's are not `async` beyond their signature |
 
 use std::collections::BTreeSet;

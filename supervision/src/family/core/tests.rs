@@ -3,9 +3,9 @@
 //!
 //! | invariant | shown by |
 //! |---|---|
-//! | a message that is sent while a member is passivating is delivered exactly once, in order, to the next incarnation | `a_message_that_is_sent_while_it_passivates_is_delivered_once_in_order_to_the_next_incarnation`; with threads: `tests/chaos.rs` |
+//! | a message that is sent while a member is passivating is delivered exactly once, in order, to the next incarnation | `a_message_that_is_sent_while_it_passivates_is_delivered_once_in_order_to_the_next_incarnation`; with threads: `tests/frame/chaos.rs` |
 //! | nothing that was taken is forgotten: it was handled, waits, was lost with a crash, or was dropped in so many words | `nothing_that_was_taken_is_forgotten`; the world looks after each turn |
-//! | at most one live incarnation per key | `at_most_one_incarnation_is_there`; with states: `tests/chaos.rs` |
+//! | at most one live incarnation per key | `at_most_one_incarnation_is_there`; with states: `tests/frame/chaos.rs` |
 //! | a stale event of an older incarnation changes nothing | `a_stale_event_of_an_older_incarnation_changes_nothing` |
 //! | the buffer never passes its bound | `the_buffer_never_passes_its_bound` |
 //! | nothing stays buffered for ever | `nothing_stays_buffered_for_ever` |
