@@ -29,8 +29,12 @@ pub(super) struct Slot<M> {
     /// Where on the shard's wheel it is; the shard's affair.
     spot: AtomicU32,
     /// Who waits for its end.
-    waiters: Option<Box<Vec<oneshot::Sender<()>>>>,
+    waiters: Option<Box<Waiters>>,
 }
+
+/// Told once nothing of an incarnation is left. In a box: hardly any place has some.
+#[derive(Default)]
+struct Waiters(Vec<oneshot::Sender<()>>);
 
 impl<M: Message> Slot<M> {
     /// A place where nobody is.
@@ -178,14 +182,14 @@ impl<M: Message> Slot<M> {
 
     /// Somebody waits for its end.
     pub(super) fn notes_waiter(&mut self, done: oneshot::Sender<()>) {
-        self.waiters.get_or_insert_default().push(done);
+        self.waiters.get_or_insert_default().0.push(done);
     }
 
     /// Whom to tell that it is gone.
     pub(super) fn take_waiters(&mut self) -> Vec<oneshot::Sender<()>> {
         self.waiters
             .take()
-            .map_or_else(Vec::new, |waiters| *waiters)
+            .map_or_else(Vec::new, |waiters| waiters.0)
     }
 }
 
