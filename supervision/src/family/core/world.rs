@@ -217,9 +217,8 @@ impl World {
                 incarnation,
                 message,
             });
-            match refused {
-                Some(_) => self.lost.push(message),
-                None => return,
+            if refused.is_some() {
+                self.lost.push(message);
             }
         } else {
             self.handled.push((message, incarnation));
