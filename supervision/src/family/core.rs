@@ -26,9 +26,10 @@ use self::{
     past::Past,
 };
 use super::{refused::Reason, spec::Revive};
-use crate::{cause::ExitCause, core::KILL_GRACE, spec::Restart, tree::Status};
+use crate::{cause::ExitCause, core::KILL_GRACE, spec::Restart};
 
 mod life;
+mod look;
 mod past;
 mod words;
 
@@ -514,84 +515,6 @@ impl<M> Core<M> {
             commands.push(Command::Drop(waiting));
         }
         self.rests(false, Duration::ZERO, now, commands);
-    }
-
-    /// Whether this incarnation is there; everything else that is told of one is stale.
-    pub(super) fn is_present(&self, incarnation: u64) -> bool {
-        self.incarnation == incarnation && self.is_launched()
-    }
-
-    /// Whether an incarnation is there, or on its way.
-    pub(super) fn is_launched(&self) -> bool {
-        match &self.life {
-            Life::Coming(coming) => coming.is_launched,
-            Life::Leaving(_) | Life::Live => true,
-            Life::Asleep | Life::Down { .. } => false,
-        }
-    }
-
-    /// Whether it hears messages.
-    pub(super) fn is_live(&self) -> bool {
-        matches!(self.life, Life::Live)
-    }
-
-    /// Whether it does not count as a member.
-    pub(super) fn is_down(&self) -> bool {
-        matches!(self.life, Life::Down { .. })
-    }
-
-    pub(super) fn is_asleep(&self) -> bool {
-        matches!(self.life, Life::Asleep)
-    }
-
-    /// Whether it was killed because it did not end in time.
-    pub(super) fn is_timed_out(&self) -> bool {
-        matches!(&self.life, Life::Leaving(leaving) if leaving.is_timed_out)
-    }
-
-    /// Whether it was given up and its quarantine is not over.
-    fn is_refused(&self, now: Duration) -> bool {
-        matches!(self.life, Life::Down { refused: true, until } if now < until)
-    }
-
-    pub(super) fn status(&self) -> Status {
-        match self.life {
-            Life::Asleep => Status::Asleep,
-            Life::Coming(_) => Status::Starting,
-            Life::Down { .. } => Status::Down,
-            Life::Leaving(_) => Status::Stopping,
-            Life::Live => Status::Up,
-        }
-    }
-
-    /// How many messages wait for it to come up.
-    pub(super) fn waiting(&self) -> usize {
-        match &self.life {
-            Life::Coming(coming) => coming.waiting.len(),
-            Life::Leaving(leaving) => leaving.next.len(),
-            Life::Asleep | Life::Down { .. } | Life::Live => 0,
-        }
-    }
-
-    /// The present incarnation, or the last one.
-    pub(super) fn incarnation(&self) -> u64 {
-        self.incarnation
-    }
-
-    /// How often it was started again after a crash, since it was last absent.
-    pub(super) fn restarts(&self) -> u32 {
-        self.restarts
-    }
-
-    /// For how long it has been up.
-    pub(super) fn up_for(&self, now: Duration) -> Duration {
-        let up = self.up_since.filter(|_| self.is_live());
-        up.map_or(Duration::ZERO, |up| now.saturating_sub(up))
-    }
-
-    /// How it last crashed.
-    pub(super) fn last_cause(&self) -> Option<&ExitCause> {
-        self.past.as_ref().map(|past| &past.last_cause)
     }
 }
 
