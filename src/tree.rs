@@ -9,7 +9,7 @@
 //! ├─ advisers (one_for_one)    resolver, hashers, login: they are asked, and write nothing
 //! ├─ trunk (one_for_one)       who carries the mail, and writes
 //! │  ├─ lease                  the right to write: ends with the store, and the trunk with it
-//! │  └─ bounce, poison, mailboxes, deliveries, queues, router,
+//! │  └─ bounce, poison, mailboxes, queues, deliveries, router,
 //! │                        scrubber
 //! └─ doors (one_for_one)       operators, listeners and their sessions, health and metrics
 //! ```
@@ -130,8 +130,8 @@ fn trunk(parts: &Parts, seats: &Seats) -> Supervisor {
         .child(bounce(parts, seats).with_heartbeat(PULSE))
         .child(poison(parts, seats).with_heartbeat(PULSE))
         .child(seats.mailboxes.child())
-        .child(seats.deliveries.child())
         .child(seats.queues.child())
+        .child(seats.deliveries.child()) // stopped first: what they have carried is recorded
         .child(router(parts, seats).with_heartbeat(PULSE))
         .child(scrubber(parts))
 }
@@ -322,7 +322,7 @@ fn deliveries(
     let told = queues.clone();
     let spec = FamilySpec::temporary("deliveries")
         .with_members_max(parts.config.get().delivery.deliveries_max)
-        .with_heartbeat(PATIENT)
+        .with_heartbeat(PULSE)
         .on_give_up(move |(domain, attempt): &(Domain, u64), _| {
             let gone = QueueMsg::Gone {
                 attempt: *attempt,
@@ -423,7 +423,8 @@ fn key(random: &dyn Random) -> [u8; 32] {
 fn service(name: impl Into<supervision::Name>, args: ServiceArgs) -> ChildSpec {
     let name = name.into();
     let seat: Seat<ServiceMsg> = Seat::new(name.clone());
-    ChildSpec::permanent(name, actor(|| Service, move || args.clone(), &seat))
+    let start = actor(|| Service, move || args.clone(), &seat);
+    ChildSpec::permanent(name, start).with_heartbeat(PULSE)
 }
 
 /// Single crashes are nothing that others should hear of; what crashes a hundred times in five
@@ -433,16 +434,9 @@ const BORNE: Intensity = Intensity {
     window: Duration::from_secs(5),
 };
 
-/// No handler of the trunk waits for anybody: one that is at it for so long never ends.
-const PULSE: Heartbeat = Heartbeat {
+/// No handler waits for anybody without saying so: one that is at it for so long never ends.
+pub(crate) const PULSE: Heartbeat = Heartbeat {
     limit: Duration::from_secs(10),
-    kill: true,
-};
-
-/// A delivery waits for the next hop, ten minutes at most after the end of a message (RFC 5321
-/// §4.5.3.2.6).
-const PATIENT: Heartbeat = Heartbeat {
-    limit: Duration::from_secs(15 * 60),
     kill: true,
 };
 

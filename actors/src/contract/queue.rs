@@ -65,6 +65,9 @@ pub enum QueueMsg {
         id: MessageId,
         /// How each recipient's attempt ended.
         outcomes: Vec<(u32, Outcome)>,
+        /// Answered when it need not be said again: the store has it. Dropped with a queue that has
+        /// died over it: its successor is to be told.
+        recorded: RpcReplyPort<()>,
     },
     /// From the clock, or from itself: something may be due.
     Wake,

@@ -17,7 +17,8 @@
 //!
 //! # When it crashes
 //! Its connection is closed. What it carried waits in the queue and is tried again: at worst the
-//! recipients of one message get it twice (RFC 5321 §6.1).
+//! recipients of one message get it twice (RFC 5321 §6.1). When its queue crashes it tells the next
+//! incarnation what the one before may not have recorded, and does not end before that is known.
 //!
 //! # Metrics
 //! `heronry_delivery_connections_total`, `heronry_delivery_left_total`,
@@ -29,7 +30,7 @@ use mail::{Domain, Enhanced, MessageId, Outcome, Reply};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smtp::client::{Report, Settled, Stage, Step};
 use store::port::Spool;
-use supervision::{Family, Gate, Seat, in_hand};
+use supervision::{Family, Gate, Seat, in_hand, waits};
 use tokio::sync::oneshot;
 use world::{
     Random,
@@ -42,6 +43,7 @@ use super::{
     config::{Config, StaticRoute},
     line::{Asked, Line, lost},
     metrics::{CONNECTIONS, LEFT, MESSAGES, REUSED},
+    told::Told,
     way::{Guide, Stop, Way, blame},
 };
 use crate::contract::{Attempt, DeliveryMsg, DeliveryReport, MessageInHand, QueueMsg, ResolverMsg};
@@ -90,8 +92,12 @@ pub struct DeliveryState {
     line: Option<Line>,
     /// Where the queue answers what is next.
     asked: Option<Asked>,
-    /// What the queue was last told, until it is known to have heard it.
-    said: Option<(MessageId, Vec<(u32, Outcome)>)>,
+    /// How attempts ended that the queue has not recorded yet.
+    told: Told,
+    /// Whether it is about to end, and waits only for that to be recorded.
+    is_over: bool,
+    /// How often it looks yet whether it is.
+    looks_left: u32,
     /// Why the last host was of no use.
     last: Option<Outcome>,
     /// Whether any host has let us begin.
@@ -123,6 +129,7 @@ impl Actor for Delivery {
             routes: args.routes.clone(),
         };
         Ok(DeliveryState {
+            told: Told::to(args.queues.clone()),
             args,
             guide,
             attempt: None,
@@ -130,7 +137,8 @@ impl Actor for Delivery {
             way: Way::default(),
             line: None,
             asked: None,
-            said: None,
+            is_over: false,
+            looks_left: CONFIRM_LOOKS,
             last: None,
             reached: false,
             carried: 0,
@@ -155,9 +163,13 @@ impl Actor for Delivery {
             DeliveryMsg::Step => state.step().await,
         };
         match next {
-            Next::End => {
+            Next::End if state.may_end() => {
                 state.end();
                 myself.stop(None);
+            }
+            Next::End => {
+                state.is_over = true;
+                myself.cast(DeliveryMsg::Step)?;
             }
             Next::Step => myself.cast(DeliveryMsg::Step)?,
         }
@@ -174,7 +186,7 @@ impl DeliveryState {
             self.reached = true; // nobody is to blame
             return Next::End;
         }
-        match self.guide.way(&domain).await {
+        match waits(self.guide.way(&domain)).await {
             Ok(way) => {
                 self.way = way;
                 Next::Step
@@ -216,29 +228,31 @@ impl DeliveryState {
 
     /// One step: a connection, or one answer of the peer and all that follows from it.
     async fn step(&mut self) -> Next {
+        if self.is_over {
+            self.looks_left -= 1;
+            waits(self.told.wait(CONFIRM_PAUSE)).await;
+            return Next::End;
+        }
         let Some(mut line) = self.line.take() else {
             return self.connect().await;
         };
         match self.asked.take() {
             Some(asked) => self.wait(&mut line, asked).await,
-            None => line.hear().await,
+            None => waits(line.hear()).await,
         }
         self.talk(line).await
     }
 
     async fn connect(&mut self) -> Next {
-        let Some(stop) = self.guide.next(&mut self.way, &mut self.last).await else {
+        let next = self.guide.next(&mut self.way, &mut self.last);
+        let Some(stop) = waits(next).await else {
             let nothing = Reply::new(451, Enhanced(4, 4, 4), "no host takes mail for the domain");
             let last = self.last.take().unwrap_or(Outcome::Defer(nothing));
             return self.give_up(last);
         };
         let within = Duration::from_secs(self.args.config.connect_seconds);
-        let dialed = self
-            .args
-            .dial
-            .dial(stop.address, self.args.config.source, within)
-            .await;
-        match dialed {
+        let (dial, source) = (&self.args.dial, self.args.config.source);
+        match waits(dial.dial(stop.address, source, within)).await {
             Ok(outbound) => {
                 CONNECTIONS.count(&["connected"]);
                 let Some(pass) = self.args.gate.enter() else {
@@ -266,7 +280,7 @@ impl DeliveryState {
             match line.client.step() {
                 Step::Body => self.body(&mut line),
                 Step::Close(why) => {
-                    line.outbound.close(CLOSE_LIMIT).await;
+                    waits(line.outbound.close(CLOSE_LIMIT)).await;
                     return self.closed(line.stop, why);
                 }
                 Step::Read => {
@@ -282,8 +296,8 @@ impl DeliveryState {
                 Step::Report(report) => self.settled(&mut line, report),
                 Step::Send(octets) => {
                     let limit = line.client.stage().time_limit();
-                    if let Err(error) = line.outbound.write(&octets, limit).await {
-                        line.hear_last_words().await;
+                    if let Err(error) = waits(line.outbound.write(&octets, limit)).await {
+                        waits(line.hear_last_words()).await;
                         line.client.lost(lost(&error));
                     }
                 }
@@ -332,8 +346,9 @@ impl DeliveryState {
 
     /// Asks the queue what is next. A queue that is not there has forgotten us: it gets what is left
     /// from the spool.
-    fn ask(&self) -> Option<Asked> {
+    fn ask(&mut self) -> Option<Asked> {
         let attempt = self.attempt.as_ref()?;
+        self.told.look(attempt); // a successor of the queue is to know it before it is asked
         let (reply, answer) = oneshot::channel();
         let may_wait = self.args.config.linger_seconds > 0;
         let more = QueueMsg::More {
@@ -352,9 +367,8 @@ impl DeliveryState {
 
     /// Waits for what is next, with an ear at the connection.
     async fn wait(&mut self, line: &mut Line, asked: Asked) {
-        match line.wait(asked, &self.args.gate).await {
+        match waits(line.wait(asked, &self.args.gate)).await {
             Ok((id, recipients)) => {
-                self.said = None; // heard before we asked
                 if let Some(why) = self.why_leave(line) {
                     self.leave(line, why);
                 } else if self.load(id, &recipients) {
@@ -366,11 +380,13 @@ impl DeliveryState {
     }
 
     /// Tells the queue before the goodbyes, which take their time: whatever it has handed to us in
-    /// the meantime, another one carries.
+    /// the meantime, another one carries. A queue that has not recorded everything hears of the end
+    /// alone: if it dies now, its successor is to wait for us and be told.
     fn leave(&mut self, line: &mut Line, why: &'static str) {
         LEFT.count(&[why]);
-        self.repeat();
-        if let Some(attempt) = &self.attempt {
+        if let Some(attempt) = &self.attempt
+            && self.told.look(attempt)
+        {
             let leave = QueueMsg::Leave(attempt.attempt);
             let _ = self.args.queues.cast(&attempt.domain, leave); // as in `ask`
         }
@@ -438,9 +454,8 @@ impl DeliveryState {
     async fn start_tls(&self, line: &mut Line) -> Result<(), OutboundError> {
         let limit = line.client.stage().time_limit();
         let (tls, host) = (&self.args.tls, line.stop.host.clone());
-        line.outbound
-            .start_tls(tls, &host, Trust::Opportunistic, limit)
-            .await?;
+        let trust = Trust::Opportunistic;
+        waits(line.outbound.start_tls(tls, &host, trust, limit)).await?;
         line.received.clear(); // it was not protected (RFC 3207 §4.2)
         line.client.tls_started();
         Ok(())
@@ -461,31 +476,23 @@ impl DeliveryState {
         for (recipient, outcome) in &outcomes {
             tracing::info!(%id, recipient, domain = %attempt.domain, ?outcome, "attempt ended");
         }
-        let settle = QueueMsg::Settle {
-            attempt: attempt.attempt,
-            id,
-            outcomes: outcomes.clone(),
-        };
-        // Nobody there: the next incarnation tries again.
-        let _ = self.args.queues.cast(&attempt.domain, settle);
-        self.said = Some((id, outcomes));
+        self.told.tell(attempt, id, outcomes);
     }
 
-    /// Says again what the queue may not have heard, because it crashed over it: or its successor
-    /// would send the same mail again. Whoever has heard it passes over it.
-    fn repeat(&mut self) {
-        if let (Some(attempt), Some((id, outcomes))) = (&self.attempt, self.said.take()) {
-            let again = QueueMsg::Settle {
-                attempt: attempt.attempt,
-                id,
-                outcomes,
-            };
-            let _ = self.args.queues.cast(&attempt.domain, again); // as above
+    /// Whether everything that the queue was told is recorded, or has been waited for long enough.
+    fn may_end(&mut self) -> bool {
+        let Some(attempt) = &self.attempt else {
+            return true;
+        };
+        let is_recorded = self.told.look(attempt);
+        if !is_recorded && self.looks_left == 0 {
+            let (domain, attempt) = (&attempt.domain, attempt.attempt);
+            tracing::warn!(%domain, attempt, "the queue has not recorded what was carried");
         }
+        is_recorded || self.looks_left == 0
     }
 
     fn end(&mut self) {
-        self.repeat();
         let Some(attempt) = &self.attempt else { return };
         let unreachable = match self.last.take() {
             Some(outcome) if !self.reached => Some(outcome.reply().clone()),
@@ -495,14 +502,18 @@ impl DeliveryState {
             attempt: attempt.attempt,
             unreachable,
         };
-        let _ = self.args.queues.cast(&attempt.domain, gone); // as above
+        let _ = self.args.queues.cast(&attempt.domain, gone); // as in `ask`
     }
 
     fn report(&self) -> DeliveryReport {
         let line = self.line.as_ref();
         DeliveryReport {
             domain: self.attempt.as_ref().map(|attempt| attempt.domain.clone()),
-            phase: line.map_or_else(|| "connecting".to_owned(), |l| l.client.stage().to_string()),
+            phase: match line {
+                Some(line) => line.client.stage().to_string(),
+                None if self.is_over => "telling the queue".to_owned(),
+                None => "connecting".to_owned(),
+            },
             host: line.map(|line| line.stop.host.clone()),
             address: line.map(|line| line.stop.address),
             carried: self.carried,
@@ -512,6 +523,11 @@ impl DeliveryState {
 
 /// How long to wait for a peer's own goodbye.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long, and how often, it is waited for that what was carried is recorded: a minute in all. By
+/// then a queue that hung has been killed, and its successor does not wait for us any longer.
+const CONFIRM_PAUSE: Duration = Duration::from_secs(1);
+const CONFIRM_LOOKS: u32 = 60;
 
 /// A queue answers within microseconds, unless its store is slow.
 const QUEUE_ANSWER: Duration = Duration::from_secs(10);

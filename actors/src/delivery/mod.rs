@@ -5,6 +5,7 @@ mod cargo;
 mod config;
 mod line;
 mod metrics;
+mod told;
 mod way;
 
 pub use actor::{Delivery, DeliveryArgs};

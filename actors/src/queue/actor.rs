@@ -19,8 +19,9 @@
 //! # When it crashes
 //! Nothing is lost: the spool holds every recipient with its due time, and the next incarnation
 //! reads them. Deliveries of the old one are heard to their end, which comes soon: nobody hands them
-//! anything more. Until then nothing is tried beside them, so that nobody gets a mail twice but over
-//! two crashes at once (RFC 5321 §6.1).
+//! anything more. What they have told it and it has not recorded, they tell the next one. Until they
+//! are gone nothing is tried beside them, and then the spool is read again, so that nobody gets a
+//! mail twice but over two crashes at once (RFC 5321 §6.1).
 //!
 //! # Metrics
 //! `heronry_queue_messages`, `heronry_queue_settled_total`, `heronry_queue_attempts_total`.
@@ -76,6 +77,8 @@ pub struct QueueState {
     alarm: Option<(Time, Alarm)>,
     /// Whether it has told itself to look at what was enqueued.
     nudged: bool,
+    /// Where to say that what is recorded next is recorded.
+    teller: Option<RpcReplyPort<()>>,
     /// What this queue has added to the gauge.
     counted: (usize, usize),
 }
@@ -108,6 +111,7 @@ impl Actor for Queue {
             asking: HashMap::new(),
             alarm: None,
             nudged: false,
+            teller: None,
             counted: (0, 0),
         })
     }
@@ -178,6 +182,7 @@ impl Actor for Queue {
                 attempt,
                 id,
                 outcomes,
+                recorded,
             } => {
                 let labels: Vec<_> = outcomes.iter().map(|(_, outcome)| label(outcome)).collect();
                 let jitter = state.args.random.unit();
@@ -187,6 +192,9 @@ impl Actor for Queue {
                 // What was heard before is not counted again.
                 if matches!(&effects[..], [Effect::Record { id: of, .. }, ..] if *of == id) {
                     labels.iter().for_each(|label| SETTLED.count(&[label]));
+                    state.teller = Some(recorded);
+                } else {
+                    let _ = recorded.send(()); // whoever told us may have left
                 }
             }
             QueueMsg::Wake => {
@@ -279,7 +287,8 @@ impl QueueState {
         asking.is_some_and(|reply| reply.send(more).is_ok())
     }
 
-    fn record(&self, id: MessageId, what: Vec<(u32, Settle)>, myself: ActorRef<QueueMsg>) {
+    fn record(&mut self, id: MessageId, what: Vec<(u32, Settle)>, myself: ActorRef<QueueMsg>) {
+        let teller = self.teller.take();
         let recipients = what.iter().map(|(recipient, _)| *recipient).collect();
         self.args
             .spool
@@ -287,6 +296,9 @@ impl QueueState {
             .then(move |result| {
                 if let Err(error) = &result {
                     tracing::warn!(%id, %error, "cannot record how an attempt ended");
+                }
+                if let Some(teller) = teller {
+                    let _ = teller.send(()); // if the store has not taken it, we tell it again
                 }
                 let recorded = QueueMsg::Recorded {
                     id,

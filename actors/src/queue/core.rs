@@ -409,6 +409,9 @@ impl DomainQueue {
     /// Hands out what is due, starts what may start, asks for more of the spool at the low-water
     /// mark, sets the alarm.
     fn fill(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if self.begin_without_them(now, effects) {
+            return; // it comes back with what the spool has
+        }
         let again = self.settlements.due(now).into_iter();
         effects.extend(again.map(|(id, what)| Effect::Record { id, what }));
         while self.is_due(now)

@@ -1,5 +1,7 @@
 //! Deliveries of an incarnation before. What they carry nobody knows any more; so nothing is tried
-//! beside them, or their recipients would get it twice. What they say is taken as it is.
+//! beside them, or their recipients would get it twice. What they say is taken as it is. When they
+//! are gone the spool is read again: what the incarnation before was about to record has got there
+//! since, and they do not go before it has.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,6 +13,8 @@ use super::{DomainQueue, Effect, Item, Key, Stage};
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
     attempts: BTreeSet<u64>,
+    /// Whether nothing is tried because of them.
+    is_awaited: bool,
     /// When they are not waited for any longer.
     until: Time,
 }
@@ -20,7 +24,23 @@ impl DomainQueue {
     /// until they are gone, or for [`PATIENCE`].
     pub fn inherit(&mut self, attempts: impl IntoIterator<Item = u64>, now: Time) {
         self.inherited.attempts.extend(attempts);
+        self.inherited.is_awaited = !self.inherited.attempts.is_empty();
         self.inherited.until = now + PATIENCE;
+    }
+
+    /// Begins with what waits, if until now it was not to be tried because of them; false if there is
+    /// no need to. All of it is read again.
+    pub(super) fn begin_without_them(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
+        if !self.inherited.is_awaited || self.inherited.awaited(now).is_some() {
+            return false;
+        }
+        self.inherited.is_awaited = false;
+        for (_, key) in std::mem::take(&mut self.waiting) {
+            self.items.remove(&key);
+        }
+        self.beyond = Some(Time(0));
+        self.ask_the_spool(effects);
+        true
     }
 
     /// One of them carries nothing more; false if it is none of them.
@@ -66,7 +86,8 @@ impl DomainQueue {
 impl Inherited {
     /// Until when nothing may be tried, if they are waited for.
     pub(super) fn awaited(&self, now: Time) -> Option<Time> {
-        (!self.attempts.is_empty() && now < self.until).then_some(self.until)
+        let is_over = self.attempts.is_empty() || now >= self.until;
+        (self.is_awaited && !is_over).then_some(self.until)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -20,7 +20,9 @@ use store::{
     MemoryStore,
     port::{Leases, NewMail, Shard, Spool, State},
 };
-use supervision::{Family, FamilySpec, Gate, Root, Seat, Strategy, Supervisor, actor};
+use supervision::{
+    Family, FamilySpec, Gate, Harm, Heartbeat, Root, Seat, Strategy, Supervisor, Trial, actor,
+};
 use tokio::sync::mpsc::UnboundedReceiver;
 use world::{Random, SeededRandom, Switchboard, VirtualClock, dns::TableDns, tls::ClientTls};
 
@@ -35,7 +37,7 @@ pub(crate) struct House {
     network: Switchboard,
     queues: Family<Domain, QueueMsg>,
     store: MemoryStore,
-    _root: Root,
+    root: Root,
 }
 
 impl House {
@@ -57,7 +59,9 @@ impl House {
         let carriers: Arc<OnceLock<Family<(Domain, u64), DeliveryMsg>>> = Arc::default();
         let (kept, later, draws) = (Arc::new(store.clone()), carriers.clone(), random.clone());
         let queues = Family::new(
-            FamilySpec::transient("queues"),
+            FamilySpec::transient("queues")
+                .with_heartbeat(PULSE)
+                .with_quarantine(Duration::from_secs(5)),
             move |_: &Domain, context| {
                 let args = QueueArgs {
                     bounce: Seat::new("bounce"),
@@ -91,7 +95,16 @@ impl House {
             spool: Arc::new(store.clone()),
             tls: ClientTls::new(&[]).unwrap(),
         };
-        let spec = FamilySpec::temporary("deliveries");
+        let told = queues.clone();
+        let spec = FamilySpec::temporary("deliveries")
+            .with_heartbeat(PULSE)
+            .on_give_up(move |(domain, attempt): &(Domain, u64), _| {
+                let gone = QueueMsg::Gone {
+                    attempt: *attempt,
+                    unreachable: None,
+                };
+                let _ = told.tell(domain, gone);
+            });
         let deliveries = Family::new(spec, move |_: &(Domain, u64), _| (Delivery, args.clone()));
         carriers.set(deliveries.clone()).unwrap();
         let root = Supervisor::new("house", Strategy::OneForOne)
@@ -99,8 +112,8 @@ impl House {
                 "resolver",
                 actor(|| Resolver, move || asks.clone(), &resolver),
             ))
-            .child(deliveries.child())
-            .child(queues.child());
+            .child(queues.child())
+            .child(deliveries.child());
         Self {
             dns,
             departures,
@@ -108,8 +121,17 @@ impl House {
             network,
             queues,
             store,
-            _root: root.start().await.unwrap(),
+            root: root.start().await.unwrap(),
         }
+    }
+
+    /// Harms whoever of that family is there, at the next message. It lasts as long as the trial.
+    pub(crate) fn harm(&self, family: &str, harm: Harm) -> Trial {
+        let mut trial = Trial::new();
+        let place = self.root.place(&format!("house/{family}")).unwrap();
+        let aimed = trial.harm_members(&place, 0, 1, harm);
+        assert_eq!(aimed.len(), 1);
+        trial
     }
 
     /// The operator sets something else.
@@ -123,7 +145,17 @@ impl House {
         address: &str,
         script: impl Fn(&str, usize) -> &'static str + Send + Sync + 'static,
     ) -> UnboundedReceiver<Heard> {
-        peer::listen(&self.network, &format!("{address}:25"), script)
+        peer::listen(
+            &self.network,
+            &format!("{address}:25"),
+            Duration::ZERO,
+            script,
+        )
+    }
+
+    /// A peer that takes everything, and so long for each message.
+    pub(crate) fn slow_peer(&self, address: &str, pause: Duration) -> UnboundedReceiver<Heard> {
+        peer::listen(&self.network, &format!("{address}:25"), pause, |_, _| "")
     }
 
     /// Puts a message of that many octets into the spool and tells the queue.
@@ -172,3 +204,9 @@ impl House {
         panic!("no attempt has ended");
     }
 }
+
+/// As in the daemon.
+const PULSE: Heartbeat = Heartbeat {
+    limit: Duration::from_secs(10),
+    kill: true,
+};

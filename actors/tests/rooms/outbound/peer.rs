@@ -1,6 +1,6 @@
 //! A peer that answers as its script says.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,9 +18,12 @@ pub(crate) type Heard = (usize, String);
 type Script = Arc<dyn Fn(&str, usize) -> &'static str + Send + Sync>;
 
 /// Listens; every connection is answered by the script. The greeting answers the command "".
+///
+/// Before each answer to a whole message it takes that time.
 pub(crate) fn listen(
     network: &Switchboard,
     address: &str,
+    pause: Duration,
     script: impl Fn(&str, usize) -> &'static str + Send + Sync + 'static,
 ) -> UnboundedReceiver<Heard> {
     let mut calls = network.listen(address.parse().unwrap());
@@ -29,14 +32,20 @@ pub(crate) fn listen(
     tokio::spawn(async move {
         let mut number = 0;
         while let Some(socket) = calls.recv().await {
-            tokio::spawn(serve(socket, number, script.clone(), log.clone()));
+            tokio::spawn(serve(socket, number, pause, script.clone(), log.clone()));
             number += 1;
         }
     });
     heard
 }
 
-async fn serve(socket: Socket, number: usize, script: Script, log: UnboundedSender<Heard>) {
+async fn serve(
+    socket: Socket,
+    number: usize,
+    pause: Duration,
+    script: Script,
+    log: UnboundedSender<Heard>,
+) {
     let (ear, mut events) = unbounded_channel();
     let connection = Connection::<()>::start(socket, Arc::default(), move |_, event| {
         let _ = ear.send(event);
@@ -55,6 +64,9 @@ async fn serve(socket: Socket, number: usize, script: Script, log: UnboundedSend
         while let Some((line, length)) = next(&buffer, in_message) {
             buffer.drain(..length);
             let _ = log.send((number, line.clone()));
+            if line == "." && !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             let usual = match line.split(' ').next().unwrap_or_default() {
                 "EHLO" => "250-peer.test\r\n250 8BITMIME",
                 "DATA" => "354 go on",
