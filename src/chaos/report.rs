@@ -60,6 +60,8 @@ pub enum Ending {
     Done,
     /// The guard was passed: what may be, and what was, in words.
     GuardPassed(String),
+    /// The operator has ended it.
+    Interrupted,
     /// The daemon did not answer any more.
     Lost(String),
 }
@@ -176,8 +178,10 @@ impl Report {
         );
         match &self.ending {
             Ending::Done => {}
-            Ending::GuardPassed(why) => text.push_str(&format!("stopped: {why}\n")),
-            Ending::Lost(why) => text.push_str(&format!("stopped: {why}\n")),
+            Ending::Interrupted => text.push_str("stopped: by Ctrl-C\n"),
+            Ending::GuardPassed(why) | Ending::Lost(why) => {
+                text.push_str(&format!("stopped: {why}\n"));
+            }
         }
         for (kind, harms) in &self.harmed {
             text.push_str(&format!("  {kind:<20} {}\n", listed(named(harms))));

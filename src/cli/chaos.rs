@@ -13,7 +13,7 @@ use clap::Args;
 use supervision::Fate;
 use world::{Random, SystemRandom};
 
-use super::{Failure, client::Client, output::Output};
+use super::{Failure, client::Client, interrupt::Interrupt, output::Output};
 use crate::{
     admin::protocol::{BlowView, HarmView, Request, TreeForm},
     chaos::{
@@ -31,7 +31,7 @@ pub(super) struct Chaos {
     /// How often actors are harmed: 10/s, 30/m.
     #[arg(long, value_name = "N/s", default_value = "1/s")]
     rate: Pace,
-    /// For how long: 60s, 5m.
+    /// For how long: 60s, 5m. Ctrl-C ends it before, with the report of what was done.
     #[arg(long = "for", value_name = "TIME", default_value = "10s")]
     span: Span,
     /// Only these kinds of actors: mailboxes,router,smtp-sessions. Without it, every kind but those
@@ -75,6 +75,7 @@ impl Chaos {
             start: Instant::now(),
             asked: [None; 2],
             at_once: self.at_once,
+            interrupt: Interrupt::listen()?,
         };
         run.go(self.span.0)?;
         let after = run.line.numbers()?;
@@ -82,7 +83,7 @@ impl Chaos {
         report.settle(&before, &after);
         output.answer(&report, Report::to_text)?;
         match report.ending {
-            Ending::Done => Ok(()),
+            Ending::Done | Ending::Interrupted => Ok(()),
             Ending::GuardPassed(why) | Ending::Lost(why) => Err(Failure::new(why)),
         }
     }
@@ -100,6 +101,7 @@ struct Run {
     asked: [Option<Instant>; 2],
     /// How many members of a family are harmed with one blow.
     at_once: usize,
+    interrupt: Interrupt,
 }
 
 impl Run {
@@ -112,6 +114,8 @@ impl Run {
             let now = self.start.elapsed();
             if let Some(why) = self.passed(now) {
                 self.report.ending = Ending::GuardPassed(why);
+            } else if self.interrupt.has_come() {
+                self.report.ending = Ending::Interrupted;
             } else if now >= next && next < span {
                 next += self.plan.pause();
                 if let Err(lost) = self.strike() {

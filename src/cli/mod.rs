@@ -17,6 +17,7 @@ mod domain;
 mod exit;
 mod export;
 mod import;
+mod interrupt;
 mod letters;
 mod mail_import;
 mod meter;

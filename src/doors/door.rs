@@ -18,7 +18,11 @@ use supervision::{
 use world::connection::{Connection, Event, Options, Socket};
 
 use super::{Bound, fit};
-use crate::{config::Protocol, daemon::Parts, tree::Seats};
+use crate::{
+    config::Protocol,
+    daemon::Parts,
+    tree::{self, Seats},
+};
 
 /// A listener and the family of its sessions.
 pub(crate) struct Door {
@@ -134,6 +138,7 @@ impl Door {
             self.bound.name(),
             actor(|| Listener, move || args.clone(), &self.doorman),
         )
+        .with_heartbeat(tree::PULSE)
     }
 
     /// Lets nobody in any more, and closes the socket. Who is inside stays.

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use testkit::{Daemon, Door, Guard, ImapClient, PASSWORD, SHORT, until};
+use rustix::process::Signal;
+use testkit::{Daemon, Door, Guard, ImapClient, LONG, PASSWORD, SHORT, until, until_some};
 
 use crate::common::{binary, demo};
 
@@ -38,6 +39,29 @@ fn harm_that_has_not_struck_when_its_client_is_killed_never_does() {
         login.is_ok_and(|answer| answer.is_ok())
     });
     nobody_was_found_stuck(&daemon);
+}
+
+#[test]
+fn ctrl_c_ends_a_run_and_what_was_done_so_far_is_told() {
+    let mut daemon = demo().start();
+    let mut chaos = Command::new(binary());
+    let words = "chaos --json --kinds router --harms kill --rate 50/s --for 10m --data";
+    chaos.args(words.split(' ')).arg(daemon.folder());
+    let mut chaos = Guard::start(&mut chaos);
+    let act = "\"harm\",\"about\":\"heronry/trunk/router\"";
+    daemon.output().line_with(act, SHORT);
+    chaos.signal(Signal::INT);
+    assert!(chaos.wait(LONG).success());
+    let report: serde_json::Value = until_some("the report", SHORT, || {
+        serde_json::from_str(&chaos.output().so_far()).ok()
+    });
+    assert_eq!(report["ending"], "interrupted");
+    assert!(
+        report["harmed"]["router"]["kill"].as_u64() > Some(0),
+        "{report}"
+    );
+    assert!(report["whole_after_seconds"].is_number(), "{report}");
+    assert!(report["seconds"].as_f64() < Some(600.0), "{report}");
 }
 
 #[track_caller]
