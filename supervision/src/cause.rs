@@ -1,8 +1,8 @@
 //! Why an incarnation ended.
 
-use std::{backtrace::Backtrace, error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc};
 
-use crate::name::Name;
+use crate::{name::Name, stack::Stack};
 
 /// Why an incarnation of a child ended.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct PanicReport {
     /// `file:line:column` of the panic, if the panic hook saw it.
     pub location: Option<String>,
     /// The stack at the panic; taken for the first panics of a burst only.
-    pub backtrace: Option<Arc<Backtrace>>,
+    pub backtrace: Option<Stack>,
 }
 
 impl ExitCause {

@@ -119,6 +119,7 @@ mod presence;
 mod ration;
 mod seat;
 mod spec;
+mod stack;
 mod start;
 mod supervisor;
 mod told;
@@ -146,6 +147,7 @@ pub use self::{
     place::{Past, Place, Sight},
     seat::{Seat, Vacant},
     spec::{AutoShutdown, Backoff, ChildSpec, Heartbeat, Intensity, Restart, Shutdown, Strategy},
+    stack::Stack,
     start::{Start, actor},
     supervisor::{NotStarted, Root, Supervisor},
     told::{Inquiry, Told},

@@ -5,16 +5,15 @@
 
 use std::{
     any::Any,
-    backtrace::Backtrace,
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
     panic::{self, AssertUnwindSafe, PanicHookInfo},
     pin::pin,
-    sync::{Arc, Once},
+    sync::Once,
     task::Poll,
 };
 
-use crate::{cause::PanicReport, ration::Ration};
+use crate::{cause::PanicReport, ration::Ration, stack::Stack};
 
 /// Installs the frame's panic hook in front of the present one; more than once is harmless.
 ///
@@ -76,16 +75,14 @@ fn keep(info: &PanicHookInfo<'_>) {
     static BACKTRACES: Ration = Ration::per_second(BACKTRACES_PER_SECOND);
     let kept = Kept {
         location: info.location().map(ToString::to_string),
-        backtrace: BACKTRACES
-            .take()
-            .then(|| Arc::new(Backtrace::force_capture())),
+        backtrace: BACKTRACES.take().then(Stack::take),
     };
     let _ = KEPT.try_with(|slot| slot.replace(Some(kept))); // a dying thread keeps nothing
 }
 
 struct Kept {
     location: Option<String>,
-    backtrace: Option<Arc<Backtrace>>,
+    backtrace: Option<Stack>,
 }
 
 /// While it lives, panics on this thread belong to the frame.

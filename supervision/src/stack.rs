@@ -1,0 +1,159 @@
+//! The stack at a panic: addresses when it is taken, names when somebody reads it.
+//!
+//! Names are in the program's symbols, which take tens of megabytes once they are read. So they are
+//! let go after each reading, a stack that was read before is told from memory, and of many new ones
+//! in a second the first is told by names and the others by their addresses.
+
+use std::{
+    collections::VecDeque,
+    fmt::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use backtrace::{Frame, Symbol, clear_symbol_cache, resolve_frame, trace};
+
+use crate::ration::Ration;
+
+/// The stack at a panic.
+#[derive(Clone)]
+pub struct Stack(Arc<[Frame]>);
+
+impl Stack {
+    /// The stack of this thread; walking it costs some 20 µs.
+    pub(crate) fn take() -> Self {
+        let mut frames = Vec::with_capacity(FRAMES_USUAL);
+        trace(|frame| {
+            frames.push(frame.clone());
+            frames.len() < FRAMES_MAX
+        });
+        Self(frames.into())
+    }
+
+    /// Its addresses: a stack with the same ones has the same names.
+    fn addresses(&self) -> Vec<usize> {
+        self.0.iter().map(|frame| frame.ip() as usize).collect()
+    }
+}
+
+/// A line for each call, the innermost first.
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        static READINGS: Ration = Ration::per_second(READINGS_PER_SECOND);
+        let addresses = self.addresses();
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = read.iter().find(|(of, _)| *of == addresses) {
+            return f.write_str(text);
+        }
+        if !READINGS.take() {
+            return write!(f, "stack by addresses, of many at once: {addresses:x?}");
+        }
+        let text = named(&self.0);
+        clear_symbol_cache();
+        let told = f.write_str(&text);
+        read.truncate(KEPT_MAX - 1);
+        read.push_front((addresses, text));
+        told
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stack({} frames)", self.0.len())
+    }
+}
+
+/// Names and places of all calls from the one that panicked on.
+fn named(frames: &[Frame]) -> String {
+    let mut calls = Vec::with_capacity(frames.len());
+    for frame in frames {
+        let before = calls.len();
+        resolve_frame(frame, |symbol| calls.push(call(symbol))); // several where calls were inlined
+        if calls.len() == before {
+            calls.push((format!("{:?}", frame.ip()), None));
+        }
+    }
+    let is_panicking = |(name, _): &(String, _)| PANICKING.iter().any(|part| name.contains(part));
+    let begin = calls.iter().position(is_panicking).unwrap_or_default();
+    let calls = calls[begin..].iter().skip_while(|call| is_panicking(call));
+    let mut text = String::new();
+    for (number, (name, place)) in calls.enumerate() {
+        let _ = write!(text, "{number:4}: {name}"); // a string takes everything
+        if let Some(place) = place {
+            let _ = write!(text, "\n             at {place}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn call(symbol: &Symbol) -> (String, Option<String>) {
+    let name = symbol.name().map_or_else(
+        || "unknown".to_owned(),
+        |name| format!("{name:#}"), // without its hash
+    );
+    let place = symbol.filename().zip(symbol.lineno());
+    let place = place.map(|(file, line)| format!("{}:{line}", file.display()));
+    (name, place)
+}
+
+/// The stacks that were read last, with their names.
+static READ: Mutex<VecDeque<(Vec<usize>, String)>> = Mutex::new(VecDeque::new());
+
+/// A stack takes some ten kilobytes, and bugs are few.
+const KEPT_MAX: usize = 16;
+
+/// Reading takes some tens of milliseconds.
+const READINGS_PER_SECOND: u32 = 1;
+
+/// What a panic itself calls, between the hook and whoever panicked.
+const PANICKING: [&str; 10] = [
+    "__rust_end_short_backtrace",
+    "assert_failed",
+    "begin_panic",
+    "core::panicking::",
+    "expect_failed",
+    "panic_any",
+    "panic_fmt",
+    "rust_begin_unwind",
+    "rust_panic_with_hook",
+    "unwrap_failed",
+];
+
+const FRAMES_USUAL: usize = 64;
+/// Behind that a stack repeats itself.
+const FRAMES_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use crate::panic_hook::{caught_now, install_panic_hook};
+
+    #[inline(never)]
+    fn climb(to: &str) -> u32 {
+        assert!(to.is_empty(), "no tree for {to}");
+        1
+    }
+
+    #[test]
+    fn a_stack_begins_with_who_panicked_and_is_read_once() {
+        install_panic_hook();
+        let fall = || {
+            caught_now(|| climb("a heron"))
+                .unwrap_err()
+                .backtrace
+                .unwrap()
+        };
+        let stacks = [fall(), fall()];
+        // Others read stacks as well, one a second.
+        let text = loop {
+            let text = stacks[0].to_string();
+            if !text.starts_with("stack by addresses") {
+                break text;
+            }
+            std::thread::yield_now();
+        };
+        assert!(text.lines().next().unwrap().contains("climb"), "{text}");
+        assert!(text.contains("stack.rs:"), "{text}");
+        assert_eq!(stacks[0].to_string(), text);
+        assert_eq!(stacks[1].addresses().len(), stacks[0].addresses().len());
+    }
+}
