@@ -29,6 +29,12 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Puts everything where a new process finds it.
     fn flush(&self) -> Result<(), StoreError>;
+
+    /// Gives back memory that it holds beyond its cache, if that is worth the work now. To be called
+    /// every few seconds. Yields whether anything was done.
+    fn trim(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }
 
 /// Makes partitions.

@@ -184,6 +184,11 @@ impl Follower {
         self.disk.free().is_ok_and(|free| free > self.length)
     }
 
+    /// Gives back memory that the engine holds beyond its caches. To be called every few seconds.
+    pub(crate) fn trim(&self) -> Result<(), StoreError> {
+        self.partitions.trim()
+    }
+
     /// The length of the latest checkpoint.
     pub(crate) const fn length(&self) -> u64 {
         self.length

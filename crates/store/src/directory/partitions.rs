@@ -97,6 +97,17 @@ impl Partitions {
         self.note(self.engines[partition].apply(rows, applied))
     }
 
+    /// Gives back memory beyond what caches may take, of one of them at most: it is some work. To be
+    /// called every few seconds.
+    pub(crate) fn trim(&self) -> Result<(), StoreError> {
+        for engine in &self.engines {
+            if self.note(engine.trim())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         self.note(self.engines.iter().try_for_each(|engine| engine.flush()))
     }

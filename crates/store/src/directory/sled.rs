@@ -3,11 +3,17 @@
 //! What sled calls a flush does not reach stable storage, and a damaged file can make it panic.
 //! Neither matters here: after a power cut a partition is made anew from the checkpoint and the
 //! journal, and a panic is caught, said, and makes the partition suspect until then.
+//!
+//! What sled calls its cache's capacity is not what it takes. A page is counted when 64 accesses to
+//! its shard of the cache have come together, and sled has 256 shards: until then a partition may hold
+//! some 16,000 pages that nobody has counted, and what is quiet keeps them for ever. So the engine
+//! goes over a few pages again and again when much was used since it last did.
 
 use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -30,6 +36,12 @@ struct SledEngine {
     db: sled::Db,
     name: String,
     suspect: PathBuf,
+    /// How often rows were looked at since it was last trimmed, roughly.
+    used: AtomicU64,
+    /// The same when somebody last asked whether it is to be trimmed.
+    used_before: AtomicU64,
+    /// How often somebody has asked since it was last trimmed.
+    asked: AtomicU32,
 }
 
 impl SledEngines {
@@ -66,6 +78,9 @@ impl SledEngines {
             db,
             name: partition.to_owned(),
             suspect,
+            used: AtomicU64::new(0),
+            used_before: AtomicU64::new(0),
+            asked: AtomicU32::new(0),
         })
     }
 }
@@ -106,10 +121,40 @@ impl SledEngine {
     fn guarded<T>(&self, action: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
         guarded(&self.name, &self.suspect, action)
     }
+
+    fn use_up(&self, rows: usize) {
+        self.used.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// Whether much was used since it was last trimmed, and others would hardly notice it now; or
+    /// nobody has had a rest for long.
+    fn is_to_be_trimmed(&self) -> bool {
+        let used = self.used.load(Ordering::Relaxed);
+        let before = self.used_before.swap(used, Ordering::Relaxed);
+        if used < TRIM_FROM_USED {
+            return false;
+        }
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        used.saturating_sub(before) < CALM_USED || asked >= ASKED_MAX
+    }
+
+    /// Looks at rows of pages that lie beside each other, so that they fall into all shards of the
+    /// cache, until each shard has to count what it holds.
+    fn make_it_count(&self) -> sled::Result<()> {
+        let rows = self.tree.iter().keys().step_by(PAGE_ROWS_MAX);
+        let keys: Vec<_> = rows.take(2 * SHARDS).collect::<sled::Result<_>>()?;
+        for _ in 0..ACCESSES_COUNTED {
+            for key in &keys {
+                self.tree.get(key)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Engine for SledEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.use_up(1);
         let value = self.guarded(|| self.tree.get(key))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
@@ -123,16 +168,19 @@ impl Engine for SledEngine {
         if from >= until {
             return Ok(());
         }
-        let mut rows = self.tree.range(from..until);
+        let (mut rows, mut count) = (self.tree.range(from..until), 0);
         while let Some((key, value)) = self.guarded(|| rows.next().transpose())? {
+            count += 1;
             if key != APPLIED && !each(&key, &value) {
                 break;
             }
         }
+        self.use_up(1 + count / PAGE_ROWS_MAX);
         Ok(())
     }
 
     fn apply(&self, rows: Vec<Row>, applied: Option<u64>) -> Result<(), StoreError> {
+        self.use_up(rows.len());
         let mut batch = sled::Batch::default();
         for (key, value) in rows {
             match value {
@@ -153,6 +201,17 @@ impl Engine for SledEngine {
 
     fn flush(&self) -> Result<(), StoreError> {
         self.guarded(|| self.db.flush()).map(|_| ())
+    }
+
+    fn trim(&self) -> Result<bool, StoreError> {
+        if !self.is_to_be_trimmed() {
+            return Ok(false);
+        }
+        self.guarded(|| self.make_it_count())?;
+        self.asked.store(0, Ordering::Relaxed);
+        self.used.store(0, Ordering::Relaxed);
+        self.used_before.store(0, Ordering::Relaxed);
+        Ok(true)
     }
 }
 
@@ -238,4 +297,64 @@ const APPLIED: &[u8] = b"\0applied";
 /// Long enough for a thread to end on a busy machine.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
+/// sled's `N_SHARDS`, and its `MAX_QUEUE_ITEMS` with the one that ends a block.
+const SHARDS: usize = 256;
+const ACCESSES_COUNTED: usize = 65;
+
+/// A page with more rows is split.
+const PAGE_ROWS_MAX: usize = 16;
+
+/// It takes some 30 ms, and so many pages some megabytes.
+const TRIM_FROM_USED: u64 = 4096;
+
+/// Between two questions, some seconds: who does so little does not wait for anybody.
+const CALM_USED: u64 = 256;
+
+/// After so many questions, a minute, it is done whatever goes on.
+const ASKED_MAX: u32 = 12;
+
 const CACHE_OCTETS_MIN: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(count: u64) -> Vec<Row> {
+        let row = |number: u64| {
+            let key = Bytes::copy_from_slice(format!("k{number:08}").as_bytes());
+            (key, Some(Bytes::from(vec![7; 100])))
+        };
+        (0..count).map(row).collect()
+    }
+
+    #[test]
+    fn an_engine_is_trimmed_once_when_much_was_used_and_it_is_quiet_and_has_its_rows_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let engines = SledEngines::new(folder.path(), CACHE_OCTETS_MIN);
+        let engine = engines.open("house").unwrap();
+        assert!(!engine.trim().unwrap(), "nothing was used");
+        engine.apply(rows(2 * TRIM_FROM_USED), Some(1)).unwrap();
+        assert!(!engine.trim().unwrap(), "somebody is at work");
+        assert!(engine.trim().unwrap());
+        assert!(!engine.trim().unwrap(), "it has been");
+        let mut found = 0;
+        let mut each = |_: &[u8], value: &[u8]| {
+            found += u64::from(value == [7; 100]);
+            true
+        };
+        engine.scan(b"k", b"l", &mut each).unwrap();
+        assert_eq!(found, 2 * TRIM_FROM_USED);
+    }
+
+    #[test]
+    fn an_engine_that_is_never_quiet_is_trimmed_now_and_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let engines = SledEngines::new(folder.path(), CACHE_OCTETS_MIN);
+        let engine = engines.open("house").unwrap();
+        let asked = (0..).find(|_| {
+            engine.apply(rows(TRIM_FROM_USED), Some(1)).unwrap();
+            engine.trim().unwrap()
+        });
+        assert_eq!(asked, Some(ASKED_MAX));
+    }
+}

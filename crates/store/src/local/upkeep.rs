@@ -143,6 +143,7 @@ impl Upkeep {
                 return Ok(self.look_at);
             }
             self.look_at = now + LOOK;
+            self.follower.trim()?;
             if wished {
                 self.round(shared)?;
             }
