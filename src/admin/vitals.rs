@@ -3,12 +3,14 @@
 use std::fs;
 
 use telemetry::{Kind, Metric};
+use tikv_jemalloc_ctl::{epoch, stats};
 
 /// What this room measures.
 pub(super) const METRICS: &[Metric] = &[
     PROCESS_CPU,
     PROCESS_FILES,
     PROCESS_FILES_MAX,
+    PROCESS_HEAP,
     PROCESS_RESIDENT,
     PROCESS_VERSION,
 ];
@@ -24,6 +26,9 @@ pub(super) fn look() {
     if let Some(most) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
         PROCESS_FILES_MAX.set(most as f64, &[]);
     }
+    for (what, octets) in heap().into_iter().flatten() {
+        PROCESS_HEAP.set(octets as f64, &[what]);
+    }
     let clock = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     PROCESS_CPU.set(clock.tv_sec as f64 + clock.tv_nsec as f64 / 1e9, &[]);
     PROCESS_VERSION.set(1.0, &[env!("CARGO_PKG_VERSION")]);
@@ -34,6 +39,19 @@ fn resident_octets() -> Option<u64> {
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
+}
+
+/// What the allocator says of itself, if this process uses it.
+fn heap() -> Option<[(&'static str, usize); 5]> {
+    epoch::advance().ok()?; // the numbers are those of the last time somebody did this
+    let allocated = stats::allocated::read().ok().filter(|octets| *octets > 0)?;
+    Some([
+        ("allocated", allocated),
+        ("active", stats::active::read().ok()?),
+        ("metadata", stats::metadata::read().ok()?),
+        ("resident", stats::resident::read().ok()?),
+        ("retained", stats::retained::read().ok()?),
+    ])
 }
 
 const PROCESS_CPU: Metric = Metric {
@@ -55,6 +73,14 @@ const PROCESS_FILES_MAX: Metric = Metric {
     kind: Kind::Gauge,
     labels: &[],
     help: "Files and sockets that the system lets the daemon have open.",
+};
+
+/// `what`: active | allocated | metadata | resident | retained.
+const PROCESS_HEAP: Metric = Metric {
+    name: "heronry_process_heap_octets",
+    kind: Kind::Gauge,
+    labels: &["what"],
+    help: "What the allocator has: allocated to the daemon, in pages with anything allocated (active), for its own books (metadata), in memory (resident: with pages that are free and not yet given back), and addresses without memory (retained).",
 };
 
 const PROCESS_RESIDENT: Metric = Metric {
