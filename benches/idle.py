@@ -14,60 +14,16 @@ addresses.
 import argparse
 import pathlib
 import select
-import socket
 import ssl
 import statistics
 import tempfile
 import threading
 import time
 
-from rig import Daemon, commit, more_descriptors
+from rig import Client, Daemon, commit, in_threads, more_descriptors, reader
 
-CLIENTS_PER_ADDRESS = 500
-THREADS = 4
 # So many accounts get a mail while their clients idle.
 MAILS = 200
-
-
-class Client:
-    """One connection, with lines."""
-
-    def __init__(self, port, number):
-        self.rest = b""
-        self.socket = socket.socket()
-        self.socket.settimeout(60)
-        self.socket.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
-        address = number // CLIENTS_PER_ADDRESS
-        self.socket.bind((f"127.1.{address // 250}.{address % 250 + 1}", 0))
-        self.socket.connect(("127.0.0.1", port))
-
-    def secure(self, context):
-        self.socket = context.wrap_socket(self.socket, server_hostname="mx.bench.test")
-
-    def line(self):
-        while b"\n" not in self.rest:
-            piece = self.socket.recv(4096)
-            if not piece:
-                raise RuntimeError(f"closed after {self.rest!r}")
-            self.rest += piece
-        line, self.rest = self.rest.split(b"\n", 1)
-        return line
-
-    def until(self, start):
-        """Reads lines until one begins with `start`."""
-        while True:
-            line = self.line()
-            if line.startswith(start):
-                return line
-            if line[:1] in b"45" or b" NO " in line or b" BAD " in line:
-                raise RuntimeError(f"expected {start!r}, got {line!r}")
-
-    def say(self, line, answer):
-        self.socket.sendall(line.encode() + b"\r\n")
-        return self.until(answer)
-
-    def close(self):
-        self.socket.close()
 
 
 def begin(kind, daemon, context, number, accounts):
@@ -85,32 +41,13 @@ def begin(kind, daemon, context, number, accounts):
             client.secure(context)
             client.say("EHLO client.test", b"250 ")
     else:
-        client.until(b"* OK")
-        client.say(f"a LOGIN u{number % accounts}@bench.test pw", b"a OK")
-        client.say("b SELECT INBOX", b"b OK")
-        client.say("c IDLE", b"+ ")
+        reader(client, f"u{number % accounts}@bench.test").say("c IDLE", b"+ ")
     return client
 
 
 def crowd(kind, daemon, context, number, accounts):
     """All clients, brought to where they wait, by a few threads."""
-    clients, troubles = [None] * number, []
-
-    def some(thread):
-        try:
-            for client in range(thread, number, THREADS):
-                clients[client] = begin(kind, daemon, context, client, accounts)
-        except Exception as trouble:  # told below
-            troubles.append(trouble)
-
-    threads = [threading.Thread(target=some, args=(thread,)) for thread in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if troubles:
-        raise troubles[0]
-    return clients
+    return in_threads(lambda client: begin(kind, daemon, context, client, accounts), number)
 
 
 def delays(daemon, clients, accounts):

@@ -2,103 +2,81 @@
 """Memory of a house with many accounts, some of which were used and then not.
 
     benches/passivation.py --binary target/release/heronry [--accounts 1000000] [--used 100000]
-                           [--quiet 100] [--folder DIR]
+                           [--quiet 100] [--folder DIR] [--house DIR] [--more LINES]
 
 Imports the accounts; brings mail to half of the used ones (LMTP, many recipients to a message)
 and logs in to the other half (POP3), within a minute if the machine can; then waits until their
-mailbox actors, which leave after 60 idle seconds, are gone. Prints a Markdown table.
+mailbox actors, which leave after 60 idle seconds, are gone. At last it starts again and asks for as
+many others at RCPT, which reads them and starts nobody: a house that is at rest and whose caches are
+warm. With --house the data folder with the
+imported accounts is kept there for the next time, or taken from there. --more is put into the
+configuration. Prints a Markdown table; what the allocator says is in it, in MiB.
 """
 
 import argparse
 import pathlib
-import socket
+import shutil
 import tempfile
-import threading
 import time
-import urllib.request
 
-from rig import Daemon, commit, more_descriptors
-
-RECIPIENTS = 100
-THREADS = 4
+from rig import RECIPIENTS, THREADS, Client, Daemon, bring_mail, commit, in_threads, more_descriptors
 
 
-class Dialogue:
-    """A connection with lines and one answer to each."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), 60)
-        self.file = self.socket.makefile("rb")
-
-    def line(self, start):
-        while True:
-            line = self.file.readline()
-            if line.startswith(start):
-                return
-            if not line or line[:1] in b"45-":
-                raise RuntimeError(f"expected {start!r}, got {line!r}")
-
-    def say(self, text, *answers):
-        self.socket.sendall(text.encode())
-        for answer in answers:
-            self.line(answer)
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
-
-
-def bring_mail(daemon, users):
-    """One short message to each of `users`, a hundred recipients at a time."""
-    peer = Dialogue(daemon.ports["lmtp"])
-    peer.line(b"220 ")
-    peer.say("LHLO client.test\r\n", b"250 ")
-    users = list(users)
-    for start in range(0, len(users), RECIPIENTS):
-        some = users[start : start + RECIPIENTS]
-        lines = ["MAIL FROM:<a@client.test>"] + [f"RCPT TO:<u{user}@bench.test>" for user in some]
-        peer.say("\r\n".join(lines) + "\r\nDATA\r\n", *[b"250 "] * len(lines), b"354 ")
-        peer.say("Subject: hello\r\n\r\nhello\r\n.\r\n", *[b"250 "] * len(some))
-    peer.say("QUIT\r\n", b"221 ")
-    peer.close()
+def address(user):
+    return f"u{user}@bench.test"
 
 
 def log_in(daemon, users):
-    """A POP3 login for each of `users`: it reads the mailbox."""
+    """A POP3 login for each of them: it reads the mailbox."""
     for user in users:
-        peer = Dialogue(daemon.ports["pop3"])
-        peer.line(b"+OK")
-        peer.say(f"USER u{user}@bench.test\r\nPASS pw\r\nSTAT\r\nQUIT\r\n", *[b"+OK"] * 4)
+        peer = Client(daemon.ports["pop3"])
+        peer.until(b"+OK")
+        peer.say(f"USER {user}\r\nPASS pw\r\nSTAT\r\nQUIT", *[b"+OK"] * 4)
         peer.close()
 
 
-def by_threads(work, daemon, users):
-    troubles = []
+def ask_for(daemon, users):
+    """Names them as recipients, and sends nothing."""
+    peer = Client(daemon.ports["smtp"])
+    peer.until(b"220 ")
+    peer.say("EHLO client.test", b"250 ")
+    for start in range(0, len(users), RECIPIENTS):
+        some = users[start : start + RECIPIENTS]
+        lines = ["MAIL FROM:<a@client.test>"] + [f"RCPT TO:<{user}>" for user in some] + ["RSET"]
+        peer.say("\r\n".join(lines), *[b"250 "] * len(lines))
+    peer.say("QUIT", b"221 ")
+    peer.close()
 
-    def some(part):
-        try:
-            work(daemon, part)
-        except Exception as trouble:  # told below
-            troubles.append(trouble)
 
-    threads = [threading.Thread(target=some, args=(users[thread::THREADS],)) for thread in range(THREADS)]
+def spread(work, users):
+    """Has a few threads do this for users; how long it took."""
+    users = [address(user) for user in users]
     began = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if troubles:
-        raise troubles[0]
+    in_threads(lambda thread: work(users[thread::THREADS]), THREADS)
     return time.monotonic() - began
 
 
-def members(daemon):
-    """How many mailbox actors are resident, as the metrics say."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.ports['http']}/metrics", timeout=30) as page:
-        for line in page.read().decode().splitlines():
-            if line.startswith('heronry_supervision_children{supervisor="mailboxes"}'):
-                return int(float(line.split()[-1]))
-    return None
+class Table:
+    """A line for each time that the daemon is looked at."""
+
+    def __init__(self, daemon):
+        self.daemon, self.spent = daemon, 0.0
+        print("| when | MiB (PSS) | allocated | active | resident | mailbox actors | seconds | CPU seconds |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+
+    def row(self, when, took):
+        memory, cpu = self.daemon.settled(rounds=3), self.daemon.cpu()
+        told = self.daemon.metrics()
+        heap = [told.get(f'heronry_process_heap_octets{{what="{what}"}}', 0) / 2**20
+                for what in ("allocated", "active", "resident")]
+        actors = told.get('heronry_supervision_children{supervisor="mailboxes"}', 0)
+        print(f"| {when} | {memory['pss'] / 1024:.1f} | {heap[0]:.1f} | {heap[1]:.1f} | {heap[2]:.1f} "
+              f"| {actors:,.0f} | {took:.1f} | {cpu - self.spent:.1f} |", flush=True)
+        self.spent = cpu
+
+    def start(self):
+        self.spent = 0.0
+        return self.daemon.start(600)
 
 
 def main():
@@ -108,46 +86,52 @@ def main():
     parser.add_argument("--used", type=int, default=100_000)
     parser.add_argument("--quiet", type=float, default=100)
     parser.add_argument("--folder")
+    parser.add_argument("--house", type=pathlib.Path)
+    parser.add_argument("--more", default="")
     parser.add_argument("--port-base", type=int, default=24_000)
     options = parser.parse_args()
     more_descriptors()
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(options.folder or temporary) / "passivation"
-        daemon = Daemon(options.binary, folder, options.port_base)
+        is_there = options.house and options.house.exists()
+        daemon = Daemon(options.binary, folder, options.port_base, options.more,
+                        options.house if is_there else None)
         print(f"{time.strftime('%Y-%m-%d')}, commit {commit()}, {options.accounts:,} accounts, "
-              f"{options.used:,} used\n")
-        print("| when | MiB (PSS) | of that anonymous | mailbox actors | seconds | CPU seconds |")
-        print("|---|---:|---:|---:|---:|---:|", flush=True)
-        spent = 0.0
-
-        def row(when, took):
-            nonlocal spent
-            memory, cpu = daemon.settled(rounds=3), daemon.cpu()
-            print(f"| {when} | {memory['pss'] / 1024:.1f} | {memory['anon'] / 1024:.1f} "
-                  f"| {members(daemon)} | {took:.1f} | {cpu - spent:.1f} |", flush=True)
-            spent = cpu
-
+              f"{options.used:,} used {options.more}\n")
         try:
-            row("no accounts", daemon.start())
-            row("all imported", daemon.import_accounts(0, options.accounts))
-            daemon.stop()
-            spent = 0.0
-            row("started again, none resident", daemon.start(600))
-            half = options.used // 2
-            row("mail for half of the used", by_threads(bring_mail, daemon, range(half)))
-            row("a login of the other half", by_threads(log_in, daemon, range(half, options.used)))
-            time.sleep(options.quiet)
-            row("all quiet", options.quiet)
-            row("the same again: mail", by_threads(bring_mail, daemon, range(half)))
-            row("the same again: logins", by_threads(log_in, daemon, range(half, options.used)))
-            time.sleep(options.quiet)
-            row("all quiet again", options.quiet)
-            stopped = daemon.stop()
-            spent = 0.0
-            row("started again, none resident", daemon.start(600))
-            print(f"\nStopped in {stopped:.1f} s. The import was told to come back later {daemon.refusals} times.")
+            run(daemon, options, is_there)
         finally:
             daemon.stop()
+
+
+def run(daemon, options, is_imported):
+    table = Table(daemon)
+    if not is_imported:
+        table.row("no accounts", table.start())
+        table.row("all imported", daemon.import_accounts(0, options.accounts))
+        daemon.stop()
+        print(f"\nThe import was told to come back later {daemon.refusals} times.\n")
+        if options.house:
+            shutil.copytree(daemon.data, options.house, ignore=shutil.ignore_patterns("*.sock"))
+    table.row("started, none resident", table.start())
+    half, used = options.used // 2, options.used
+
+    def use(first, what):
+        took = spread(lambda some: bring_mail(daemon.ports["lmtp"], some), range(first, first + half))
+        table.row(f"{what}: mail for half of the used", took)
+        took = spread(lambda some: log_in(daemon, some), range(first + half, first + used))
+        table.row(f"{what}: a login of the other half", took)
+        time.sleep(options.quiet)
+        table.row(f"{what}: all quiet", options.quiet)
+
+    use(0, "once")
+    use(0, "the same again")
+    daemon.stop()
+    table.row("started again, none resident", table.start())
+    others = range(used, min(2 * used, options.accounts))
+    table.row("others named at RCPT", spread(lambda some: ask_for(daemon, some), others))
+    time.sleep(options.quiet)
+    table.row("all quiet", options.quiet)
 
 
 main()

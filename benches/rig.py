@@ -1,6 +1,7 @@
-"""A daemon for measuring: started in a folder of its own, asked for memory and CPU, stopped.
+"""A daemon for measuring, and its clients: it is started in a folder of its own, asked for memory and
+CPU, and stopped.
 
-Used by idle.py, passivation.py and storm.py. Python 3.9 or newer and its standard library; Linux.
+Python 3.9 or newer and its standard library; Linux.
 """
 
 import os
@@ -10,7 +11,9 @@ import resource
 import shutil
 import socket
 import subprocess
+import threading
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -47,6 +50,15 @@ filter = "warn"
 # Accounts to one import.
 PIECE = 20_000
 
+# Few enough that their ports are never used up.
+CLIENTS_PER_ADDRESS = 500
+
+# Recipients to one message.
+RECIPIENTS = 100
+
+# A few: Python runs one at a time.
+THREADS = 4
+
 PORTS = {"smtp": 25, "lmtp": 24, "imap": 143, "imaps": 993, "pop3": 110, "http": 80}
 
 
@@ -60,10 +72,98 @@ def more_descriptors():
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-class Daemon:
-    """One daemon on ports base + 25, base + 143 and so on."""
+class Client:
+    """A connection with lines. Its number chooses one of many loopback addresses."""
 
-    def __init__(self, binary, folder, base=24000, more=""):
+    def __init__(self, port, number=0):
+        self.rest = b""
+        self.socket = socket.socket()
+        self.socket.settimeout(120)
+        self.socket.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+        address = number // CLIENTS_PER_ADDRESS
+        self.socket.bind((f"127.1.{address // 250}.{address % 250 + 1}", 0))
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def secure(self, context):
+        self.socket = context.wrap_socket(self.socket, server_hostname="mx.bench.test")
+
+    def line(self):
+        while b"\n" not in self.rest:
+            piece = self.socket.recv(4096)
+            if not piece:
+                raise RuntimeError(f"closed after {self.rest!r}")
+            self.rest += piece
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line
+
+    def until(self, start):
+        """Reads lines until one begins with `start`; none may say no."""
+        while True:
+            line = self.line()
+            if line.startswith(start):
+                return line
+            if line[:1] in b"45-" or b" NO " in line or b" BAD " in line:
+                raise RuntimeError(f"expected {start!r}, got {line!r}")
+
+    def say(self, text, *answers):
+        """Says it, and reads until each of the answers has come."""
+        self.socket.sendall(text.encode() + b"\r\n")
+        for answer in answers:
+            self.until(answer)
+
+    def close(self):
+        self.socket.close()
+
+
+def reader(client, user):
+    """Brings an IMAP client to where its INBOX is open."""
+    client.until(b"* OK")
+    client.say(f"a LOGIN {user} pw", b"a OK")
+    client.say("b SELECT INBOX", b"b OK")
+    return client
+
+
+def bring_mail(port, users):
+    """A short message to each of them by LMTP, a hundred recipients at a time."""
+    peer = Client(port)
+    peer.until(b"220 ")
+    peer.say("LHLO client.test", b"250 ")
+    for start in range(0, len(users), RECIPIENTS):
+        some = users[start : start + RECIPIENTS]
+        lines = ["MAIL FROM:<a@client.test>"] + [f"RCPT TO:<{user}>" for user in some] + ["DATA"]
+        peer.say("\r\n".join(lines), *[b"250 "] * (len(some) + 1), b"354 ")
+        peer.say("Subject: hello\r\n\r\nhello\r\n.", *[b"250 "] * len(some))
+    peer.say("QUIT", b"221 ")
+    peer.close()
+
+
+def in_threads(work, number):
+    """What `work` makes of each number below this one, in their order; by a few threads."""
+    made, troubles = [None] * number, []
+
+    def some(first):
+        try:
+            for which in range(first, number, THREADS):
+                made[which] = work(which)
+        except Exception as trouble:  # told below
+            troubles.append(trouble)
+
+    threads = [threading.Thread(target=some, args=(first,)) for first in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if troubles:
+        raise troubles[0]
+    return made
+
+
+class Daemon:
+    """One daemon on ports base + 25, base + 143 and so on, in a folder of its own; `house` is the data
+    folder of another one, which is copied."""
+
+    def __init__(self, binary, folder, base=24000, more="", house=None):
         self.binary = str(pathlib.Path(binary).resolve())
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
@@ -73,7 +173,10 @@ class Daemon:
         self.process = None
         self.refusals = 0
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.data.mkdir(parents=True)
+        if house:
+            shutil.copytree(house, self.data, ignore=shutil.ignore_patterns("*.sock"))
+        else:
+            self.data.mkdir(parents=True)
         self.data.chmod(0o700)
         self.config.write_text(CONFIG.format(data=self.data, more=more, **self.ports))
 
@@ -139,6 +242,14 @@ class Daemon:
             else:
                 raise RuntimeError(done.stderr)
         return time.monotonic() - began
+
+    def metrics(self):
+        """The numbers that the daemon tells, by name and labels."""
+        address = f"http://127.0.0.1:{self.ports['http']}/metrics"
+        with urllib.request.urlopen(address, timeout=60) as page:
+            lines = page.read().decode().splitlines()
+        told = (line.rsplit(" ", 1) for line in lines if not line.startswith("#") and " " in line)
+        return {name: float(value) for name, value in told}
 
     def memory(self):
         """KiB: proportional set size, of that anonymous, and the largest resident size so far."""

@@ -26,73 +26,18 @@ import subprocess
 import tempfile
 import threading
 import time
-import urllib.request
 
-from rig import Daemon, commit, more_descriptors
+from rig import Client, Daemon, bring_mail, commit, in_threads, more_descriptors, reader
 
-CLIENTS_PER_ADDRESS = 500
-RECIPIENTS = 100
-THREADS = 4
 REST = 8
 # A mailbox that falls more than three times in a minute is given up for a while.
 STORMS_MAX, MINUTE = 3, 61
 FAMILY = "heronry/trunk/mailboxes"
 
 
-class Peer:
-    """A connection with lines."""
-
-    def __init__(self, port, number=0):
-        self.socket = socket.socket()
-        self.socket.settimeout(120)
-        self.socket.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
-        address = number // CLIENTS_PER_ADDRESS
-        self.socket.bind((f"127.1.{address // 250}.{address % 250 + 1}", 0))
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.rest = b""
-
-    def line(self):
-        while b"\n" not in self.rest:
-            piece = self.socket.recv(65536)
-            if not piece:
-                raise RuntimeError(f"closed after {self.rest!r}")
-            self.rest += piece
-        line, self.rest = self.rest.split(b"\n", 1)
-        return line
-
-    def say(self, text, *answers):
-        self.socket.sendall(text.encode() + b"\r\n")
-        for answer in answers:
-            while not self.line().startswith(answer):
-                pass
-
-
-def reader(port, number, user):
-    """An IMAP client with its INBOX open."""
-    peer = Peer(port, number)
-    while not peer.line().startswith(b"* OK"):
-        pass
-    peer.say(f"a LOGIN {user} pw", b"a OK")
-    peer.say("b SELECT INBOX", b"b OK")
-    return peer
-
-
-def bring_mail(port, users):
-    """A short message to each of them, a hundred recipients at a time."""
-    peer = Peer(port)
-    peer.say("LHLO client.test", b"220 ", b"250 ")
-    for start in range(0, len(users), RECIPIENTS):
-        some = users[start : start + RECIPIENTS]
-        lines = ["MAIL FROM:<a@client.test>"] + [f"RCPT TO:<{user}>" for user in some] + ["DATA"]
-        peer.say("\r\n".join(lines), *[b"250 "] * (len(some) + 1), b"354 ")
-        peer.say("Subject: hello\r\n\r\nhello\r\n.", *[b"250 "] * len(some))
-    peer.socket.close()
-
-
 def probe(port, number, user, go_on, answers):
     """Changes a flag again and again; tells when it asked, and how long it took."""
-    peer, told, sign = reader(port, number, user), [], "+"
+    peer, told, sign = reader(Client(port, number), user), [], "+"
     while go_on.is_set():
         asked = time.monotonic()
         peer.say(f"c STORE 1 {sign}FLAGS (\\Flagged)", b"c OK")
@@ -124,10 +69,8 @@ class Operator:
 
 def restarts(daemon):
     """How often mailboxes were started again."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.ports['http']}/metrics", timeout=60) as page:
-        lines = page.read().decode().splitlines()
     start = 'heronry_supervision_restarts_total{kind="mailboxes"'
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(start))
+    return sum(value for name, value in daemon.metrics().items() if name.startswith(start))
 
 
 def accounts(daemon):
@@ -139,25 +82,12 @@ def accounts(daemon):
 
 def crowd(port, users):
     """A client in IDLE for each of them."""
-    clients, troubles = [], []
+    def begin(number):
+        client = reader(Client(port, number), users[number])
+        client.say("c IDLE", b"+ ")
+        return client
 
-    def some(first):
-        try:
-            for number in range(first, len(users), THREADS):
-                peer = reader(port, number, users[number])
-                peer.say("c IDLE", b"+ ")
-                clients.append(peer)
-        except Exception as trouble:  # told below
-            troubles.append(trouble)
-
-    threads = [threading.Thread(target=some, args=(first,)) for first in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if troubles:
-        raise troubles[0]
-    return clients
+    return in_threads(begin, len(users))
 
 
 def percentile(times, percent):
@@ -245,7 +175,7 @@ def run(daemon, options):
         print(f"| {name} | {counts[name][0]:,.0f} | {len(times):,} | {percentile(times, 50):.2f} | {p99:.2f} "
               f"| {max(times) * 1e3:.1f} | {p99 / calm:.1f} | {counts[name][1]:.1f} |", flush=True)
     for client in clients:
-        client.socket.close()
+        client.close()
 
 
 main()
