@@ -6,12 +6,14 @@
 //! there. A [`checkpoint`] is a copy of all rows at some LSN, on stable storage for real: from it
 //! and the journal behind it the engine is made anew whenever it cannot be trusted.
 
+mod blocks;
 pub(crate) mod checkpoint;
 mod engine;
 mod follower;
 #[cfg(test)]
 mod memory;
 mod overlay;
+mod packed;
 mod partitions;
 mod sled;
 

@@ -1,4 +1,4 @@
-//! The directory's engine: sled, a folder and a tree for each partition.
+//! The directory's engine: sled, a folder and a tree for each partition, with rows in [`Packed`] blocks.
 //!
 //! What sled calls a flush does not reach stable storage, and a damaged file can make it panic.
 //! Neither matters here: after a power cut a partition is made anew from the checkpoint and the
@@ -21,7 +21,7 @@ use std::{
 use bytes::Bytes;
 use rustix::fs::FlockOperation;
 
-use super::{Engine, Engines, Row};
+use super::{Engine, Engines, Row, packed::Packed};
 use crate::{StoreError, journal::disk_error, metrics};
 
 /// Makes partitions in a folder.
@@ -32,7 +32,7 @@ pub(crate) struct SledEngines {
 }
 
 struct SledEngine {
-    tree: sled::Tree,
+    rows: Packed,
     db: sled::Db,
     name: String,
     suspect: PathBuf,
@@ -72,9 +72,9 @@ impl SledEngines {
             // It writes when it is told to: the journal is what has to be safe.
             .flush_every_ms(None);
         let db = guarded(partition, &suspect, || open_when_free(&config))?;
-        let tree = sled::Tree::clone(&db);
+        let rows = Packed::new(sled::Tree::clone(&db), BLOCK_OCTETS);
         Ok(SledEngine {
-            tree,
+            rows,
             db,
             name: partition.to_owned(),
             suspect,
@@ -141,11 +141,11 @@ impl SledEngine {
     /// Looks at rows of pages that lie beside each other, so that they fall into all shards of the
     /// cache, until each shard has to count what it holds.
     fn make_it_count(&self) -> sled::Result<()> {
-        let rows = self.tree.iter().keys().step_by(PAGE_ROWS_MAX);
-        let keys: Vec<_> = rows.take(2 * SHARDS).collect::<sled::Result<_>>()?;
+        let entries = self.db.iter().keys().step_by(PAGE_ENTRIES_MAX);
+        let keys: Vec<_> = entries.take(2 * SHARDS).collect::<sled::Result<_>>()?;
         for _ in 0..ACCESSES_COUNTED {
             for key in &keys {
-                self.tree.get(key)?;
+                self.db.get(key)?;
             }
         }
         Ok(())
@@ -155,8 +155,7 @@ impl SledEngine {
 impl Engine for SledEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         self.use_up(1);
-        let value = self.guarded(|| self.tree.get(key))?;
-        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+        self.guarded(|| self.rows.get(key))
     }
 
     fn scan(
@@ -168,34 +167,26 @@ impl Engine for SledEngine {
         if from >= until {
             return Ok(());
         }
-        let (mut rows, mut count) = (self.tree.range(from..until), 0);
-        while let Some((key, value)) = self.guarded(|| rows.next().transpose())? {
-            count += 1;
-            if key != APPLIED && !each(&key, &value) {
-                break;
-            }
+        let mut next = Some(sled::IVec::from(from));
+        while let Some(at) = next {
+            self.use_up(1);
+            let region = self.guarded(|| self.rows.around(&at))?;
+            // A panic of the caller's is not the engine's.
+            let end = region.each((from, until), each);
+            next = self.guarded(|| end)?;
         }
-        self.use_up(1 + count / PAGE_ROWS_MAX);
         Ok(())
     }
 
     fn apply(&self, rows: Vec<Row>, applied: Option<u64>) -> Result<(), StoreError> {
         self.use_up(rows.len());
-        let mut batch = sled::Batch::default();
-        for (key, value) in rows {
-            match value {
-                Some(value) => batch.insert(&*key, &*value),
-                None => batch.remove(&*key),
-            }
-        }
-        if let Some(lsn) = applied {
-            batch.insert(APPLIED, &lsn.to_be_bytes());
-        }
-        self.guarded(|| self.tree.apply_batch(batch))
+        let applied = applied.map(u64::to_be_bytes);
+        let entry = applied.as_ref().map(|lsn| (APPLIED, &lsn[..]));
+        self.guarded(|| self.rows.apply(rows, entry))
     }
 
     fn applied(&self) -> Result<Option<u64>, StoreError> {
-        let value = self.guarded(|| self.tree.get(APPLIED))?;
+        let value = self.guarded(|| self.db.get(APPLIED))?;
         Ok(value.and_then(|value| Some(u64::from_be_bytes(*value.first_chunk()?))))
     }
 
@@ -291,8 +282,12 @@ fn sync_all(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-/// Before every key of ours: they begin with a letter.
-const APPLIED: &[u8] = b"\0applied";
+/// Before every key of ours: they begin with a letter. Its name changes with the layout of the
+/// entries: a directory that lacks it is made anew.
+const APPLIED: &[u8] = b"\0packed";
+
+/// Larger ones make fewer entries; smaller ones are cheaper to read a row from, and to change.
+const BLOCK_OCTETS: usize = 4096;
 
 /// Long enough for a thread to end on a busy machine.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -301,8 +296,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const SHARDS: usize = 256;
 const ACCESSES_COUNTED: usize = 65;
 
-/// A page with more rows is split.
-const PAGE_ROWS_MAX: usize = 16;
+/// A page with more entries is split.
+const PAGE_ENTRIES_MAX: usize = 16;
 
 /// It takes some 30 ms, and so many pages some megabytes.
 const TRIM_FROM_USED: u64 = 4096;

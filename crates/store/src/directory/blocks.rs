@@ -1,0 +1,302 @@
+//! Blocks: neighbouring rows in one entry of the engine, because an engine's entries are dear.
+//!
+//! ```text
+//! entry:  BLOCK | rows, ascending, each: shared | rest's length | value's length | rest | value
+//!         LOOSE | value      newer than what the block before it has under this key
+//!         GONE               the same: no row
+//! ```
+//!
+//! A block stands under the key of its first row and is for all keys from there to the next block.
+//! `shared`: how many octets of its key a row has in common with the row before it. Numbers are in
+//! groups of seven bits, the lowest first. None of this outlives the directory: a checksum is the
+//! engine's matter, and another layout is another directory.
+
+/// What an entry of the engine is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Entry<'a> {
+    /// A block; its rows.
+    Block(&'a [u8]),
+    /// A row is no more.
+    Gone,
+    /// A row; its value.
+    Loose(&'a [u8]),
+}
+
+impl<'a> Entry<'a> {
+    /// Reads an entry; `None` when it is none.
+    pub(super) fn of(octets: &'a [u8]) -> Option<Self> {
+        let (tag, rest) = octets.split_first()?;
+        Some(match *tag {
+            BLOCK => Self::Block(rest),
+            GONE => Self::Gone,
+            LOOSE => Self::Loose(rest),
+            _ => return None,
+        })
+    }
+}
+
+/// The entry of a row that stands alone.
+pub(super) fn alone(value: Option<&[u8]>) -> Vec<u8> {
+    match value {
+        Some(value) => {
+            let mut entry = Vec::with_capacity(1 + value.len());
+            entry.push(LOOSE);
+            entry.extend_from_slice(value);
+            entry
+        }
+        None => vec![GONE],
+    }
+}
+
+/// Reads the rows of a block one by one.
+#[derive(Clone, Debug)]
+pub(super) struct Walk<'a> {
+    rest: &'a [u8],
+    key: Vec<u8>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) const fn new(rows: &'a [u8]) -> Self {
+        let key = Vec::new();
+        Self { rest: rows, key }
+    }
+
+    /// The next row. `Some(None)` at the end, `None` where no row can be.
+    pub(super) fn next(&mut self) -> Option<Option<(&[u8], &'a [u8])>> {
+        if self.rest.is_empty() {
+            return Some(None);
+        }
+        let shared = number_from(&mut self.rest)?;
+        let more = number_from(&mut self.rest)?;
+        let value = number_from(&mut self.rest)?;
+        if shared > self.key.len() {
+            return None;
+        }
+        self.key.truncate(shared);
+        self.key.extend_from_slice(take(&mut self.rest, more)?);
+        let value = take(&mut self.rest, value)?;
+        Some(Some((&self.key, value)))
+    }
+
+    /// The value of a key; what came before it is passed over.
+    pub(super) fn find(&mut self, wanted: &[u8]) -> Option<Option<&'a [u8]>> {
+        loop {
+            match self.next()? {
+                Some((key, value)) if key == wanted => return Some(Some(value)),
+                Some((key, _)) if key < wanted => {}
+                _ => return Some(None),
+            }
+        }
+    }
+}
+
+/// Calls `each` for the rows of a block with those changed that are newer, ascending, until it
+/// returns `false`. Yields whether it always returned `true`; `None` when the block is none.
+pub(super) fn merge<'n>(
+    rows: &[u8],
+    newer: impl IntoIterator<Item = (&'n [u8], Option<&'n [u8]>)>,
+    each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+) -> Option<bool> {
+    let mut newer = newer.into_iter().peekable();
+    let mut walk = Walk::new(rows);
+    while let Some((key, value)) = walk.next()? {
+        while let Some((other, value)) = newer.next_if(|(other, _)| *other < key) {
+            if value.is_some_and(|value| !each(other, value)) {
+                return Some(false);
+            }
+        }
+        let value = match newer.next_if(|(other, _)| *other == key) {
+            Some((_, changed)) => changed,
+            None => Some(value),
+        };
+        if value.is_some_and(|value| !each(key, value)) {
+            return Some(false);
+        }
+    }
+    for (key, value) in newer {
+        if value.is_some_and(|value| !each(key, value)) {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+/// Puts ascending rows into blocks of about so many octets.
+#[derive(Debug)]
+pub(super) struct Packing {
+    octets: usize,
+    /// The blocks that are done, each with the key under which it stands.
+    done: Vec<(Vec<u8>, Vec<u8>)>,
+    first: Vec<u8>,
+    last: Vec<u8>,
+    block: Vec<u8>,
+}
+
+impl Packing {
+    pub(super) const fn new(octets: usize) -> Self {
+        Self {
+            octets,
+            done: Vec::new(),
+            first: Vec::new(),
+            last: Vec::new(),
+            block: Vec::new(),
+        }
+    }
+
+    pub(super) fn row(&mut self, key: &[u8], value: &[u8]) {
+        if !self.block.is_empty() && self.block.len() + key.len() + value.len() > self.octets {
+            self.end();
+        }
+        if self.block.is_empty() {
+            self.block.push(BLOCK);
+            self.first.clear();
+            self.first.extend_from_slice(key);
+            self.last.clear();
+        }
+        let pairs = self.last.iter().zip(key);
+        let shared = pairs.take_while(|(one, other)| one == other).count();
+        number_to(&mut self.block, shared);
+        number_to(&mut self.block, key.len() - shared);
+        number_to(&mut self.block, value.len());
+        self.block.extend_from_slice(&key[shared..]);
+        self.block.extend_from_slice(value);
+        self.last.clear();
+        self.last.extend_from_slice(key);
+    }
+
+    /// The blocks, each with the key under which it stands.
+    pub(super) fn finish(mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.end();
+        self.done
+    }
+
+    fn end(&mut self) {
+        if !self.block.is_empty() {
+            let block = std::mem::take(&mut self.block);
+            self.done.push((self.first.clone(), block));
+        }
+    }
+}
+
+fn number_to(out: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn number_from(octets: &mut &[u8]) -> Option<usize> {
+    let mut number = 0;
+    for shift in (0..usize::BITS).step_by(7) {
+        let (&octet, rest) = octets.split_first()?;
+        *octets = rest;
+        number |= usize::from(octet & 0x7F) << shift;
+        if octet < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn take<'a>(octets: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = octets.split_at_checked(count)?;
+    *octets = rest;
+    Some(taken)
+}
+
+const LOOSE: u8 = 1;
+const GONE: u8 = 2;
+const BLOCK: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    fn rows() -> impl Strategy<Value = Rows> {
+        let key = proptest::collection::vec(b'a'..b'e', 1..6);
+        let value = proptest::collection::vec(any::<u8>(), 0..200);
+        proptest::collection::btree_map(key, value, 0..60)
+    }
+
+    fn packed(rows: &Rows, octets: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut packing = Packing::new(octets);
+        for (key, value) in rows {
+            packing.row(key, value);
+        }
+        packing.finish()
+    }
+
+    fn rows_of(block: &[u8]) -> &[u8] {
+        match Entry::of(block) {
+            Some(Entry::Block(rows)) => rows,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn rows_come_out_of_their_blocks_as_they_went_in(rows in rows(), octets in 1..1000_usize) {
+            let mut out = Rows::new();
+            for (first, block) in packed(&rows, octets) {
+                let mut walk = Walk::new(rows_of(&block));
+                let mut at = Some(first);
+                while let Some((key, value)) = walk.next().unwrap() {
+                    if let Some(first) = at.take() {
+                        prop_assert_eq!(&first, key, "it stands under its first key");
+                    }
+                    prop_assert!(Walk::new(rows_of(&block)).find(key).unwrap() == Some(value));
+                    out.insert(key.to_vec(), value.to_vec());
+                }
+            }
+            prop_assert_eq!(out, rows);
+        }
+
+        #[test]
+        fn what_is_newer_wins_over_what_a_block_has(old in rows(), new in rows(), gone in rows()) {
+            let whole = packed(&old, usize::MAX);
+            let block = whole.first().map_or(&[][..], |(_, block)| rows_of(block));
+            let mut newer: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
+            newer.extend(gone.keys().map(|key| (&key[..], None)));
+            newer.extend(new.iter().map(|(key, value)| (&key[..], Some(&value[..]))));
+            let mut expected = old.clone();
+            expected.retain(|key, _| !gone.contains_key(key));
+            expected.extend(new.clone());
+            let mut out = Rows::new();
+            let all = merge(block, newer.clone(), &mut |key, value| {
+                out.insert(key.to_vec(), value.to_vec()).is_none()
+            });
+            prop_assert_eq!((all, &out), (Some(true), &expected));
+            let mut count = 0;
+            let all = merge(block, newer, &mut |_, _| {
+                count += 1;
+                count < 2
+            });
+            prop_assert_eq!(all, Some(expected.len() < 2));
+        }
+
+        #[test]
+        fn octets_that_are_no_block_do_no_harm(octets in proptest::collection::vec(0..9_u8, 0..40)) {
+            let mut walk = Walk::new(&octets);
+            while let Some(Some(_)) = walk.next() {}
+            let _ = merge(&octets, [], &mut |_, _| true);
+        }
+    }
+
+    #[test]
+    fn a_row_larger_than_a_block_has_one_of_its_own() {
+        let rows = [("a", 3), ("b", 5000), ("c", 3), ("d", 3)];
+        let rows = rows.map(|(key, octets)| (key.as_bytes().to_vec(), vec![7; octets]));
+        let blocks = packed(&rows.into_iter().collect(), 4096);
+        let firsts: Vec<&[u8]> = blocks.iter().map(|(first, _)| &first[..]).collect();
+        assert_eq!(firsts, [b"a", b"b", b"c"]);
+    }
+}
