@@ -12,6 +12,7 @@ pub const METRICS: &[Metric] = &[
     DROPPED,
     FREE,
     GROUP_FRAMES,
+    HELD_BACK,
     LAG,
     OCTETS,
     POISONED,
@@ -76,6 +77,13 @@ pub(crate) const GROUP_FRAMES: Metric = Metric {
     kind: Kind::Histogram,
     labels: &[],
     help: "Frames that shared one sync.",
+};
+
+pub(crate) const HELD_BACK: Metric = Metric {
+    name: "heronry_store_held_back_seconds",
+    kind: Kind::Histogram,
+    labels: &[],
+    help: "How long a group of writes was held back because the directory did not keep up.",
 };
 
 pub(crate) const LAG: Metric = Metric {

@@ -134,6 +134,7 @@ impl Follower {
             None => 0,
         };
         let applied = journal.durable();
+        overlay.set_engine_has(applied);
         Ok(Self {
             journal,
             overlay,
@@ -172,6 +173,7 @@ impl Follower {
             rows += self.apply(partition, lsn)?;
         }
         self.applied = lsn;
+        self.overlay.set_engine_has(lsn);
         metrics::APPLIED.add(rows as u64, &[]);
         metrics::APPLY_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);
         metrics::LAG.set(self.overlay.octets() as f64, &[]);

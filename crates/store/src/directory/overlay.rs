@@ -4,9 +4,10 @@ use std::{
     collections::BTreeMap,
     ops::Bound,
     sync::{
-        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicUsize, Ordering},
+        Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,6 +20,10 @@ use crate::{batch::Op, keys::Class};
 pub(crate) struct Overlay {
     parts: Vec<RwLock<BTreeMap<Bytes, Slot>>>,
     octets: AtomicUsize,
+    /// All up to here is in the engine.
+    engine: AtomicU64,
+    /// Rung when there is more room.
+    easing: (Mutex<()>, Condvar),
 }
 
 /// The versions of a key, ascending by LSN. There is always a newest.
@@ -46,12 +51,38 @@ impl Overlay {
         Self {
             parts: (0..partitions).map(|_| RwLock::default()).collect(),
             octets: AtomicUsize::new(0),
+            engine: AtomicU64::new(0),
+            easing: (Mutex::new(()), Condvar::new()),
         }
     }
 
     /// How much memory it takes, roughly.
     pub(crate) fn octets(&self) -> usize {
         self.octets.load(Ordering::Relaxed)
+    }
+
+    /// All up to that LSN is in the engine, as far as is known here.
+    pub(crate) fn engine_has(&self) -> u64 {
+        self.engine.load(Ordering::Relaxed)
+    }
+
+    /// Says so.
+    pub(super) fn set_engine_has(&self, lsn: u64) {
+        self.engine.store(lsn, Ordering::Relaxed);
+    }
+
+    /// Waits while it takes more memory than that and `may_ease` says that it may become less, but
+    /// for a moment only.
+    pub(crate) fn wait_for_room(
+        &self,
+        octets: usize,
+        moment: Duration,
+        may_ease: impl Fn() -> bool,
+    ) {
+        let (lock, bell) = &self.easing;
+        let is_too_much = |_: &mut ()| self.octets() > octets && may_ease();
+        let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(bell.wait_timeout_while(guard, moment, is_too_much));
     }
 
     /// Which partition holds a key.
@@ -192,6 +223,9 @@ impl Overlay {
         .for_each(drop);
         drop(part);
         self.octets.fetch_sub(freed, Ordering::Relaxed);
+        // Under the lock, so that nobody begins to wait between looking and being told.
+        drop(self.easing.0.lock());
+        self.easing.1.notify_all();
     }
 
     /// Forgets what was committed after `lsn`: it never became durable.

@@ -6,6 +6,7 @@ use std::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub(crate) struct Intake {
     pub(super) queue: VecDeque<Entry>,
     queued: usize,
     asleep: bool,
+    /// The writer waits for so many entries, for a moment; zero when it does not.
+    enough: usize,
     stopped: bool,
     /// Chunks of bodies that are not accepted yet, by segment.
     pins: BTreeMap<u32, usize>,
@@ -80,6 +83,7 @@ impl Journal {
                 queue: VecDeque::new(),
                 queued: 0,
                 asleep: false,
+                enough: 0,
                 stopped: false,
                 pins: BTreeMap::new(),
             }),
@@ -206,20 +210,19 @@ impl Journal {
 
     /// Lets go of the lock and wakes the writer if it sleeps.
     pub(crate) fn ring(&self, mut intake: MutexGuard<'_, Intake>) {
-        let asleep = std::mem::take(&mut intake.asleep);
+        let is_enough = intake.enough > 0 && intake.queue.len() >= intake.enough;
+        let wakes = std::mem::take(&mut intake.asleep) || is_enough;
         drop(intake);
-        if asleep {
+        if wakes {
             self.wake.notify_one();
         }
     }
 
-    /// Waits until there is something to write. `None` when there is nothing and never will be.
-    pub(super) fn wait(&self) -> Option<MutexGuard<'_, Intake>> {
+    /// Waits until there is something to write; then for so many entries, if they come within
+    /// `moment`. `None` when there is nothing and never will be.
+    pub(super) fn wait(&self, enough: usize, moment: Duration) -> Option<MutexGuard<'_, Intake>> {
         let mut intake = self.lock();
-        loop {
-            if !intake.queue.is_empty() {
-                return Some(intake);
-            }
+        while intake.queue.is_empty() {
             if intake.stopped {
                 return None;
             }
@@ -229,6 +232,15 @@ impl Journal {
                 .wait(intake)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        if intake.queue.len() < enough {
+            intake.enough = enough;
+            let is_less = |intake: &mut Intake| intake.queue.len() < enough && !intake.stopped;
+            let waited = self.wake.wait_timeout_while(intake, moment, is_less);
+            intake = waited.unwrap_or_else(PoisonError::into_inner).0;
+            intake.enough = 0;
+        }
+        // It may have been abandoned meanwhile.
+        (!intake.queue.is_empty() || !intake.stopped).then_some(intake)
     }
 
     /// Takes nothing more; the writer ends when the queue is empty.
@@ -357,3 +369,58 @@ const GROUP_OCTETS_MAX: usize = 8 * 1024 * 1024;
 
 /// `IOV_MAX` on Linux: one `writev` for each group.
 const PIECES_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn journal() -> Journal {
+        let tail = Tail {
+            segment: 1,
+            offset: FRAMES_FROM,
+            limit: 1 << 20,
+        };
+        Journal::new(0, tail, 0, (1 << 20, 1 << 20))
+    }
+
+    fn push(journal: &Journal) {
+        let mut intake = journal.lock();
+        let tail = journal.place(&intake, 64);
+        let nothing = (Vec::new(), Bytes::from_static(b"x"));
+        journal.push(
+            &mut intake,
+            tail,
+            FrameKind::Batch,
+            nothing,
+            Box::new(|_| ()),
+        );
+        journal.ring(intake);
+    }
+
+    #[test]
+    fn a_group_is_waited_for_until_enough_have_come() {
+        let journal = journal();
+        thread::scope(|scope| {
+            let group = scope.spawn(|| journal.wait(3, Duration::MAX).map(|i| i.queue.len()));
+            for _ in 0..3 {
+                push(&journal);
+            }
+            assert_eq!(group.join().unwrap(), Some(3));
+        });
+    }
+
+    #[test]
+    fn a_group_is_not_waited_for_when_the_moment_is_over_or_the_journal_stops() {
+        let journal = journal();
+        push(&journal);
+        let group = journal.wait(3, Duration::from_micros(1));
+        assert_eq!(group.map(|intake| intake.queue.len()), Some(1));
+        journal.stop();
+        let group = journal.wait(3, Duration::MAX);
+        assert_eq!(group.map(|intake| intake.queue.len()), Some(1));
+        drop(journal.take(&mut journal.lock()));
+        assert!(journal.wait(3, Duration::MAX).is_none());
+    }
+}

@@ -33,4 +33,4 @@ pub(crate) use scan::{Found, Scan, Span, scan};
 pub(crate) use segment::{
     FOLDER, FORMAT, FRAMES_FROM, NoSegment, SegmentHead, list, name as segment_name,
 };
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Others, Writer};

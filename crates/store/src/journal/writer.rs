@@ -1,7 +1,9 @@
 //! The journal's writer: one thread that writes, syncs and acknowledges in groups.
 //!
-//! There is no timer. While one sync runs the next group gathers: a single client pays one sync,
-//! a thousand share one.
+//! While one sync runs the next group gathers: a single client pays one sync, a thousand share one.
+//! Who was in the last group is given a moment to come back before the next one begins, half
+//! as long as a sync at most: else the first to come would have a sync for themselves, and all others
+//! wait for two.
 //!
 //! When a write or a sync fails, nothing is tried again: nobody knows what the disk has. Everybody
 //! who waits gets an error, the segment ends where it was last known to be durable (the next one
@@ -12,14 +14,14 @@ use std::{
     hash::{BuildHasher, RandomState},
     io::{self, IoSlice},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Arc,
-    time::Instant,
+    sync::{Arc, MutexGuard},
+    time::{Duration, Instant},
 };
 
 use super::{
     files::{Files, disk_error},
     frame::{FRAME_HEAD, FrameHead},
-    intake::{Entry, Journal, Tail},
+    intake::{Entry, Intake, Journal, Tail},
     segment::{self, FRAMES_FROM, SegmentHead},
 };
 use crate::{StoreError, disk::File, keeper::Ack, metrics};
@@ -34,12 +36,22 @@ pub(crate) struct Writer {
     before: (u32, u64),
     /// The file of that segment, if it still has to be cut there.
     uncut: Option<Arc<dyn File>>,
-    /// Told when batches became durable.
-    follow: Box<dyn Fn() + Send>,
-    /// Undoes in memory what is committed and not durable.
-    rollback: Box<dyn Fn(u64) + Send>,
+    others: Others,
+    /// Entries of the last group, and how long its sync took.
+    last: (usize, Duration),
     /// Groups in a row that ended in a panic.
     panics: u32,
+}
+
+/// What others do when something is written.
+pub(crate) struct Others {
+    /// Told when batches became durable.
+    pub(crate) follow: Box<dyn Fn() + Send>,
+    /// Returns when the next group may be written: at once, or a moment later when those who put
+    /// into the directory what is written do not keep up. Nobody is refused for that.
+    pub(crate) hold_back: Box<dyn Fn() + Send>,
+    /// Undoes in memory what is committed and not durable.
+    pub(crate) rollback: Box<dyn Fn(u64) + Send>,
 }
 
 struct Open {
@@ -58,8 +70,7 @@ impl Writer {
         files: Arc<Files>,
         epoch: u64,
         before: (u32, u64),
-        follow: Box<dyn Fn() + Send>,
-        rollback: Box<dyn Fn(u64) + Send>,
+        others: Others,
     ) -> Self {
         Self {
             journal,
@@ -68,8 +79,8 @@ impl Writer {
             open: None,
             before,
             uncut: None,
-            follow,
-            rollback,
+            others,
+            last: (0, Duration::ZERO),
             panics: 0,
         }
     }
@@ -84,13 +95,21 @@ impl Writer {
     /// Writes groups until the journal is stopped and nothing waits any more.
     pub(crate) fn run(&mut self) {
         let journal = self.journal.clone();
-        while let Some(mut intake) = journal.wait() {
+        while let Some(mut intake) = self.next(&journal) {
             let group = journal.take(&mut intake);
             let left = intake.queued();
             drop(intake);
             metrics::QUEUE.set(left as f64, &[]);
+            self.last.0 = group.len();
             self.write_safely(group);
         }
+    }
+
+    fn next<'a>(&self, journal: &'a Journal) -> Option<MutexGuard<'a, Intake>> {
+        // While it is held back the next group gathers.
+        (self.others.hold_back)();
+        let (entries, sync) = self.last;
+        journal.wait(entries - entries / 4, (sync / 2).min(GATHER_MAX))
     }
 
     /// Writes one group, if anything waits: for whoever has no thread.
@@ -154,7 +173,7 @@ impl Writer {
                     tell(ack, Ok(()));
                 }
                 if synced {
-                    (self.follow)();
+                    (self.others.follow)();
                 }
             }
             Err(error) => self.poison(group, &error),
@@ -222,7 +241,8 @@ impl Writer {
         }
         let begun = Instant::now();
         open.file.sync()?;
-        metrics::SYNC_SECONDS.observe(begun.elapsed().as_secs_f64(), &[]);
+        self.last.1 = begun.elapsed();
+        metrics::SYNC_SECONDS.observe(self.last.1.as_secs_f64(), &[]);
         metrics::GROUP_FRAMES.observe(heads.len() as f64, &[]);
         open.synced_end = open.end;
         self.journal.set_durable(open.last_lsn);
@@ -281,7 +301,7 @@ impl Writer {
             self.before = (open.number, open.synced_end);
             self.uncut = Some(open.file);
         }
-        let waiting = self.journal.poison(&*self.rollback);
+        let waiting = self.journal.poison(&*self.others.rollback);
         // The next segment's head says where this one ended, whatever its file holds: best at
         // once. If the disk refuses that too, the next write tries it again; so it does after a
         // panic, where another one would be in nobody's hands.
@@ -315,6 +335,9 @@ impl Entry {
 
 /// Octets of chunks that may wait for a sync.
 const UNSYNCED_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+
+/// A disk that is slow makes nobody wait for longer than that before it.
+const GATHER_MAX: Duration = Duration::from_millis(2);
 
 /// Panics in a row after which the store is better opened anew.
 const PANICS_MAX: u32 = 3;

@@ -46,6 +46,7 @@ use crate::{
     metrics,
 };
 
+mod others;
 mod partitions;
 mod replay;
 
@@ -260,21 +261,9 @@ impl Ground {
             (config.checkpoint_octets, config.overlay_octets),
             since,
         )?;
-        let mut writer = Writer::new(
-            journal.clone(),
-            files.clone(),
-            epoch,
-            before.unwrap_or((0, 0)),
-            {
-                let (follow, overlay, hurry) =
-                    (follow.clone(), overlay.clone(), config.overlay_octets);
-                Box::new(move || follow.ring(overlay.octets() > hurry))
-            },
-            {
-                let overlay = overlay.clone();
-                Box::new(move |durable| overlay.rollback(durable))
-            },
-        );
+        let others = others::of(&journal, &overlay, &follow, config.overlay_octets);
+        let before = before.unwrap_or((0, 0));
+        let mut writer = Writer::new(journal.clone(), files.clone(), epoch, before, others);
         writer.begin()?;
         let shared = Shared {
             config: config.clone(),
