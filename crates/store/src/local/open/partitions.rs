@@ -1,5 +1,11 @@
 //! What the partitions of the directory have, and which of them are made anew.
 
+use std::{
+    panic::resume_unwind,
+    sync::mpsc::{self, SyncSender},
+    thread::{self, Scope, ScopedJoinHandle},
+};
+
 use super::{End, OpenEngines, Opening, ROWS, Segment};
 use crate::{
     StoreError,
@@ -122,7 +128,7 @@ impl Opening {
         }
     }
 
-    /// Puts a checkpoint's rows into the partitions that are new.
+    /// Puts a checkpoint's rows into the partitions that are new: while the next rows are read.
     fn load(
         &self,
         lsn: u64,
@@ -130,48 +136,92 @@ impl Opening {
         open: &[Option<Box<dyn Engine>>],
         applied: &[u64],
     ) -> Result<(), StoreError> {
-        let mut rows: Vec<Vec<Row>> = vec![Vec::new(); count];
-        let rebuilt: Vec<bool> = Partitions::names(count - 3)
-            .iter()
-            .map(|name| self.report.rebuilt.contains(name))
-            .collect();
-        let put = |partition: usize, rows: &mut Vec<Row>, done: bool| match &open[partition] {
-            Some(engine) => engine.apply(std::mem::take(rows), done.then_some(applied[partition])),
-            None => Ok(()),
-        };
-        let total = checkpoint::length(&*self.disk, lsn)?;
-        let (mut done, mut told) = (0, 0);
-        checkpoint::read(&*self.disk, lsn, &mut |class, key, value| {
-            done += checkpoint::row_octets(&key, &value);
-            if done - told >= TELL_OCTETS {
-                told = done;
-                self.tell(Stage::Checkpoint, done, total);
-            }
-            let Some(partition) = Partitions::of(count, class, &key) else {
-                return Ok(());
-            };
-            if !rebuilt[partition] {
-                return Ok(());
-            }
-            rows[partition].push((key, Some(value)));
-            if rows[partition].len() >= ROWS {
-                put(partition, &mut rows[partition], false)?;
-            }
-            Ok(())
-        })?;
-        self.tell(Stage::Checkpoint, total, total);
-        for (partition, rows) in rows.iter_mut().enumerate() {
-            if rebuilt[partition] {
-                put(partition, rows, true)?;
-            }
+        let names = Partitions::names(count - 3);
+        thread::scope(|scope| {
+            let loads = names
+                .iter()
+                .zip(open)
+                .zip(applied)
+                .map(|((name, engine), &lsn)| {
+                    let engine = engine.as_deref()?;
+                    let is_new = self.report.rebuilt.contains(name);
+                    is_new.then(|| Loading::begin(scope, engine, lsn))
+                });
+            let mut loads: Vec<Option<Loading<'_>>> = loads.collect();
+            let total = checkpoint::length(&*self.disk, lsn)?;
+            let (mut done, mut told) = (0, 0);
+            let read = checkpoint::read(&*self.disk, lsn, &mut |class, key, value| {
+                done += checkpoint::row_octets(&key, &value);
+                if done - told >= TELL_OCTETS {
+                    told = done;
+                    self.tell(Stage::Checkpoint, done, total);
+                }
+                let partition = Partitions::of(count, class, &key);
+                let load = partition.and_then(|number| loads[number].as_mut());
+                load.map_or(Ok(()), |load| load.row((key, Some(value))))
+            });
+            let ended = loads.into_iter().flatten().map(Loading::end);
+            let ended = ended.collect::<Result<Vec<_>, _>>()?;
+            read?;
+            self.tell(Stage::Checkpoint, total, total);
+            // Only now, when it is known that nothing is missing.
+            let mut complete = ended.into_iter();
+            complete.try_for_each(|(engine, lsn)| engine.apply(Vec::new(), Some(lsn)))
+        })
+    }
+}
+
+/// A thread that puts rows into a partition.
+struct Loading<'scope> {
+    engine: &'scope dyn Engine,
+    lsn: u64,
+    rows: Vec<Row>,
+    batches: SyncSender<Vec<Row>>,
+    thread: ScopedJoinHandle<'scope, Result<(), StoreError>>,
+}
+
+impl<'scope> Loading<'scope> {
+    /// What the partition gets is all up to that LSN.
+    fn begin<'env>(scope: &'scope Scope<'scope, 'env>, engine: &'env dyn Engine, lsn: u64) -> Self {
+        let (batches, taken) = mpsc::sync_channel::<Vec<Row>>(BATCHES);
+        let thread =
+            scope.spawn(move || taken.iter().try_for_each(|rows| engine.apply(rows, None)));
+        let rows = Vec::with_capacity(ROWS);
+        Self {
+            engine,
+            lsn,
+            rows,
+            batches,
+            thread,
         }
-        Ok(())
+    }
+
+    fn row(&mut self, row: Row) -> Result<(), StoreError> {
+        self.rows.push(row);
+        if self.rows.len() < ROWS {
+            return Ok(());
+        }
+        let rows = std::mem::replace(&mut self.rows, Vec::with_capacity(ROWS));
+        // It has ended for a reason of its own, which it tells in the end.
+        self.batches.send(rows).map_err(|_| StoreError::Lost)
+    }
+
+    /// Yields the partition, and the LSN up to which it is complete with what it was given.
+    fn end(self) -> Result<(&'scope dyn Engine, u64), StoreError> {
+        let _ = self.batches.send(self.rows); // as above
+        drop(self.batches);
+        let ended = self.thread.join();
+        ended.unwrap_or_else(|panic| resume_unwind(panic))?;
+        Ok((self.engine, self.lsn))
     }
 }
 
 /// What a frame changes in the directory, as a guess: that of a message accepted is about so
 /// much.
 const FRAME_CHANGES_OCTETS: u64 = 512;
+
+/// Batches of rows that wait for a partition while the checkpoint is read.
+const BATCHES: usize = 4;
 
 /// How often it is told how far a checkpoint was read.
 const TELL_OCTETS: u64 = 4 * 1024 * 1024;

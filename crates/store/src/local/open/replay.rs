@@ -3,6 +3,8 @@
 use std::{
     io::{self, IoSlice},
     ops::ControlFlow,
+    panic::resume_unwind,
+    thread,
 };
 
 use bytes::Bytes;
@@ -277,8 +279,8 @@ impl Replay<'_> {
             if let Some(partition) = Partitions::of(count, op.class, &op.key)
                 && self.applied[partition] < lsn
             {
+                self.waiting += ROW_OCTETS + op.key.len() + op.value.as_ref().map_or(0, Bytes::len);
                 self.rows[partition].push((op.key, op.value));
-                self.waiting += 1;
             }
         });
         if read.is_none() {
@@ -287,27 +289,58 @@ impl Replay<'_> {
                 what: format!("the operations of LSN {lsn}"),
             });
         }
-        if self.waiting >= ROWS {
+        if self.waiting >= WAITING_OCTETS {
             self.flush(lsn)?;
         }
         Ok(())
     }
 
+    /// Puts what waits into the partitions; much of it into all of them at the same time.
     fn flush(&mut self, lsn: u64) -> Result<(), StoreError> {
         self.waiting = 0;
-        for (partition, engine) in self.engines.iter().enumerate() {
-            let rows = std::mem::take(&mut self.rows[partition]);
-            let applied = self.applied[partition].max(lsn);
-            engine.apply(rows, Some(applied))?;
-            self.applied[partition] = applied;
+        for applied in self.applied.iter_mut() {
+            *applied = lsn.max(*applied);
         }
-        Ok(())
+        let is_little = self.rows.iter().map(Vec::len).sum::<usize>() <= ROWS;
+        let waiting = self.rows.iter_mut().map(std::mem::take);
+        let mut work = self.engines.iter().zip(waiting).zip(self.applied.iter());
+        if is_little {
+            return work.try_for_each(|((engine, rows), &lsn)| put(&**engine, rows, lsn));
+        }
+        thread::scope(|scope| {
+            let at_work: Vec<_> = work
+                .map(|((engine, rows), &lsn)| scope.spawn(move || put(&**engine, rows, lsn)))
+                .collect();
+            at_work
+                .into_iter()
+                .try_for_each(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })
     }
 
     fn finish(mut self, lsn: u64) -> Result<(), StoreError> {
         self.flush(lsn)
     }
 }
+
+/// Puts rows into a partition, which then has all up to that LSN.
+fn put(engine: &dyn Engine, mut rows: Vec<Row>, lsn: u64) -> Result<(), StoreError> {
+    // In the order of their keys, and those of a key in the order in which they were written:
+    // neighbours then meet in one batch.
+    rows.sort_by(|one, other| one.0.cmp(&other.0));
+    let mut rows = rows.into_iter().peekable();
+    loop {
+        let some: Vec<Row> = rows.by_ref().take(ROWS).collect();
+        let last = rows.peek().is_none();
+        engine.apply(some, last.then_some(lsn))?;
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+/// Memory for what is on its way into the partitions, and what a row takes of it beside itself.
+const WAITING_OCTETS: usize = 48 * 1024 * 1024;
+const ROW_OCTETS: usize = 80;
 
 /// Torn ends that are kept, and how much of each.
 const ASIDE_FILES_MAX: usize = 8;
