@@ -217,6 +217,12 @@ fn work(
         upkeep.round(shared)?;
         shared.look_at_free();
     }
+    // On a disk that refuses it there is nothing to vouch for either.
+    if due == Due::OtherWork
+        && let Err(error) = upkeep.vouch(shared)
+    {
+        tracing::debug!(%error, "the end of the journal is not vouched for");
+    }
     if due == Due::Round || upkeep.purges {
         upkeep.purges = purge(store);
     }

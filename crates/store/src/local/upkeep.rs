@@ -39,6 +39,8 @@ pub(super) struct Upkeep {
     checkpoint_at: Instant,
     /// Octets given back since somebody wished for it.
     given: u64,
+    /// All before it is said to be durable by the frame with this LSN, or was made so by opening.
+    vouched: u64,
 }
 
 impl Store<super::Local> {
@@ -77,6 +79,7 @@ impl Wishes {
 impl Upkeep {
     pub(super) fn new(follower: Follower) -> Self {
         let now = Instant::now();
+        let vouched = follower.applied;
         Self {
             follower,
             ledger: Ledger::default(),
@@ -86,6 +89,7 @@ impl Upkeep {
             step_at: now,
             checkpoint_at: now,
             given: 0,
+            vouched,
         }
     }
 
@@ -98,6 +102,19 @@ impl Upkeep {
         if round.checkpoint {
             self.checkpoint_at = Instant::now();
             self.drop_dead(shared)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a frame when nobody else does any more. Each says of all before it that it is durable:
+    /// after a kill, what is unreadable before it is damage, while at the very end of the journal
+    /// it would pass for something that was never acknowledged.
+    pub(super) fn vouch(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        let written = shared.journal.lock().lsn;
+        let is_quiet = written == shared.journal.durable() && written == self.follower.applied;
+        if is_quiet && written > self.vouched {
+            nudge(shared)?;
+            self.vouched = written + 1;
         }
         Ok(())
     }

@@ -223,6 +223,33 @@ fn a_damaged_frame_is_reported_and_what_follows_is_served() {
 }
 
 #[test]
+fn rot_in_what_was_written_last_is_told_from_a_torn_end_once_it_was_quiet() {
+    for is_quiet in [false, true] {
+        let mut house = House::new(8);
+        let first = accept(&house, 0);
+        let place = house.store.keeper.shared().unwrap().journal.lock().tail;
+        accept(&house, 1);
+        if is_quiet {
+            for _ in 0..3 {
+                house.follow().unwrap();
+                house.vouch().unwrap();
+                house.turn();
+            }
+            house.vouch().unwrap();
+            assert!(!house.turn_once(), "it is said once");
+        }
+        let segment = format!("journal/{:010}.seg", place.segment);
+        let at = usize::try_from(place.offset).unwrap() + 20;
+        house.disk.rot(&segment, at);
+        house.cut_power().unwrap();
+        let opened = house.store.opened();
+        assert_eq!(opened.damage.len(), usize::from(is_quiet), "{opened:?}");
+        assert_eq!(opened.torn_octets > 0, !is_quiet, "{opened:?}");
+        assert_eq!(house.store.open(None, 9).unwrap(), [first]);
+    }
+}
+
+#[test]
 fn a_torn_tail_is_cut_and_kept_aside() {
     let mut torn = 0;
     for seed in 0..40 {

@@ -129,6 +129,14 @@ impl House {
         catch_unwind(round).unwrap_or(Err(StoreError::Lost))
     }
 
+    /// What is done when it is quiet.
+    pub(super) fn vouch(&self) -> Result<(), StoreError> {
+        let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {
+            unreachable!("nobody has started the threads");
+        };
+        upkeep.vouch(&*self.store.keeper.shared()?)
+    }
+
     /// Begins to move what is alive in segments that are mostly dead, or does a step of it.
     pub(super) fn compact(&self) -> Result<Step, StoreError> {
         let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {
