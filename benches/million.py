@@ -24,13 +24,13 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     arguments.add_argument("--binary", required=True)
     arguments.add_argument("--queue", required=True, help="a data folder as `bars queue-fill` leaves it")
+    arguments.add_argument("--base", type=int, default=24000, help="of the ports")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seconds", type=float, default=30, help="how long it is watched each time")
     given = arguments.parse_args()
     queue = pathlib.Path(given.queue)
     with tempfile.TemporaryDirectory(dir=queue.parent) as folder:
-        # Top-level keys stand before the first table.
-        daemon = rig.Daemon(given.binary, folder + "/house", more='relay = "127.0.0.1:9"')
+        daemon = rig.Daemon(given.binary, folder + "/house", base=given.base, more='[delivery]\nrelay = "127.0.0.1:9"')
         copy(queue, daemon.data)
         print(f"commit {rig.commit()}")
         print("| start | s to 220 | MiB then (PSS) | MiB at most (resident) | CPU s in the end |")
