@@ -52,7 +52,7 @@ fn a_directory_that_a_full_disk_has_broken_is_made_anew_when_there_is_room() {
     inbox(&daemon, "user0", 1);
     let mut imap = large_mailbox(&daemon, "user1");
     let ballast = disk.fill();
-    break_the_directory(&mut imap);
+    break_the_directory(&mut imap, &disk);
     fs::remove_file(ballast).unwrap();
     let http = daemon.address(Door::Http);
     let told = |path| http_get(http, path).unwrap_or_default();
@@ -89,12 +89,15 @@ pub(crate) fn large_mailbox(daemon: &Daemon, user: &str) -> ImapClient {
 }
 
 /// Copies a large mailbox on a full disk until that is refused: the journal has room in its segment,
-/// what the directory writes has none.
-pub(crate) fn break_the_directory(imap: &mut ImapClient) {
+/// what the directory writes has none, because whatever is given back meanwhile is taken at once.
+pub(crate) fn break_the_directory(imap: &mut ImapClient, disk: &SmallDisk) {
     imap.command("CREATE Copies").ok();
     let copy = format!("COPY 1:{MANY} Copies");
     let mut copies = std::iter::repeat_n(&copy, 1000);
-    let refused = copies.any(|copy| !imap.try_command(copy).is_ok_and(|answer| answer.is_ok()));
+    let refused = copies.any(|copy| {
+        disk.fill();
+        !imap.try_command(copy).is_ok_and(|answer| answer.is_ok())
+    });
     assert!(refused, "the directory needs no room");
 }
 
@@ -146,10 +149,15 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Takes all the space that is left, and returns the file that took it.
+    /// Takes all the space that is left, and returns the file that took it; it grows when there is
+    /// more again.
     pub(crate) fn fill(&self) -> PathBuf {
         let ballast = self.path().join("ballast");
-        let mut file = File::create(&ballast).unwrap();
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(&ballast)
+            .unwrap();
         let chunk = vec![0; 64 * 1024];
         while file.write_all(&chunk).is_ok() {}
         ballast

@@ -32,7 +32,7 @@ fn nobody_is_disconnected_while_the_store_is_opened_anew_and_everybody_goes_on()
     let mut large = large_mailbox(&daemon, "user1");
     let mut clients = Clients::of(&daemon);
     let ballast = disk.fill();
-    break_the_directory(&mut large);
+    break_the_directory(&mut large, &disk);
     let obstacle = Obstacle::to(&daemon);
     fs::remove_file(ballast).unwrap();
 
