@@ -208,10 +208,7 @@ impl Reader {
         let command = format!("UID COPY {} {}", set(&uids), BOXES[1]);
         let answer = client.try_command(command)?.ok();
         self.doubt.came.clear();
-        let [_, from, to] = &numbers(&answer, "COPYUID")[..] else {
-            panic!("{}", answer.tagged);
-        };
-        assert_eq!(*from, uids);
+        let to = copied(&answer, &uids);
         for (uid, message) in to.iter().zip(copies) {
             self.boxes[1].add(*uid, message);
         }
@@ -296,6 +293,16 @@ fn look(client: &mut ImapClient, name: &str) -> Known {
 fn set(uids: &[u32]) -> String {
     let words: Vec<String> = uids.iter().map(u32::to_string).collect();
     words.join(",")
+}
+
+/// The numbers of the copies of these messages.
+#[track_caller]
+fn copied(answer: &Answer, uids: &[u32]) -> Vec<u32> {
+    let [_, from, to] = &numbers(answer, "COPYUID")[..] else {
+        panic!("{}", answer.tagged);
+    };
+    assert_eq!(from, uids);
+    to.clone()
 }
 
 /// The sets of numbers of a response code (RFC 4315 §3).
