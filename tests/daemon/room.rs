@@ -97,3 +97,19 @@ fn the_store_is_looked_into_emptied_and_made_anew_without_the_daemon() {
     let daemon = recipe.start();
     assert_left(&daemon);
 }
+
+#[test]
+fn an_operator_has_the_running_daemon_give_room_back_at_once() {
+    let house = Served::open(&[LOGIN, SMALL].concat());
+    delete_most(&house.daemon);
+    let before = journal_octets(house.daemon.folder());
+    let said = house.daemon.command(&["store", "compact", "--json"], b"");
+    let said: serde_json::Value = serde_json::from_str(&said.ok()).unwrap();
+    let after = journal_octets(house.daemon.folder());
+    assert!(after < before / 3, "{before} {after}: {said}");
+    let told = ["octets_before", "octets_after"].map(|name| said[name].as_u64().unwrap());
+    assert!(told[1] < told[0] / 3, "{said}");
+    assert_left(&house.daemon);
+    let daemon = house.daemon.kill9().start();
+    assert_left(&daemon);
+}

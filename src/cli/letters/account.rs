@@ -159,20 +159,27 @@ impl<'a> AccountSink<'a> {
                 return Ok(());
             }
             self.look()?;
-            let (seen, late) = (&mut self.seen, &mut self.late);
-            self.waiting.retain(|(letter, digest)| {
-                let is_lacking = seen.lacks(digest);
-                if !is_lacking {
-                    late.0 += 1;
-                    late.1 += letter.octets.len() as u64;
+            let waiting = std::mem::take(&mut self.waiting);
+            for (letter, digest) in waiting {
+                if self.is_lacking(&letter, &digest) {
+                    self.waiting.push((letter, digest));
                 }
-                is_lacking
-            });
+            }
         }
         let folder = &self.folder;
         Err(Failure::new(format!(
             "{folder} changes faster than it can be looked at"
         )))
+    }
+
+    /// Whether a letter that was taken is still to be brought; if not, it counts as late.
+    fn is_lacking(&mut self, letter: &Letter, digest: &[u8; 32]) -> bool {
+        let is_lacking = self.seen.lacks(digest);
+        if !is_lacking {
+            self.late.0 += 1;
+            self.late.1 += letter.octets.len() as u64;
+        }
+        is_lacking
     }
 
     /// Whether what waits was added, because nothing else has come.
@@ -222,6 +229,10 @@ impl Sink for AccountSink<'_> {
         let octets = letter.octets.len() as u64;
         if self.waiting.len() == LETTERS_MAX || self.waiting_octets + octets > LETTERS_OCTETS_MAX {
             self.send()?;
+            // That may have shown that this one is there, too.
+            if !self.is_lacking(&letter, &digest) {
+                return Ok(());
+            }
         }
         letter.flags.retain(|flag| self.has_room_for(flag));
         self.waiting_octets += octets;
