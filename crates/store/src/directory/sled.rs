@@ -352,4 +352,21 @@ mod tests {
         });
         assert_eq!(asked, Some(ASKED_MAX));
     }
+
+    #[test]
+    fn a_directory_with_a_row_to_an_entry_has_nothing_and_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = sled::open(folder.path().join("queue")).unwrap();
+        before.insert(b"\0applied", &7_u64.to_be_bytes()).unwrap();
+        before.insert(b"Skey", b"value").unwrap();
+        before.flush().unwrap();
+        drop(before);
+        let engines = SledEngines::new(folder.path(), CACHE_OCTETS_MIN);
+        assert_eq!(engines.open("queue").unwrap().applied().unwrap(), None);
+        engines.wipe("queue").unwrap();
+        let after = engines.open("queue").unwrap();
+        assert_eq!(after.get(b"Skey").unwrap(), None);
+        after.apply(Vec::new(), Some(9)).unwrap();
+        assert_eq!(after.applied().unwrap(), Some(9));
+    }
 }

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::UNIX_EPOCH,
 };
 
 use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
@@ -167,6 +168,12 @@ impl File for RealFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn modified(&self) -> io::Result<u64> {
+        let since = self.0.metadata()?.modified()?.duration_since(UNIX_EPOCH);
+        let since = since.map_err(io::Error::other)?;
+        u64::try_from(since.as_millis()).map_err(io::Error::other)
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {

@@ -69,6 +69,9 @@ pub(crate) trait File: Debug + Send + Sync {
     /// Its length.
     fn length(&self) -> io::Result<u64>;
 
+    /// When it was last written to, as the system knows it, in milliseconds since 1970.
+    fn modified(&self) -> io::Result<u64>;
+
     /// Cuts it to that length.
     fn cut(&self, length: u64) -> io::Result<()>;
 }

@@ -154,6 +154,10 @@ impl File for Octets {
         Ok(self.0.len() as u64)
     }
 
+    fn modified(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+
     fn cut(&self, _: u64) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }

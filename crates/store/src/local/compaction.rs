@@ -31,7 +31,7 @@ use crate::{
     StoreError,
     batch::Batch,
     codec::Compress,
-    journal::Section,
+    journal::{Section, disk_error},
     keeper::Seen,
     keys::{self, Class},
     metrics,
@@ -50,6 +50,8 @@ pub(super) struct Compaction {
     damaged: BTreeSet<u64>,
     /// Segments in which such bodies are all that is left.
     stuck: BTreeSet<u32>,
+    /// Segments that were looked at for being cold, in this life.
+    cold: BTreeSet<u32>,
 }
 
 #[derive(Default)]
@@ -109,6 +111,54 @@ impl Compaction {
                 from: keys::BLOBS.to_vec(),
             };
         }
+    }
+
+    /// Begins with a segment that has lain still for so long that its mail is likely to stay, if there
+    /// is one: it is moved once, to be compressed.
+    pub(super) fn begin_cold(
+        &mut self,
+        shared: &Shared,
+        sealed: &[Sealed],
+        floor: u64,
+    ) -> Result<(), StoreError> {
+        let after = shared.config.cold_after_seconds;
+        if shared.config.compress != Compress::Cold || after == 0 {
+            return Ok(());
+        }
+        let before = (shared.clock)()
+            .0
+            .saturating_sub(after.saturating_mul(1000));
+        let open = |segment: &&Sealed| {
+            segment.last_lsn <= floor && !segment.pinned && !self.cold.contains(&segment.number)
+        };
+        let candidates: Vec<Sealed> = sealed
+            .iter()
+            .filter(open)
+            .take(COLD_LOOKS)
+            .copied()
+            .collect();
+        for Sealed { number, octets, .. } in candidates {
+            let Some(file) = shared.files.segment(number)? else {
+                continue;
+            };
+            let modified = file.modified();
+            if modified.map_err(|error| disk_error("look at a segment", &error))? > before {
+                break; // those behind it are younger
+            }
+            self.cold.insert(number);
+            let (bodies, alive) = unmoved(shared, number)?;
+            if alive.saturating_mul(2) > octets {
+                tracing::debug!(
+                    segment = number,
+                    "what is alive in it is cold and compressed"
+                );
+                self.victims = BTreeSet::from([number]);
+                self.bodies = bodies;
+                self.phase = Phase::Moving;
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Goes on. After an error it begins anew with whatever is worth it then.
@@ -375,6 +425,37 @@ fn victims(sealed: &[Sealed], floor: u64, below_percent: u8) -> BTreeSet<u32> {
     some.map(|(_, number)| number).collect()
 }
 
+/// Bodies that are where they came in, in that segment, and the octets that they take: whatever was moved has
+/// a place that is not its number, and was compressed then if that saves anything.
+fn unmoved(shared: &Shared, segment: u32) -> Result<(VecDeque<u64>, u64), StoreError> {
+    let first = |segment: u32| keys::blob(u64::from(segment) << 32);
+    let (from, until) = (first(segment), first(segment + 1));
+    let partition = shared.partition(Class::Blobs, &from)?;
+    let (mut bodies, mut octets) = (VecDeque::new(), 0);
+    let mut failed = None;
+    shared.scan(
+        Seen::Durable,
+        partition,
+        &from,
+        &until,
+        &mut |key, value| {
+            match (key.last_chunk(), record::read_refs(value)) {
+                (Some(number), Ok(refs)) => {
+                    let number = u64::from_be_bytes(*number);
+                    if refs.at == number {
+                        octets += refs.spans.iter().map(|(_, octets)| octets).sum::<u64>();
+                        bodies.push_back(number);
+                    }
+                }
+                (_, Err(error)) => failed = Some(error),
+                (None, _) => {}
+            }
+            failed.is_none()
+        },
+    )?;
+    failed.map_or(Ok((bodies, octets)), Err)
+}
+
 fn writer(shared: &Arc<Shared>) -> BodyWriter {
     let packs = shared.config.compress != Compress::Never;
     BodyWriter::new(Arc::new(Spillway::of_old_mail(shared)), packs)
@@ -397,6 +478,9 @@ fn heard(pending: Pending<()>) -> mpsc::Receiver<Result<(), StoreError>> {
 
 /// Rows that are looked at in one step.
 const FIND_ROWS: usize = 2048;
+
+/// Segments that are looked at for being cold, each time.
+const COLD_LOOKS: usize = 16;
 
 /// Octets of small bodies in one batch: a group of the writer is not much longer for it.
 const STEP_OCTETS: u64 = 256 * 1024;

@@ -47,6 +47,9 @@ pub struct Config {
     pub reclaim_seconds: u64,
     /// When bodies are compressed.
     pub compress: Compress,
+    /// With [`Compress::Cold`]: after so many seconds what is still alive of a segment is moved once, to
+    /// be compressed; zero: never.
+    pub cold_after_seconds: u64,
 }
 
 impl Default for Config {
@@ -66,6 +69,7 @@ impl Default for Config {
             compact_octets_per_second: 8 * MEBI,
             reclaim_seconds: 600,
             compress: Compress::Cold,
+            cold_after_seconds: 7 * 24 * 3600,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     directory::{Follow, Overlay, Partitions},
     disk::{Disk, Lock},
     journal::{Bodies, Files, FrameKind, Journal, Section, Spill, chunk_of, segment_of},
-    keeper::{Ack, Keeper, Seen},
+    keeper::{Ack, Clock, Keeper, Seen},
     keys::{self, Class},
     port::{Body, BodyRef, BodyWriter, Chunk, Part, Pending, Sink},
     record,
@@ -45,6 +45,7 @@ pub struct Local {
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) epoch: u64,
+    pub(super) clock: Clock,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) files: Arc<Files>,
     pub(super) journal: Arc<Journal>,

@@ -268,6 +268,7 @@ impl Ground {
         let shared = Shared {
             config: config.clone(),
             epoch,
+            clock: self.clock.clone(),
             disk: disk.clone(),
             bodies: Bodies::new(files.clone()),
             files,

@@ -191,7 +191,11 @@ impl Upkeep {
         self.drop_dead(shared)?;
         let sealed = self.ledger.look(shared)?;
         let percent = shared.config.compact_below_percent;
-        self.compaction.begin(&sealed, self.follower.floor, percent);
+        let floor = self.follower.floor;
+        self.compaction.begin(&sealed, floor, percent);
+        if !self.compaction.is_busy() {
+            self.compaction.begin_cold(shared, &sealed, floor)?;
+        }
         if self.compaction.is_busy() {
             return Ok(());
         }

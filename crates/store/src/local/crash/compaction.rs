@@ -161,6 +161,49 @@ fn what_moves_is_compressed_where_that_saves_something() {
 }
 
 #[test]
+fn mail_that_nobody_deletes_is_compressed_once_it_is_cold() {
+    let mut house = House::with(78, |config| config.cold_after_seconds = 1);
+    let messages = 1..=60;
+    // Digits by chance shrink to some six tenths, which is far more than what the journal says of them.
+    let text = |number: u32| -> Bytes {
+        let digits =
+            |at: u64| format!("{:x}\r\n", (at << 32 | u64::from(number)).wrapping_mul(ODD));
+        (0..500).flat_map(|at| digits(at).into_bytes()).collect()
+    };
+    for number in messages.clone() {
+        append(&house, &text(number));
+    }
+    pass_checkpoints(&house);
+    let before = house.store.stats().unwrap();
+    house.compact_all();
+    pass_checkpoints(&house);
+    let after = house.store.stats().unwrap();
+    assert!(
+        after.journal_octets < before.journal_octets * 4 / 5,
+        "{before:?} {after:?}"
+    );
+    for _ in 0..2 {
+        for (row, number) in rows(&house).iter().zip(messages.clone()) {
+            assert!(read(&house, &row.body) == text(number), "{number}");
+        }
+        house.assert_whole(78);
+        // In another life nothing is known of it but where everything is.
+        house.kill().unwrap();
+        pass_checkpoints(&house);
+        let places = |house: &House| -> Vec<u64> {
+            let rows = rows(house);
+            rows[..50]
+                .iter()
+                .map(|row| place(house, &row.body))
+                .collect()
+        };
+        let before = places(&house);
+        house.compact_all();
+        assert_eq!(places(&house), before, "what was moved once stays");
+    }
+}
+
+#[test]
 fn a_large_body_moves_part_by_part() {
     for compress in [Compress::Never, Compress::Cold] {
         let mut house = House::with(73, |config| {
@@ -358,3 +401,6 @@ fn the_threads_give_room_back_by_themselves() {
     assert!(read(&house, &rows(&house)[0].body) == text(60, 10_000));
     house.assert_whole(0);
 }
+
+/// Spreads a number over all its bits.
+const ODD: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -73,6 +73,7 @@ impl House {
             mail_partitions: 2,
             checkpoint_octets: 8 * 1024,
             reserve_octets: 1 << 20,
+            cold_after_seconds: 0,
             ..Config::new("simulated")
         };
         edit(&mut config);
@@ -152,7 +153,11 @@ impl House {
         let step = AssertUnwindSafe(|| {
             if !compaction.is_busy() {
                 let percent = self.config.compact_below_percent;
-                compaction.begin(&ledger.look(&shared)?, follower.floor, percent);
+                let sealed = ledger.look(&shared)?;
+                compaction.begin(&sealed, follower.floor, percent);
+                if !compaction.is_busy() {
+                    compaction.begin_cold(&shared, &sealed, follower.floor)?;
+                }
             }
             compaction.step(&shared, ledger)
         });

@@ -61,6 +61,7 @@ impl Schedule {
     fn new(seed: u64) -> Self {
         let house = House::with(seed, |config| {
             config.compact_below_percent = 90;
+            config.cold_after_seconds = seed % 2;
             config.compress = match seed % 3 {
                 0 => Compress::Always,
                 1 => Compress::Cold,
