@@ -208,7 +208,7 @@ impl Flight {
         let mut log = self.log();
         let log = log.get_or_insert_default();
         log.in_hand = None;
-        log.note_took(self.took.load(Ordering::Relaxed));
+        log.note_took(self.took.load(Ordering::Relaxed), at);
         self.took.store(UNDER_WAY, Ordering::Relaxed);
         let line = log.count % LINES;
         log.lines[line] = Line {
@@ -222,18 +222,22 @@ impl Flight {
     }
 
     /// The handler has returned, and all is well. `meter` is asked once, for who measures.
+    ///
+    /// The clock is looked at if the message is measured, or if nothing else waits: otherwise the
+    /// next one begins at once, and looks at it.
     pub(crate) fn ends(&self, began: Began, meter: impl FnOnce() -> metrics::Histogram) {
-        let took = now().saturating_sub(began.at);
-        let took_or_most = u32::try_from(took).unwrap_or(UNDER_WAY - 1);
-        self.took.store(took_or_most, Ordering::Relaxed);
+        if began.is_measured || self.inbox.depth() == 0 {
+            let took = now().saturating_sub(began.at);
+            self.took.store(in_a_line(took), Ordering::Relaxed);
+            if began.is_measured {
+                let meter = self.meter.get_or_init(meter);
+                meter.record(Duration::from_micros(took));
+            }
+        }
         if self.has_in_hand.load(Ordering::Relaxed) {
             self.has_in_hand.store(false, Ordering::Relaxed);
             let in_hand = self.log().as_mut().and_then(|log| log.in_hand.take());
             drop(in_hand); // outside the lock
-        }
-        if began.is_measured {
-            let meter = self.meter.get_or_init(meter);
-            meter.record(Duration::from_micros(took));
         }
     }
 
@@ -330,11 +334,20 @@ impl Flight {
 }
 
 impl Log {
-    /// How long the last message took.
-    fn note_took(&mut self, took: u32) {
-        let last = self.count.wrapping_sub(1) % LINES;
-        self.lines[last].took = took; // before the first message it is the last line, and empty
+    /// How long the last message took; until the next one began, if nobody looked before.
+    fn note_took(&mut self, took: u32, now: u64) {
+        // Before the first message it is the last line, and nobody sees it.
+        let last = &mut self.lines[self.count.wrapping_sub(1) % LINES];
+        last.took = match took {
+            UNDER_WAY => in_a_line(now.saturating_sub(last.at)),
+            took => took,
+        };
     }
+}
+
+/// Microseconds, as a line has them.
+fn in_a_line(took: u64) -> u32 {
+    u32::try_from(took).unwrap_or(UNDER_WAY - 1)
 }
 
 /// When the handler of a message began.
@@ -417,7 +430,23 @@ mod tests {
         drop(beat);
         let last = flight.last();
         assert!(last.in_hand.is_none());
-        assert!(last.recent[0].took_seconds.is_some() && last.recent[1].took_seconds.is_none());
+        assert!(last.recent[0].took_seconds.is_some());
+    }
+
+    #[test]
+    fn whoever_has_more_to_do_is_timed_by_the_next_message() {
+        let flight = Flight::default();
+        for _ in 0..4 {
+            flight.inbox().add();
+        }
+        for kind in &KINDS[..4] {
+            let (beat, began) = flight.begins(kind);
+            flight.ends(began, metrics::Histogram::noop);
+            drop(beat);
+        }
+        let recent = flight.last().recent;
+        assert!(recent.iter().all(|line| line.took_seconds.is_some()));
+        assert_eq!(flight.inbox().depth(), 0);
     }
 
     #[test]

@@ -12,6 +12,10 @@ use std::sync::{
 /// whoever keeps an `ActorRef`, pass none of our addresses. Such a message is not counted when it
 /// is sent, and yet it may be taken for one that was when it is taken up: so the count is never
 /// too large, at most too small by what of that kind was handled since the inbox was last empty.
+///
+/// They could be counted if whoever sends to himself said so, at some thirty places. It would tell
+/// nothing: what an actor of this house sends to itself is one of a kind (look, wake, begin) or one
+/// for each write on its way, which its report has; what piles up comes from others.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inbox(Arc<Counts>);
 
