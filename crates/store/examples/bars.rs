@@ -51,15 +51,29 @@ fn main() {
 
 // ------------------------------------------------------------------------- written per octet
 
+/// How a message comes into a mailbox.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// As it is accepted (ADR 0018).
+    Home,
+    /// From the spool, in a second step.
+    Spool,
+}
+
 /// What the process writes for each octet of mail that is accepted and delivered.
 fn written(folder: &Path) {
     println!(
-        "| message octets | compress | messages | written per octet | of it to the journal | CPU µs \
+        "| message octets | way | compress | messages | written per octet | of it to the journal | CPU µs \
          each | accept p50 / p99 ms |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     for (octets, count) in [(4096, 60_000), (100 * 1024, 4_000)] {
-        for compress in [Compress::Never, Compress::Always] {
+        for (way, compress) in [
+            (Way::Home, Compress::Never),
+            (Way::Home, Compress::Always),
+            (Way::Spool, Compress::Never),
+            (Way::Spool, Compress::Always),
+        ] {
             let folder = tempfile::tempdir_in(folder).unwrap();
             let config = Config {
                 compress,
@@ -67,7 +81,10 @@ fn written(folder: &Path) {
             };
             let house = House::open(config);
             let (before, cpu) = (written_octets(), cpu());
-            let mut latencies = house.accept_and_deliver(octets, count);
+            let mut latencies = match way {
+                Way::Home => house.accept_home(octets, count),
+                Way::Spool => house.accept_and_deliver(octets, count),
+            };
             let cpu = self::cpu() - cpu;
             house.store.close().unwrap();
             drop(house);
@@ -77,7 +94,7 @@ fn written(folder: &Path) {
             let journal = size(&folder.path().join("journal")) as f64 / mail;
             latencies.sort_unstable();
             println!(
-                "| {octets} | {compress:?} | {count} | {written:.2} | {journal:.2} | {:.0} | {:.2} / {:.2} |",
+                "| {octets} | {way:?} | {compress:?} | {count} | {written:.2} | {journal:.2} | {:.0} | {:.2} / {:.2} |",
                 cpu * 1e6 / count as f64,
                 latencies[count / 2].as_secs_f64() * 1e3,
                 latencies[count * 99 / 100].as_secs_f64() * 1e3,
@@ -388,7 +405,37 @@ impl House {
         }
     }
 
-    /// Sixty-four at a time; yields how long each took to be accepted.
+    /// Sixty-four at a time, into the mailbox as they are accepted; yields how long each took.
+    fn accept_home(&self, octets: usize, count: usize) -> Vec<Duration> {
+        let mut latencies = Vec::with_capacity(count);
+        self.runtime.block_on(async {
+            for from in (0..count).step_by(64) {
+                let begun = Instant::now();
+                let accepted: Vec<_> = (from..count.min(from + 64))
+                    .map(|number| {
+                        let mail = self.mail(text(number, octets), self.here());
+                        self.store.accept_home(self.fence(), &[self.fence()], mail)
+                    })
+                    .collect();
+                for accepted in accepted {
+                    let delivered = accepted.await.unwrap().delivered;
+                    assert_eq!(delivered.len(), 1, "it took the long way");
+                    latencies.push(begun.elapsed());
+                }
+            }
+        });
+        latencies
+    }
+
+    fn here(&self) -> Recipient {
+        let target = Target::Local {
+            account: self.account,
+            detail: None,
+        };
+        Recipient::new(self.address.clone(), target)
+    }
+
+    /// Sixty-four at a time, by the spool; yields how long each took to be accepted.
     fn accept_and_deliver(&self, octets: usize, count: usize) -> Vec<Duration> {
         let mut latencies = Vec::with_capacity(count);
         self.runtime.block_on(async {
@@ -397,13 +444,8 @@ impl House {
                 let begun = Instant::now();
                 let accepted: Vec<_> = some
                     .map(|number| {
-                        let target = Target::Local {
-                            account: self.account,
-                            detail: None,
-                        };
-                        let to = Recipient::new(self.address.clone(), target);
-                        self.store
-                            .accept(self.fence(), self.mail(text(number, octets), to))
+                        let mail = self.mail(text(number, octets), self.here());
+                        self.store.accept(self.fence(), mail)
                     })
                     .collect();
                 let mut delivered = Vec::new();
