@@ -84,6 +84,7 @@ impl Reply {
 
     /// Appends the reply as it goes over the wire, CRLF included (RFC 5321 §4.2.1, RFC 2034 §4).
     pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.reserve(self.text.len() + LINE_OCTETS);
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
             let separator = if lines.peek().is_some() { '-' } else { ' ' };
@@ -102,6 +103,9 @@ impl Reply {
         }
     }
 }
+
+/// What a line has beside its text.
+const LINE_OCTETS: usize = 16;
 
 /// Replies are written for every command of every session: no detour through a `String`.
 fn push_number(out: &mut Vec<u8>, number: u16) {

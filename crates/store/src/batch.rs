@@ -88,11 +88,11 @@ struct OpAt {
 }
 
 impl Batch {
-    pub(crate) const fn new(generation: u64) -> Self {
+    pub(crate) fn new(generation: u64) -> Self {
         Self {
             generation,
-            ops: Vec::new(),
-            index: Vec::new(),
+            ops: Vec::with_capacity(OPS_OCTETS),
+            index: Vec::with_capacity(OPS),
             bodies: Vec::new(),
             patches: Vec::new(),
             refs: BTreeMap::new(),
@@ -370,6 +370,10 @@ pub(crate) fn read(ops: &Bytes, mut each: impl FnMut(Op)) -> Option<()> {
     }
     Some(())
 }
+
+/// What a message takes on its way into a mailbox, so that nothing has to grow for it.
+const OPS_OCTETS: usize = 768;
+const OPS: usize = 8;
 
 fn patch(ops: &mut [u8], at: usize, number: u64) {
     ops[at..at + 8].copy_from_slice(&number.to_be_bytes());

@@ -218,8 +218,10 @@ impl SmtpSessionState {
 
     /// Carries out what the machine wants until it wants to hear from the client.
     async fn go_on(&mut self) {
+        let mut is_kept = false;
         loop {
             self.server.watch(self.vetting.is_due());
+            let was_kept = std::mem::take(&mut is_kept);
             match self.server.step() {
                 Step::Close => return self.connection.close_after(Bytes::new()),
                 Step::Discard => {
@@ -228,12 +230,18 @@ impl SmtpSessionState {
                 }
                 Step::Heard => self.vet(),
                 Step::Judge(question) => {
-                    self.keep();
+                    // Whoever finds a message on its way reads it to its end and refuses it, as one
+                    // who finds it at its end does.
+                    if !matches!(question, Question::Take { .. }) {
+                        self.keep();
+                    }
                     self.judge(question).await;
                 }
                 Step::Read => {
                     self.vetting.is_over();
-                    self.keep();
+                    if !was_kept {
+                        self.keep();
+                    }
                     return self.connection.read_on();
                 }
                 Step::Send(octets) => {
@@ -241,6 +249,7 @@ impl SmtpSessionState {
                         return; // closed: the event that says so is on its way
                     }
                     self.keep(); // what has been said is not said again
+                    is_kept = true;
                 }
                 Step::StartTls if self.connection.is_securing() => return,
                 Step::StartTls => {

@@ -1,6 +1,6 @@
 //! Who is meant by the recipients of a transaction: aliases followed, nobody twice.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashMap;
 
 use mail::{AccountId, Address, Recipient, Target};
 
@@ -11,7 +11,8 @@ use mail::{AccountId, Address, Recipient, Target};
 #[derive(Default)]
 pub(super) struct Meant {
     found: usize,
-    /// Where each of them stands in the list.
+    /// Where each of them stands in the list, once they are so many that they are not just looked
+    /// through.
     known: HashMap<Known, usize>,
     recipients: Vec<Recipient>,
     /// For each recipient of the dialogue those it stands for, by their places.
@@ -30,17 +31,32 @@ impl Meant {
     /// Adds whom a recipient of the dialogue stands for.
     pub(super) fn add(&mut self, recipients: Vec<Recipient>) {
         self.found += recipients.len();
-        let places =
-            recipients
-                .into_iter()
-                .map(|recipient| match self.known.entry(Known::of(&recipient)) {
-                    Entry::Occupied(known) => *known.get(),
-                    Entry::Vacant(new) => {
-                        self.recipients.push(recipient);
-                        *new.insert(self.recipients.len() - 1)
-                    }
-                });
-        self.said.push(places.collect());
+        let places = recipients.into_iter().map(|one| self.place(one));
+        let places = places.collect();
+        self.said.push(places);
+    }
+
+    /// Where that recipient stands in the list, from now on if not before.
+    fn place(&mut self, recipient: Recipient) -> usize {
+        let known = Known::of(&recipient);
+        let before = if self.known.is_empty() {
+            let is_it = |other: &Recipient| Known::of(other) == known;
+            self.recipients.iter().position(is_it)
+        } else {
+            self.known.get(&known).copied()
+        };
+        if let Some(place) = before {
+            return place;
+        }
+        let place = self.recipients.len();
+        self.recipients.push(recipient);
+        if place == FEW {
+            let all = self.recipients.iter().map(Known::of).zip(0..);
+            self.known = all.collect();
+        } else if place > FEW {
+            self.known.insert(known, place);
+        }
+        place
     }
 
     /// How many recipients of the dialogue these stand for.
@@ -90,6 +106,9 @@ impl Known {
     }
 }
 
+/// So many are looked through faster than looked up.
+const FEW: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +127,21 @@ mod tests {
             Target::Remote(_) => panic!("{}", recipient.address),
         };
         recipients.into_iter().map(account).collect()
+    }
+
+    #[test]
+    fn nobody_is_there_twice_however_many_there_are() {
+        let mut meant = Meant::default();
+        for round in 0..3 {
+            for account in 0..3 * FEW as u64 {
+                meant.add(vec![local(account), local(account / 2)]);
+            }
+            assert_eq!(meant.recipients.len(), 3 * FEW, "{round}");
+        }
+        let places = |meant: &Meant| meant.said.iter().flatten().copied().max();
+        assert_eq!(places(&meant), Some(3 * FEW - 1));
+        let all: Vec<u64> = (0..3 * FEW as u64).collect();
+        assert_eq!(accounts(meant.into_recipients(&[])), all);
     }
 
     #[test]

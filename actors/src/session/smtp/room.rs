@@ -4,7 +4,7 @@
 //! at RCPT, as far as the size is known then, and at the end of the message. If some of them have
 //! room, the message is taken, and waits for the others as mail to another system would.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use mail::{AccountId, Enhanced, Recipient, Reply, Target};
 use smtp::Family;
@@ -17,7 +17,7 @@ impl SmtpSessionState {
     pub(super) fn admit(&self, recipients: &[Recipient]) -> Result<(), Reply> {
         let size = self.server.mail().and_then(|mail| mail.size);
         let octets = size.unwrap_or(OCTETS_MIN);
-        let full = self.are_full(recipients.iter(), octets, &mut HashMap::new());
+        let full = self.are_full(recipients.iter(), octets, &mut HashSet::new());
         if full.map_err(|error| error.reply())? {
             OVER_QUOTA.count(&["rcpt"]);
             return Err(full_reply());
@@ -28,9 +28,9 @@ impl SmtpSessionState {
     /// Which recipients of the dialogue are refused, now that the size of the message is known.
     /// Only LMTP can say so of some (RFC 2033 §4.2): elsewhere all are, or none.
     pub(super) fn refused(&self, octets: u64) -> Result<Vec<bool>, Reply> {
-        let mut known = HashMap::new();
+        let mut full = HashSet::new();
         let each = self.meant.each();
-        let refused = each.map(|recipients| self.are_full(recipients, octets, &mut known));
+        let refused = each.map(|recipients| self.are_full(recipients, octets, &mut full));
         let refused: Result<Vec<bool>, StoreError> = refused.collect();
         let mut refused = refused.map_err(|error| error.reply())?;
         if self.args.config.family != Family::Lmtp && refused.contains(&false) {
@@ -42,12 +42,13 @@ impl SmtpSessionState {
         Ok(refused)
     }
 
-    /// Whether nobody of these has room: who lives elsewhere has.
+    /// Whether nobody of these has room: who lives elsewhere has. Who is full is remembered, so that
+    /// a list of many that is named often costs each of them once.
     fn are_full<'a>(
         &self,
         recipients: impl Iterator<Item = &'a Recipient>,
         octets: u64,
-        known: &mut HashMap<AccountId, bool>,
+        full: &mut HashSet<AccountId>,
     ) -> Result<bool, StoreError> {
         let mut is_anybody = false;
         for recipient in recipients {
@@ -55,16 +56,11 @@ impl SmtpSessionState {
                 return Ok(false);
             };
             is_anybody = true;
-            let is_full = match known.get(&account) {
-                Some(is_full) => *is_full,
-                None => {
-                    let is_full = self.is_full(account, octets)?;
-                    known.insert(account, is_full);
-                    is_full
+            if !full.contains(&account) {
+                if !self.is_full(account, octets)? {
+                    return Ok(false);
                 }
-            };
-            if !is_full {
-                return Ok(false);
+                full.insert(account);
             }
         }
         Ok(is_anybody)

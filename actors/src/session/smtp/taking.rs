@@ -1,7 +1,7 @@
 //! The end of a message: it becomes durable, and whoever it is for hears of it.
 //!
 //! What is only for mailboxes of this house is in them with the step that makes it durable (ADR
-//! 0018); everything else waits in the spool, and the router is told.
+//! 0019); everything else waits in the spool, and the router is told.
 
 use mail::{Enhanced, Envelope, MessageId, Recipient, Reply, Target, Time};
 use store::port::{Accepted, Delivered, Fence, NewMail, Shard};

@@ -75,6 +75,8 @@ impl<K: Keeper> Store<K> {
         }
         let octets: Bytes = match target.sheets.take_longer(number) {
             Some(octets) => octets.into(),
+            // The first UID that it is for: it was never written.
+            None if message.uid.get() == (number * SHEET_UIDS).max(1) => Bytes::new(),
             None => {
                 let key = keys::sheet(target.account, target.mailbox, number);
                 self.newest(Class::Mail, &key)?.unwrap_or_default()
