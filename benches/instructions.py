@@ -2,6 +2,7 @@
 """Instructions that the daemon spends on one message, from the first octet to the mailbox.
 
     benches/instructions.py --binary target/release/heronry [--messages 2000] [--keep FILE]
+                            [--accounts 20]
     benches/instructions.py --guard benches/instructions.json [--refresh]
 
 Runs the daemon under `valgrind --tool=callgrind` and sends 4 KiB messages over ten connections, as
@@ -17,6 +18,7 @@ changes the compiler, records a new figure with --refresh in the same commit, an
 import argparse
 import json
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -71,13 +73,14 @@ def message(octets=4096):
     return (head + line * ((octets - len(head)) // len(line)) + ".\r\n").encode()
 
 
-def send(daemon, number):
-    body = message()
+def send(daemon, number, accounts):
+    body, chance = message(), random.Random(number)
+    users = [chance.randrange(accounts) for _ in range(number)]
 
     def some(thread):
         sender = Sender(daemon.ports["smtp"])
         for turn in range(number // CONNECTIONS):
-            sender.send(f"u{(turn * CONNECTIONS + thread) % ACCOUNTS}@bench.test", body)
+            sender.send(f"u{users[turn * CONNECTIONS + thread]}@bench.test", body)
 
     threads = [threading.Thread(target=some, args=(thread,)) for thread in range(CONNECTIONS)]
     for thread in threads:
@@ -105,7 +108,7 @@ def free_base():
     raise RuntimeError("no ports are free")
 
 
-def per_message(binary, messages, keep=None):
+def per_message(binary, messages, keep=None, accounts=ACCOUNTS):
     with tempfile.TemporaryDirectory() as folder:
         daemon = Daemon(binary, pathlib.Path(folder) / "house", free_base())
         profile = pathlib.Path(folder) / "profile"
@@ -113,13 +116,13 @@ def per_message(binary, messages, keep=None):
                         f"--callgrind-out-file={profile}"]
         try:
             daemon.start()
-            daemon.import_accounts(0, ACCOUNTS)
-            send(daemon, WARM)
+            daemon.import_accounts(0, accounts)
+            send(daemon, WARM, accounts)
             for what in ("on", "off"):
                 subprocess.run(["callgrind_control", "-i", what, str(daemon.process.pid)],
                                check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 if what == "on":
-                    send(daemon, messages)
+                    send(daemon, messages, accounts)
         finally:
             daemon.stop()
         if keep:
@@ -155,12 +158,14 @@ def main():
     parser.add_argument("--binary")
     parser.add_argument("--messages", type=int, default=2_000)
     parser.add_argument("--keep")
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS)
     parser.add_argument("--guard", type=pathlib.Path)
     parser.add_argument("--refresh", action="store_true")
     options = parser.parse_args()
     if options.guard:
         sys.exit(not guard(options.guard, options.binary or "target/debug/heronry", options.refresh))
-    found = per_message(options.binary or "target/release/heronry", options.messages, options.keep)
+    found = per_message(options.binary or "target/release/heronry", options.messages, options.keep,
+                        options.accounts)
     print(f"{time.strftime('%Y-%m-%d')}, commit {commit()}: {found:,.0f} instructions per message")
 
 
