@@ -11,6 +11,9 @@
     reason = "a tool for people who measure"
 )]
 
+#[path = "bars/process.rs"]
+mod process;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -31,6 +34,8 @@ use heronry_store::{
     },
 };
 use mail::{AccountId, Address, Envelope, Flags, MailboxId, Recipient, Target, Time, Uid};
+
+use process::{cpu, resident, written_octets};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -54,7 +59,7 @@ fn main() {
 /// How a message comes into a mailbox.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// As it is accepted (ADR 0018).
+    /// As it is accepted (ADR 0019).
     Home,
     /// From the spool, in a second step.
     Spool,
@@ -581,31 +586,4 @@ fn read_all(folder: &Path) -> u64 {
             io::copy(&mut file, &mut io::sink()).unwrap()
         })
         .sum()
-}
-
-/// Octets that this process has handed to the disk.
-fn written_octets() -> u64 {
-    let text = fs::read_to_string("/proc/self/io").unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("write_bytes: "));
-    line.unwrap().parse().unwrap()
-}
-
-fn resident() -> u64 {
-    let text = fs::read_to_string("/proc/self/status").unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibi = line.unwrap().trim().trim_end_matches(" kB");
-    kibi.parse::<u64>().unwrap() << 10
-}
-
-/// CPU seconds of this process so far.
-fn cpu() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, rest) = stat.rsplit_once(')').unwrap();
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    let ticks = words[11..13]
-        .iter()
-        .map(|word| word.parse::<f64>().unwrap());
-    ticks.sum::<f64>() / 100.0
 }

@@ -1,0 +1,31 @@
+//! What the system knows of this process.
+
+use std::fs;
+
+/// Octets that this process has handed to the disk.
+pub(crate) fn written_octets() -> u64 {
+    let text = fs::read_to_string("/proc/self/io").unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes: "));
+    line.unwrap().parse().unwrap()
+}
+
+/// Octets of memory that it has now.
+pub(crate) fn resident() -> u64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibi = line.unwrap().trim().trim_end_matches(" kB");
+    kibi.parse::<u64>().unwrap() << 10
+}
+
+/// CPU seconds of this process so far.
+pub(crate) fn cpu() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let ticks = words[11..13]
+        .iter()
+        .map(|word| word.parse::<f64>().unwrap());
+    ticks.sum::<f64>() / 100.0
+}
