@@ -283,6 +283,8 @@ impl DeliveryState {
                     waits(line.outbound.close(CLOSE_LIMIT)).await;
                     return self.closed(line.stop, why);
                 }
+                // The peer has all of it: whoever is to stop must hear what it says to that.
+                Step::Read if line.client.stage() == Stage::End => waits(line.hear()).await,
                 Step::Read => {
                     self.line = Some(line);
                     return Next::Step;

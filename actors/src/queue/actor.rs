@@ -143,7 +143,7 @@ impl Actor for Queue {
                 state.core.enqueue(row);
                 // Behind those of the same message that are in the inbox already.
                 if !std::mem::replace(&mut state.nudged, true) {
-                    myself.cast(QueueMsg::Wake)?;
+                    let _ = myself.cast(QueueMsg::Wake); // who is drained tries nothing more
                 }
             }
             QueueMsg::Flush(only) => state.core.flush(only, now, &mut effects),
@@ -225,9 +225,7 @@ impl QueueState {
                         attempt,
                         id,
                         recipients,
-                    } => {
-                        self.attempt(attempt, id, recipients, myself)?;
-                    }
+                    } => self.attempt(attempt, id, recipients, myself),
                     Effect::Dismiss(attempt) => drop(self.answer(attempt, None)),
                     Effect::Hand {
                         attempt,
@@ -259,7 +257,7 @@ impl QueueState {
         id: MessageId,
         recipients: Vec<u32>,
         myself: &ActorRef<QueueMsg>,
-    ) -> Result<(), ActorProcessingErr> {
+    ) {
         ATTEMPTS.count(&[]);
         let domain = self.args.context.key().clone();
         let what = Attempt {
@@ -272,13 +270,13 @@ impl QueueState {
             .deliveries
             .cast(&(domain, attempt), DeliveryMsg::Attempt(what.into()));
         if said.is_err() {
-            // The deliveries are restarting: what it was to carry waits a little.
-            myself.cast(QueueMsg::Gone {
+            // The deliveries are restarting: what it was to carry waits a little. Or they have ended,
+            // and so do we, and what lies in our inbox is heard to its end.
+            let _ = myself.cast(QueueMsg::Gone {
                 attempt,
                 unreachable: None,
-            })?;
+            });
         }
-        Ok(())
     }
 
     /// Answers a delivery that has asked for more; false if it does not wait for that any more.
