@@ -1,4 +1,4 @@
-//! Everything at once: a hundred clients at full load while actors of every kind are harmed.
+//! Everything at once: more than a hundred clients at full load while actors of every kind are harmed.
 //!
 //! A target of its own, because nothing else should run beside it.
 #![allow(
@@ -10,6 +10,7 @@
 mod ledger;
 mod load;
 mod neighbour;
+mod pollers;
 mod readers;
 mod run;
 mod senders;
