@@ -42,10 +42,11 @@ fn main() {
     let folder = PathBuf::from(&args[1]);
     let number = args.get(2).map_or(1_000_000, |text| text.parse().unwrap());
     match &*args[0] {
-        "written" => written(&folder),
+        "written" => written(&folder, args.get(2).map(|text| text.parse().unwrap())),
         "queue" => queue(&folder, number),
         "queue-fill" => queue_fill(&folder, number),
         "queue-open" => queue_open(&folder),
+        "queue-rebuild" => queue_rebuild(&folder),
         "mailbox" => mailbox(&folder, number),
         "mailbox-look" => mailbox_look(&folder, number),
         "compact" => compact(&folder, number),
@@ -65,14 +66,17 @@ enum Way {
     Spool,
 }
 
-/// What the process writes for each octet of mail that is accepted and delivered.
-fn written(folder: &Path) {
+/// What the process writes for each octet of mail that is accepted and delivered, with messages of
+/// that size, or of two.
+fn written(folder: &Path, octets: Option<usize>) {
     println!(
         "| message octets | way | compress | messages | written per octet | of it to the journal | CPU µs \
          each | accept p50 / p99 ms |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for (octets, count) in [(4096, 60_000), (100 * 1024, 4_000)] {
+    let sizes = octets.map_or_else(|| vec![4096, 100 * 1024], |octets| vec![octets]);
+    for octets in sizes {
+        let count = (240 << 20) / octets;
         for (way, compress) in [
             (Way::Home, Compress::Never),
             (Way::Home, Compress::Always),
@@ -119,16 +123,27 @@ fn queue(folder: &Path, number: usize) {
         size(&folder.path().join("journal")) >> 20
     );
     again("queue-open", folder.path(), number);
+    again("queue-rebuild", folder.path(), number);
+}
+
+/// Makes the directory anew, beside reading the journal once.
+fn queue_rebuild(folder: &Path) {
     let read = Instant::now();
-    let octets = read_all(&folder.path().join("journal"));
+    let octets = read_all(&folder.join("journal"));
     println!(
         "the journal read from end to end: {:.1} s, {:.0} MiB/s",
         read.elapsed().as_secs_f64(),
         (octets >> 20) as f64 / read.elapsed().as_secs_f64()
     );
-    let rebuild = Instant::now();
-    let store = DiskStore::rebuild(Config::new(folder.path()), clock()).unwrap();
-    println!("rebuild: {:.1} s", rebuild.elapsed().as_secs_f64());
+    let (rebuild, cpu) = (Instant::now(), cpu());
+    let store = DiskStore::rebuild(Config::new(folder), clock()).unwrap();
+    println!(
+        "rebuild: {:.1} s, {:.1} CPU s, {} frames replayed; {} MiB resident",
+        rebuild.elapsed().as_secs_f64(),
+        self::cpu() - cpu,
+        store.opened().replayed_frames,
+        resident() >> 20
+    );
     assert_eq!(store.opened().damage, [""; 0]);
     store.close().unwrap();
 }

@@ -16,6 +16,10 @@ use crate::{
     record::{self, Refs},
 };
 
+mod dense;
+
+pub(crate) use dense::read_dense;
+
 /// Changes that are being gathered.
 #[derive(Debug)]
 pub(crate) struct Batch {

@@ -26,6 +26,7 @@ mod memory;
 mod metrics;
 pub mod port;
 mod record;
+mod zeros;
 
 pub use codec::Compress;
 pub use desk::Store;

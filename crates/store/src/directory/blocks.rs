@@ -1,15 +1,19 @@
 //! Blocks: neighbouring rows in one entry of the engine, because an engine's entries are dear.
 //!
 //! ```text
-//! entry:  BLOCK | rows, ascending, each: shared | rest's length | value's length | rest | value
+//! entry:  BLOCK | rows, ascending, each: shared | rest's length | octets of its value | what of them
+//!                 is stored | rest | value without zeros
 //!         LOOSE | value      newer than what the block before it has under this key
 //!         GONE               the same: no row
 //! ```
 //!
 //! A block stands under the key of its first row and is for all keys from there to the next block.
 //! `shared`: how many octets of its key a row has in common with the row before it. Numbers are in
-//! groups of seven bits, the lowest first. None of this outlives the directory: a checksum is the
-//! engine's matter, and another layout is another directory.
+//! groups of seven bits, the lowest first. A value in which there is little to leave out (`zeros.rs`)
+//! stands as it is; then as much of it is stored as it has. None of this outlives the directory: a
+//! checksum is the engine's matter, and another layout is another directory.
+
+use crate::zeros::{leave_out, number_from, number_to, put_back, take};
 
 /// What an entry of the engine is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,6 +52,29 @@ pub(super) fn alone(value: Option<&[u8]>) -> Vec<u8> {
     }
 }
 
+/// The value of a row in a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'a> {
+    octets: usize,
+    stored: &'a [u8],
+}
+
+impl<'a> Value<'a> {
+    /// Its octets, in `room` if they have to be put together; `None` when they cannot be a value.
+    pub(super) fn read<'b>(self, room: &'b mut Vec<u8>) -> Option<&'b [u8]>
+    where
+        'a: 'b,
+    {
+        if self.stored.len() == self.octets {
+            return Some(self.stored);
+        }
+        room.clear();
+        let mut stored = self.stored;
+        put_back(&mut stored, self.octets, room)?;
+        stored.is_empty().then_some(room)
+    }
+}
+
 /// Reads the rows of a block one by one.
 #[derive(Clone, Debug)]
 pub(super) struct Walk<'a> {
@@ -62,24 +89,25 @@ impl<'a> Walk<'a> {
     }
 
     /// The next row. `Some(None)` at the end, `None` where no row can be.
-    pub(super) fn next(&mut self) -> Option<Option<(&[u8], &'a [u8])>> {
+    pub(super) fn next(&mut self) -> Option<Option<(&[u8], Value<'a>)>> {
         if self.rest.is_empty() {
             return Some(None);
         }
         let shared = number_from(&mut self.rest)?;
         let more = number_from(&mut self.rest)?;
-        let value = number_from(&mut self.rest)?;
+        let octets = number_from(&mut self.rest)?;
+        let stored = number_from(&mut self.rest)?;
         if shared > self.key.len() {
             return None;
         }
         self.key.truncate(shared);
         self.key.extend_from_slice(take(&mut self.rest, more)?);
-        let value = take(&mut self.rest, value)?;
-        Some(Some((&self.key, value)))
+        let stored = take(&mut self.rest, stored)?;
+        Some(Some((&self.key, Value { octets, stored })))
     }
 
     /// The value of a key; what came before it is passed over.
-    pub(super) fn find(&mut self, wanted: &[u8]) -> Option<Option<&'a [u8]>> {
+    pub(super) fn find(&mut self, wanted: &[u8]) -> Option<Option<Value<'a>>> {
         loop {
             match self.next()? {
                 Some((key, value)) if key == wanted => return Some(Some(value)),
@@ -99,6 +127,7 @@ pub(super) fn merge<'n>(
 ) -> Option<bool> {
     let mut newer = newer.into_iter().peekable();
     let mut walk = Walk::new(rows);
+    let mut room = Vec::new();
     while let Some((key, value)) = walk.next()? {
         while let Some((other, value)) = newer.next_if(|(other, _)| *other < key) {
             if value.is_some_and(|value| !each(other, value)) {
@@ -107,7 +136,7 @@ pub(super) fn merge<'n>(
         }
         let value = match newer.next_if(|(other, _)| *other == key) {
             Some((_, changed)) => changed,
-            None => Some(value),
+            None => Some(value.read(&mut room)?),
         };
         if value.is_some_and(|value| !each(key, value)) {
             return Some(false);
@@ -130,6 +159,8 @@ pub(super) struct Packing {
     first: Vec<u8>,
     last: Vec<u8>,
     block: Vec<u8>,
+    /// A value without its zeros.
+    less: Vec<u8>,
 }
 
 impl Packing {
@@ -140,11 +171,18 @@ impl Packing {
             first: Vec::new(),
             last: Vec::new(),
             block: Vec::new(),
+            less: Vec::new(),
         }
     }
 
     pub(super) fn row(&mut self, key: &[u8], value: &[u8]) {
-        if !self.block.is_empty() && self.block.len() + key.len() + value.len() > self.octets {
+        self.less.clear();
+        leave_out(value, &mut self.less);
+        if self.less.len() + LEFT_OUT_MIN > value.len() {
+            self.less.clear();
+            self.less.extend_from_slice(value);
+        }
+        if !self.block.is_empty() && self.block.len() + key.len() + self.less.len() > self.octets {
             self.end();
         }
         if self.block.is_empty() {
@@ -158,8 +196,9 @@ impl Packing {
         number_to(&mut self.block, shared);
         number_to(&mut self.block, key.len() - shared);
         number_to(&mut self.block, value.len());
+        number_to(&mut self.block, self.less.len());
         self.block.extend_from_slice(&key[shared..]);
-        self.block.extend_from_slice(value);
+        self.block.extend_from_slice(&self.less);
         self.last.clear();
         self.last.extend_from_slice(key);
     }
@@ -178,32 +217,8 @@ impl Packing {
     }
 }
 
-fn number_to(out: &mut Vec<u8>, mut number: usize) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn number_from(octets: &mut &[u8]) -> Option<usize> {
-    let mut number = 0;
-    for shift in (0..usize::BITS).step_by(7) {
-        let (&octet, rest) = octets.split_first()?;
-        *octets = rest;
-        number |= usize::from(octet & 0x7F) << shift;
-        if octet < 0x80 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-fn take<'a>(octets: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-    let (taken, rest) = octets.split_at_checked(count)?;
-    *octets = rest;
-    Some(taken)
-}
+/// To save less is not worth putting it together again.
+const LEFT_OUT_MIN: usize = 4;
 
 const LOOSE: u8 = 1;
 const GONE: u8 = 2;
@@ -221,7 +236,8 @@ mod tests {
 
     fn rows() -> impl Strategy<Value = Rows> {
         let key = proptest::collection::vec(b'a'..b'e', 1..6);
-        let value = proptest::collection::vec(any::<u8>(), 0..200);
+        let octet = prop_oneof![Just(0), any::<u8>()];
+        let value = proptest::collection::vec(octet, 0..200);
         proptest::collection::btree_map(key, value, 0..60)
     }
 
@@ -245,7 +261,7 @@ mod tests {
 
         #[test]
         fn rows_come_out_of_their_blocks_as_they_went_in(rows in rows(), octets in 1..1000_usize) {
-            let mut out = Rows::new();
+            let (mut out, mut room) = (Rows::new(), Vec::new());
             for (first, block) in packed(&rows, octets) {
                 let mut walk = Walk::new(rows_of(&block));
                 let mut at = Some(first);
@@ -253,8 +269,10 @@ mod tests {
                     if let Some(first) = at.take() {
                         prop_assert_eq!(&first, key, "it stands under its first key");
                     }
-                    prop_assert!(Walk::new(rows_of(&block)).find(key).unwrap() == Some(value));
-                    out.insert(key.to_vec(), value.to_vec());
+                    let value = value.read(&mut room).unwrap().to_vec();
+                    let found = Walk::new(rows_of(&block)).find(key).unwrap().unwrap();
+                    prop_assert_eq!(found.read(&mut room).unwrap(), &value);
+                    out.insert(key.to_vec(), value);
                 }
             }
             prop_assert_eq!(out, rows);
@@ -286,7 +304,9 @@ mod tests {
         #[test]
         fn octets_that_are_no_block_do_no_harm(octets in proptest::collection::vec(0..9_u8, 0..40)) {
             let mut walk = Walk::new(&octets);
-            while let Some(Some(_)) = walk.next() {}
+            while let Some(Some((_, value))) = walk.next() {
+                let _ = value.read(&mut Vec::new());
+            }
             let _ = merge(&octets, [], &mut |_, _| true);
         }
     }

@@ -56,8 +56,12 @@ impl Packed {
             let (at, entry) = entry?;
             match kind(&entry)? {
                 Entry::Block(rows) => {
-                    let found = Walk::new(rows).find(key).ok_or_else(broken)?;
-                    return Ok(found.map(bytes::Bytes::copy_from_slice));
+                    let Some(found) = Walk::new(rows).find(key).ok_or_else(broken)? else {
+                        return Ok(None);
+                    };
+                    let mut room = Vec::new();
+                    let value = found.read(&mut room).ok_or_else(broken)?;
+                    return Ok(Some(bytes::Bytes::copy_from_slice(value)));
                 }
                 Entry::Loose(value) if at == key => {
                     return Ok(Some(bytes::Bytes::copy_from_slice(value)));

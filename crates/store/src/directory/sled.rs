@@ -284,7 +284,7 @@ fn sync_all(folder: &Path) -> io::Result<()> {
 
 /// Before every key of ours: they begin with a letter. Its name changes with the layout of the
 /// entries: a directory that lacks it is made anew.
-const APPLIED: &[u8] = b"\0packed";
+const APPLIED: &[u8] = b"\0dense";
 
 /// Larger ones make fewer entries; smaller ones are cheaper to read a row from, and to change.
 const BLOCK_OCTETS: usize = 4096;

@@ -9,6 +9,9 @@
 //!        56 data | padding to 8
 //! ```
 //!
+//! In format 2 the operations are dense (`batch/dense.rs`); in 1 they stand as they are. A frame has
+//! one or the other, whichever is shorter, and none is of format 2 in a folder whose format does not know it.
+//!
 //! The data is what is stored, which is the body itself or, with a codec, something shorter that it
 //! is made from. Each body has checksums of its own: a bit that rots in one costs that body and nothing else.
 
@@ -18,8 +21,10 @@ use crate::codec::Codec;
 pub(crate) const FRAME_HEAD: usize = 48;
 /// Octets of a body's head.
 pub(crate) const SECTION_HEAD: usize = 56;
-/// The format that is written.
-pub(crate) const FORMAT: u8 = 1;
+/// The newest format.
+pub(crate) const FORMAT: u8 = 2;
+/// The format of frames whose operations are dense.
+const DENSE: u8 = 2;
 
 const MAGIC: &[u8; 4] = b"HERN";
 
@@ -44,6 +49,8 @@ pub(crate) struct FrameHead {
     pub(crate) bodies: u32,
     pub(crate) ops: u32,
     pub(crate) ops_crc: u32,
+    /// Whether they are dense.
+    pub(crate) dense: bool,
     /// The number by chance of its segment: octets of a body that look like a frame do not have
     /// it, because no sender knows it.
     pub(crate) chance: u64,
@@ -62,7 +69,7 @@ impl FrameHead {
     pub(crate) fn write(&self) -> [u8; FRAME_HEAD] {
         let mut out = [0; FRAME_HEAD];
         out[..4].copy_from_slice(MAGIC);
-        out[4] = FORMAT;
+        out[4] = if self.dense { DENSE } else { 1 };
         out[5] = self.kind as u8;
         out[8..16].copy_from_slice(&self.lsn.to_le_bytes());
         out[16..24].copy_from_slice(&self.synced.to_le_bytes());
@@ -94,6 +101,7 @@ impl FrameHead {
             bodies: u32_at(head, 24),
             ops: u32_at(head, 28),
             ops_crc: u32_at(head, 32),
+            dense: head[4] == DENSE,
             chance: u64_at(head, 36),
         })
     }
@@ -224,6 +232,7 @@ mod tests {
         bodies: 64,
         ops: 9,
         ops_crc: 0xAABB_CCDD,
+        dense: false,
         chance: 0,
     };
 
@@ -246,6 +255,14 @@ mod tests {
         let octets = head.write();
         assert_eq!(octets[36..44], chance.to_le_bytes());
         assert_eq!(FrameHead::read(&octets), Ok(head));
+        let dense = FrameHead {
+            dense: true,
+            ..HEAD
+        };
+        let octets = dense.write();
+        assert_eq!(octets[..6], *b"HERN\x02\x01");
+        assert_eq!(octets[6..44], HEAD.write()[6..44]);
+        assert_eq!(FrameHead::read(&octets), Ok(dense));
     }
 
     #[test]
@@ -301,9 +318,9 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_from_damage() {
         let mut octets = HEAD.write();
-        octets[4] = 2;
+        octets[4] = FORMAT + 1;
         let crc = crc32c::crc32c(&octets[..44]);
         octets[44..].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(FrameHead::read(&octets), Err(NoFrame::Newer(2)));
+        assert_eq!(FrameHead::read(&octets), Err(NoFrame::Newer(FORMAT + 1)));
     }
 }

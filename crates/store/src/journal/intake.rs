@@ -53,6 +53,13 @@ pub(crate) struct Tail {
     pub(crate) limit: u64,
 }
 
+/// The operations of a frame, as they are written.
+#[derive(Debug, Default)]
+pub(crate) struct Operations {
+    pub(crate) octets: Bytes,
+    pub(crate) dense: bool,
+}
+
 /// What waits for the writer.
 pub(crate) enum Entry {
     Frame {
@@ -157,7 +164,7 @@ impl Journal {
         intake: &mut Intake,
         tail: Tail,
         kind: FrameKind,
-        (bodies, ops): (Vec<Bytes>, Bytes),
+        (bodies, Operations { octets: ops, dense }): (Vec<Bytes>, Operations),
         ack: Ack,
     ) -> u64 {
         let body_octets: usize = bodies.iter().map(Bytes::len).sum();
@@ -169,6 +176,7 @@ impl Journal {
             bodies: small(body_octets),
             ops: small(ops.len()),
             ops_crc: crc32c::crc32c(&ops),
+            dense,
             chance: 0, // the writer knows it
         };
         let octets = usize::try_from(head.octets()).unwrap_or(usize::MAX);
@@ -388,7 +396,11 @@ mod tests {
     fn push(journal: &Journal) {
         let mut intake = journal.lock();
         let tail = journal.place(&intake, 64);
-        let nothing = (Vec::new(), Bytes::from_static(b"x"));
+        let ops = Operations {
+            octets: Bytes::from_static(b"x"),
+            dense: false,
+        };
+        let nothing = (Vec::new(), ops);
         journal.push(
             &mut intake,
             tail,

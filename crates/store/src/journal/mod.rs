@@ -27,7 +27,7 @@ pub(crate) use files::{Files, disk_error};
 #[cfg(test)]
 pub(crate) use frame::FrameHead;
 pub(crate) use frame::{FRAME_HEAD, FrameKind, Section, segment_of};
-pub(crate) use intake::{Journal, Tail};
+pub(crate) use intake::{Journal, Operations, Tail};
 pub use probe::{Probed, probe};
 pub(crate) use scan::{Found, Scan, Span, scan};
 pub(crate) use segment::{

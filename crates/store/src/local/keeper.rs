@@ -9,16 +9,18 @@ use bytes::Bytes;
 use mail::Time;
 
 use super::{
-    awaited::Awaited, config::Config, ended::Ended, lives::Ground, report::Opened,
+    awaited::Awaited, config::Config, ended::Ended, lives::Ground, marks, report::Opened,
     threads::Workers, upkeep::Wishes,
 };
 use crate::{
     StoreError,
-    batch::{Batch, Placed},
+    batch::{Batch, Placed, Sealed},
     codec::Compress,
     directory::{Follow, Overlay, Partitions},
     disk::{Disk, Lock},
-    journal::{Bodies, Files, FrameKind, Journal, Section, Spill, chunk_of, segment_of},
+    journal::{
+        Bodies, Files, FrameKind, Journal, Operations, Section, Spill, chunk_of, segment_of,
+    },
     keeper::{Ack, Clock, Keeper, Seen},
     keys::{self, Class},
     port::{Body, BodyRef, BodyWriter, Chunk, Part, Pending, Sink},
@@ -225,13 +227,28 @@ impl Shared {
             self.get(Seen::Newest, class, key)
         }));
         let durable = self.journal.durable();
-        let payload = (spill.pieces, sealed.ops.clone());
+        let payload = (spill.pieces, self.operations(&sealed));
         let lsn = self
             .journal
             .push(&mut intake, tail, FrameKind::Batch, payload, ack);
         self.overlay.stage(lsn, durable, sealed.iter());
         self.journal.ring(intake);
         Ok(())
+    }
+
+    /// The operations of a batch, as short as they may be written here.
+    fn operations(&self, sealed: &Sealed) -> Operations {
+        let dense = marks::is_dense(self.files.format()).then(|| sealed.dense());
+        match dense.flatten() {
+            Some(octets) => Operations {
+                octets,
+                dense: true,
+            },
+            None => Operations {
+                octets: sealed.ops.clone(),
+                dense: false,
+            },
+        }
     }
 
     fn try_spill(
@@ -253,7 +270,7 @@ impl Shared {
         let chunk = chunk_of(part);
         let mut spill = Spill::default();
         spill.chunk(std::mem::take(part));
-        let payload = (spill.pieces, Bytes::new());
+        let payload = (spill.pieces, Operations::default());
         self.journal
             .push(&mut intake, tail, FrameKind::Chunk, payload, ack);
         intake.pin(tail.segment);

@@ -41,6 +41,11 @@ impl Formats {
     }
 }
 
+/// Whether operations may be dense in a folder of that format.
+pub(super) const fn is_dense(format: u8) -> bool {
+    format >= DENSE
+}
+
 /// The formats of the folder. One that a newer Heronry has written is refused; a new one begins
 /// with the newest.
 pub(super) fn check_format(disk: &dyn Disk, newest: u8) -> Result<Formats, StoreError> {
@@ -146,10 +151,13 @@ pub const RESTORING: &str = "restoring";
 /// |---|---|
 /// | 1 | the first |
 /// | 2 | segments whose bodies may be compressed, and whose frames have a number by chance |
-pub(super) const FORMAT: u8 = 2;
+/// | 3 | frames whose operations are dense |
+pub(super) const FORMAT: u8 = 3;
 
 /// From this format on bodies may be compressed.
 const COMPRESSED: u8 = 2;
+/// From this format on operations may be dense.
+const DENSE: u8 = 3;
 const FORMAT_TEXT: &str = "heronry store ";
 pub(super) const FORMAT_FILE: &str = "format";
 const BOOT_FILE: &str = "boot";

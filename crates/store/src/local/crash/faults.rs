@@ -452,11 +452,11 @@ fn a_folder_of_a_newer_version_or_of_another_process_is_refused() {
     let mut house = House::new(13);
     assert!(matches!(house.reopen(), Err(StoreError::InUse { .. })));
     house.disk.kill_process();
-    let text = b"heronry store 3\n";
+    let text = b"heronry store 9\n";
     crate::disk::write_whole(&house.disk, "format", text).unwrap();
     let newer = house.reopen();
     assert!(
-        matches!(newer, Err(StoreError::Newer { found: 3, .. })),
+        matches!(newer, Err(StoreError::Newer { found: 9, .. })),
         "{newer:?}"
     );
 }

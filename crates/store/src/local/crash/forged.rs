@@ -26,6 +26,7 @@ fn forged() -> Bytes {
         bodies: 0,
         ops: u32::try_from(ops.len()).unwrap(),
         ops_crc: crc32c::crc32c(&ops),
+        dense: false,
         chance: 0,
     };
     // In another block than the head of the frame in which it is: that one may be lost alone.
