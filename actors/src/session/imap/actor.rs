@@ -58,11 +58,14 @@ use super::{
 };
 use crate::{
     contract::{
-        CommandMark, Identity, LoginMsg, LoginRequest, LoginVerdict, MailboxFailure, MailboxMsg,
-        SessionMsg, Speaker,
+        CommandMark, Identity, LoginMsg, LoginVerdict, MailboxFailure, MailboxMsg, SessionMsg,
+        Speaker,
     },
     refused::RefusedCommands,
-    session::hand::{AtWork, Handy, Vetting},
+    session::{
+        alike::{secure, verdict},
+        hand::{AtWork, Handy, Vetting},
+    },
 };
 
 /// A session of IMAP.
@@ -295,18 +298,8 @@ impl ImapSessionState {
                 Step::StartTls => {
                     self.out.flush().await?;
                     self.keep();
-                    if self.connection.is_securing() {
-                        return Ok(());
-                    }
-                    let begun = self
-                        .args
-                        .tls
-                        .clone()
-                        .map(|tls| self.connection.start_tls(tls));
-                    return match begun {
-                        Some(Ok(())) => Ok(()),
-                        _ => Err(Failure::Gone),
-                    };
+                    let begun = secure(&self.connection, self.args.tls.as_ref());
+                    return begun.map_err(|_| Failure::Gone);
                 }
             }
         }
@@ -339,15 +332,9 @@ impl ImapSessionState {
     }
 
     async fn log_in(&mut self, credentials: mail::Credentials) -> Reply {
-        let request = LoginRequest {
-            credentials,
-            client: self.connection.peer().ip(),
-        };
-        let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
-        let login = &self.args.login;
-        let verdict = login.call(|port| LoginMsg::Verify(request, port), limit);
-        let verdict = waits(verdict).await;
-        match verdict.unwrap_or(LoginVerdict::Busy) {
+        let client = self.connection.peer().ip();
+        let verdict = verdict(&self.args.login, credentials, client).await;
+        match verdict {
             LoginVerdict::Busy => {
                 Reply::no("cannot check now, try again later").with(Code::Unavailable)
             }

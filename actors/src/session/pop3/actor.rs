@@ -47,11 +47,11 @@ use super::{
 };
 use crate::{
     contract::{
-        CommandMark, ExpungeRequest, LoginMsg, LoginRequest, LoginVerdict, MailboxMsg, SessionMsg,
-        Speaker,
+        CommandMark, ExpungeRequest, LoginMsg, LoginVerdict, MailboxMsg, SessionMsg, Speaker,
     },
     refused::RefusedCommands,
     session::{
+        alike::{secure, verdict},
         hand::{AtWork, Handy, Vetting},
         watch::{DEAF, Watch},
     },
@@ -219,14 +219,8 @@ impl Pop3SessionState {
                     }
                     self.keep(); // what has been said is not said again
                 }
-                Step::StartTls if self.connection.is_securing() => return,
                 Step::StartTls => {
-                    let begun = self
-                        .args
-                        .tls
-                        .clone()
-                        .map(|tls| self.connection.start_tls(tls));
-                    if !matches!(begun, Some(Ok(()))) {
+                    if secure(&self.connection, self.args.tls.as_ref()).is_err() {
                         self.connection.abort();
                     }
                     return;
@@ -286,15 +280,9 @@ impl Pop3SessionState {
         credentials: Credentials,
         myself: &ActorRef<SessionMsg>,
     ) -> Result<Vec<pop3::Entry>, Refusal> {
-        let request = LoginRequest {
-            credentials,
-            client: self.connection.peer().ip(),
-        };
-        let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
-        let login = &self.args.login;
-        let verdict = login.call(|port| LoginMsg::Verify(request, port), limit);
-        let verdict = waits(verdict).await;
-        let account = match verdict.unwrap_or(LoginVerdict::Busy) {
+        let client = self.connection.peer().ip();
+        let verdict = verdict(&self.args.login, credentials, client).await;
+        let account = match verdict {
             LoginVerdict::Busy => return Err(refused("busy", Refusal::Temporary)),
             LoginVerdict::Refused => return Err(refused("refused", Refusal::Credentials)),
             LoginVerdict::Welcome(identity) => identity.account,

@@ -28,7 +28,7 @@
 //! `heronry_smtp_accept_seconds`, `heronry_smtp_delivered_total`, `heronry_smtp_over_quota_total`,
 //! `heronry_smtp_sessions_resumed_total`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::{AccountId, Enhanced, MessageId, Recipient, Reply};
@@ -57,11 +57,13 @@ use super::{
 };
 use crate::{
     contract::{
-        CommandMark, Identity, LoginMsg, LoginRequest, LoginVerdict, MailboxMsg, RouterMsg,
-        SessionMsg, Speaker,
+        CommandMark, Identity, LoginMsg, LoginVerdict, MailboxMsg, RouterMsg, SessionMsg, Speaker,
     },
     refused::RefusedCommands,
-    session::hand::{AtWork, Handy, Vetting},
+    session::{
+        alike::{secure, verdict},
+        hand::{AtWork, Handy, Vetting},
+    },
 };
 
 /// A session of SMTP, submission or LMTP.
@@ -251,14 +253,8 @@ impl SmtpSessionState {
                     self.keep(); // what has been said is not said again
                     is_kept = true;
                 }
-                Step::StartTls if self.connection.is_securing() => return,
                 Step::StartTls => {
-                    let begun = self
-                        .args
-                        .tls
-                        .clone()
-                        .map(|tls| self.connection.start_tls(tls));
-                    if !matches!(begun, Some(Ok(()))) {
+                    if secure(&self.connection, self.args.tls.as_ref()).is_err() {
                         self.connection.abort();
                     }
                     return;
@@ -341,15 +337,9 @@ impl SmtpSessionState {
     }
 
     async fn login(&mut self, credentials: mail::Credentials) -> Reply {
-        let request = LoginRequest {
-            credentials,
-            client: self.connection.peer().ip(),
-        };
-        let limit = Duration::from_secs(LoginMsg::ANSWER_SECONDS_MAX);
-        let login = &self.args.login;
-        let verdict = login.call(|port| LoginMsg::Verify(request, port), limit);
-        let verdict = waits(verdict).await;
-        match verdict.unwrap_or(LoginVerdict::Busy) {
+        let client = self.connection.peer().ip();
+        let verdict = verdict(&self.args.login, credentials, client).await;
+        match verdict {
             LoginVerdict::Busy => Reply::new(454, Enhanced(4, 7, 0), "cannot check now, try later"),
             LoginVerdict::Refused => Reply::new(535, Enhanced(5, 7, 8), "wrong name or password"),
             LoginVerdict::Welcome(identity) => {
