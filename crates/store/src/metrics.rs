@@ -20,6 +20,7 @@ pub const METRICS: &[Metric] = &[
     SEALED_OCTETS,
     SEGMENTS,
     SYNC_SECONDS,
+    ZEROS,
 ];
 
 pub(crate) const APPLIED: Metric = Metric {
@@ -134,4 +135,11 @@ pub(crate) const SYNC_SECONDS: Metric = Metric {
     kind: Kind::Histogram,
     labels: &[],
     help: "How long a sync of the journal took.",
+};
+
+pub(crate) const ZEROS: Metric = Metric {
+    name: "heronry_store_zero_octets_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Zeros written to the journal where small groups of frames were to come.",
 };

@@ -3,13 +3,13 @@
 use std::{
     fs, io,
     io::IoSlice,
-    os::unix::fs::FileExt,
+    os::{fd::OwnedFd, unix::fs::FileExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::UNIX_EPOCH,
 };
 
-use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, FsWord, Mode, OFlags};
 
 use super::{Disk, File, Lock};
 
@@ -39,7 +39,7 @@ impl Disk for RealDisk {
             .read(true)
             .write(true)
             .open(self.path(name))?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile::new(file)))
     }
 
     fn create(&self, name: &str, octets: u64) -> io::Result<Arc<dyn File>> {
@@ -47,18 +47,16 @@ impl Disk for RealDisk {
         // Mail is nobody else's business.
         let mode = Mode::RUSR | Mode::WUSR;
         let file = rustix::fs::open(self.path(name), flags, mode)?;
+        let mut gains_by_zeros = false;
         if octets > 0 {
-            match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, octets) {
-                Ok(()) => {}
-                // Slower without, but a file system that cannot is no reason not to start.
-                Err(rustix::io::Errno::OPNOTSUPP) => rustix::fs::ftruncate(&file, octets)?,
-                Err(error) => {
-                    let _ = fs::remove_file(self.path(name)); // it takes room that there is not
-                    return Err(error.into());
-                }
-            }
+            gains_by_zeros = give_room(&file, octets).inspect_err(|_| {
+                let _ = fs::remove_file(self.path(name)); // it takes room that there is not
+            })?;
         }
-        Ok(Arc::new(RealFile(file.into())))
+        Ok(Arc::new(RealFile {
+            file: file.into(),
+            gains_by_zeros,
+        }))
     }
 
     fn create_folder(&self, name: &str) -> io::Result<()> {
@@ -122,13 +120,34 @@ impl Disk for RealDisk {
     }
 }
 
+/// Gives a file its room; says whether syncs gain by zeros that are written there.
+fn give_room(file: &OwnedFd, octets: u64) -> rustix::io::Result<bool> {
+    // A disk that can makes it zeros without being sent any, and the room counts as written.
+    if rustix::fs::fallocate(file, WRITE_ZEROES, 0, octets).is_ok() {
+        return Ok(false);
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, octets) {
+        // Where nothing is ever written over in place, zeros would only be written for nothing.
+        Ok(()) => Ok(rustix::fs::fstatfs(file).is_ok_and(|stat| IN_PLACE.contains(&stat.f_type))),
+        // Slower without, but a file system that cannot is no reason not to start.
+        Err(rustix::io::Errno::OPNOTSUPP) => rustix::fs::ftruncate(file, octets).map(|()| false),
+        Err(error) => Err(error),
+    }
+}
+
 /// An open file of a file system.
 #[derive(Debug)]
-pub(super) struct RealFile(fs::File);
+pub(super) struct RealFile {
+    file: fs::File,
+    gains_by_zeros: bool,
+}
 
 impl RealFile {
     pub(super) const fn new(file: fs::File) -> Self {
-        Self(file)
+        Self {
+            file,
+            gains_by_zeros: false,
+        }
     }
 }
 
@@ -136,7 +155,7 @@ impl File for RealFile {
     fn write_at(&self, mut pieces: &mut [IoSlice<'_>], mut at: u64) -> io::Result<()> {
         while !pieces.is_empty() {
             let some = pieces.len().min(PIECES_MAX);
-            match rustix::io::pwritev(&self.0, &pieces[..some], at) {
+            match rustix::io::pwritev(&self.file, &pieces[..some], at) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     at += written as u64;
@@ -150,13 +169,17 @@ impl File for RealFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fdatasync(&self.0)?)
+        Ok(rustix::fs::fdatasync(&self.file)?)
+    }
+
+    fn gains_by_zeros(&self) -> bool {
+        self.gains_by_zeros
     }
 
     fn read_at(&self, octets: &mut [u8], at: u64) -> io::Result<usize> {
         let mut read = 0;
         while read < octets.len() {
-            match self.0.read_at(&mut octets[read..], at + read as u64) {
+            match self.file.read_at(&mut octets[read..], at + read as u64) {
                 Ok(0) => break,
                 Ok(some) => read += some,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -167,20 +190,27 @@ impl File for RealFile {
     }
 
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn modified(&self) -> io::Result<u64> {
-        let since = self.0.metadata()?.modified()?.duration_since(UNIX_EPOCH);
+        let since = self.file.metadata()?.modified()?.duration_since(UNIX_EPOCH);
         let since = since.map_err(io::Error::other)?;
         u64::try_from(since.as_millis()).map_err(io::Error::other)
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)?;
-        self.0.sync_all()
+        self.file.set_len(length)?;
+        self.file.sync_all()
     }
 }
+
+/// `FALLOC_FL_WRITE_ZEROES` (Linux 6.17).
+const WRITE_ZEROES: FallocateFlags = FallocateFlags::from_bits_retain(0x80);
+
+/// File systems that write over what is there in place, and note of room whether it was written:
+/// ext4 and XFS, by the number in `statfs`.
+const IN_PLACE: [FsWord; 2] = [0xEF53, 0x5846_5342];
 
 /// `IOV_MAX` on Linux.
 pub(super) const PIECES_MAX: usize = 1024;

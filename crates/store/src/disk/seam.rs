@@ -60,8 +60,14 @@ pub(crate) trait File: Debug + Send + Sync {
     fn write_at(&self, pieces: &mut [IoSlice<'_>], at: u64) -> io::Result<()>;
 
     /// Makes what was written durable. When it fails, what was written since the last time may
-    /// be lost, whatever a later call says.
+    /// be lost, whatever a later call says. Each handle of a file is told once of what was lost,
+    /// through whichever handle it was written or synced.
     fn sync(&self) -> io::Result<()>;
+
+    /// Whether a sync is cheaper where zeros were written before.
+    fn gains_by_zeros(&self) -> bool {
+        false
+    }
 
     /// Reads; fewer octets than asked for only at the file's end.
     fn read_at(&self, octets: &mut [u8], at: u64) -> io::Result<usize>;

@@ -4,7 +4,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, IoSlice},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{Disk, File, Lock};
@@ -55,6 +58,8 @@ struct Content {
     durable: Vec<u8>,
     /// Blocks that differ from it.
     dirty: BTreeSet<usize>,
+    /// How many syncs have failed, through whichever handle.
+    failures: u64,
 }
 
 impl SimulatedDisk {
@@ -227,9 +232,11 @@ impl Disk for SimulatedDisk {
         let mut state = self.lock_state();
         let content = state.files.get(name).cloned();
         let content = content.ok_or(io::ErrorKind::NotFound)?;
+        let told = AtomicU64::new(lock(&content).failures);
         Ok(Arc::new(SimulatedFile {
             disk: self.clone(),
             content,
+            told,
             _open: state.count_open(),
         }))
     }
@@ -248,12 +255,13 @@ impl Disk for SimulatedDisk {
         let content = Arc::new(Mutex::new(Content {
             octets: vec![0; usize::try_from(octets).map_err(io::Error::other)?],
             durable: vec![0; usize::try_from(octets).map_err(io::Error::other)?],
-            dirty: BTreeSet::new(),
+            ..Content::default()
         }));
         state.files.insert(name.to_owned(), content.clone());
         Ok(Arc::new(SimulatedFile {
             disk: self.clone(),
             content,
+            told: AtomicU64::new(0),
             _open: state.count_open(),
         }))
     }
@@ -353,6 +361,8 @@ impl Drop for Unlock {
 struct SimulatedFile {
     disk: SimulatedDisk,
     content: Arc<Mutex<Content>>,
+    /// Of how many failures of its syncs this handle was told.
+    told: AtomicU64,
     _open: Arc<()>,
 }
 
@@ -406,10 +416,16 @@ impl File for SimulatedFile {
             }
             content.durable[from..until].copy_from_slice(&content.octets[from..until]);
         }
-        if failed {
+        content.failures += u64::from(failed);
+        // Linux tells every handle, and each of them once.
+        if self.told.swap(content.failures, Ordering::Relaxed) != content.failures {
             return Err(io::Error::other("a simulated fault of sync"));
         }
         Ok(())
+    }
+
+    fn gains_by_zeros(&self) -> bool {
+        true
     }
 
     fn read_at(&self, octets: &mut [u8], at: u64) -> io::Result<usize> {

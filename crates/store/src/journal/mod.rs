@@ -16,6 +16,7 @@
 mod body;
 mod files;
 mod frame;
+mod groundwork;
 mod intake;
 mod probe;
 mod scan;

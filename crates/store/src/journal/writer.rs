@@ -9,18 +9,22 @@
 //! who waits gets an error, the segment ends where it was last known to be durable (the next one
 //! says so, in its head), and the writer goes on in a new segment. A panic while a group is being
 //! written is such a failure, too; only when nothing but panics comes of it the thread ends.
+//!
+//! A second thread does what is not in the way of an acknowledgement ([`Groundwork`]).
 
 use std::{
     hash::{BuildHasher, RandomState},
     io::{self, IoSlice},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, MutexGuard},
+    thread,
     time::{Duration, Instant},
 };
 
 use super::{
     files::{Files, disk_error},
     frame::{FRAME_HEAD, FrameHead},
+    groundwork::{BLOCK, Groundwork, ZEROS},
     intake::{Entry, Intake, Journal, Tail},
     segment::{self, FRAMES_FROM, SegmentHead},
 };
@@ -32,6 +36,7 @@ pub(crate) struct Writer {
     files: Arc<Files>,
     epoch: u64,
     open: Option<Open>,
+    ground: Arc<Groundwork>,
     /// The latest segment that has frames, and where it ends.
     before: (u32, u64),
     /// The file of that segment, if it still has to be cut there.
@@ -39,6 +44,8 @@ pub(crate) struct Writer {
     others: Others,
     /// Entries of the last group, and how long its sync took.
     last: (usize, Duration),
+    /// Small groups in a row.
+    small: u32,
     /// Groups in a row that ended in a panic.
     panics: u32,
 }
@@ -58,9 +65,13 @@ struct Open {
     number: u32,
     chance: u64,
     file: Arc<dyn File>,
+    /// How long its file was made.
+    limit: u64,
     /// Where the last frame ends that is known to be durable.
     synced_end: u64,
     end: u64,
+    /// Where the last frame ends of which the disk was told to take it.
+    pushed_end: u64,
     last_lsn: u64,
 }
 
@@ -77,10 +88,12 @@ impl Writer {
             files,
             epoch,
             open: None,
+            ground: Arc::default(),
             before,
             uncut: None,
             others,
             last: (0, Duration::ZERO),
+            small: 0,
             panics: 0,
         }
     }
@@ -94,6 +107,18 @@ impl Writer {
 
     /// Writes groups until the journal is stopped and nothing waits any more.
     pub(crate) fn run(&mut self) {
+        let ground = self.ground.clone();
+        thread::scope(|scope| {
+            let _at_work = ground.begin_work();
+            let beside = thread::Builder::new().name("store-ground".to_owned());
+            if let Err(error) = beside.spawn_scoped(scope, || ground.run()) {
+                tracing::warn!(%error, "the journal is written without a thread beside it");
+            }
+            self.write_groups();
+        });
+    }
+
+    fn write_groups(&mut self) {
         let journal = self.journal.clone();
         while let Some(mut intake) = self.next(&journal) {
             let group = journal.take(&mut intake);
@@ -125,9 +150,16 @@ impl Writer {
         any
     }
 
+    /// Does what is to be done beside the groups, if anything is: for whoever has no thread.
+    #[cfg(test)]
+    pub(crate) fn turn_ground(&self) -> bool {
+        self.ground.turn()
+    }
+
     /// Ends the segment: gives back the room that it did not need. Yields its end.
     pub(crate) fn finish(&mut self) -> Result<(u32, u64), StoreError> {
         let failed = |error| disk_error("end a journal segment", &error);
+        self.ground.leave();
         if let Some(mut open) = self.open.take() {
             let synced = if open.end > open.synced_end {
                 open.file.sync()
@@ -167,16 +199,38 @@ impl Writer {
     }
 
     fn write(&mut self, group: Vec<Entry>) {
+        let from = self.open.as_ref().map_or(0, |open| open.end);
         match self.try_write(&group) {
             Ok(synced) => {
+                let frames = group.len();
                 for ack in group.into_iter().map(Entry::ack) {
                     tell(ack, Ok(()));
                 }
                 if synced {
                     (self.others.follow)();
                 }
+                self.look_ahead(frames, from, synced);
             }
             Err(error) => self.poison(group, &error),
+        }
+    }
+
+    /// Has done beside the next groups what makes them faster, after one that began at `from`.
+    fn look_ahead(&mut self, frames: usize, from: u64, synced: bool) {
+        let Some(open) = &mut self.open else {
+            return;
+        };
+        // Where groups are large their octets are what takes time: zeros would double them.
+        let is_small =
+            frames <= SMALL_FRAMES_MAX && open.end.saturating_sub(from) <= SMALL_OCTETS_MAX;
+        self.small = if is_small { self.small + 1 } else { 0 };
+        if synced && self.small >= SMALL_IN_A_ROW && open.file.gains_by_zeros() {
+            self.ground.prepare(open.end);
+        }
+        // What waits for the frame that accepts it goes to the disk while more of it comes.
+        if open.end - open.synced_end.max(open.pushed_end) >= PUSHED_OCTETS {
+            open.pushed_end = open.end;
+            self.ground.push();
         }
     }
 
@@ -215,7 +269,7 @@ impl Writer {
                 FrameHead { chance, ..*head }.write()
             };
             let heads: Vec<_> = heads.iter().map(of_segment).collect();
-            let mut slices = Vec::with_capacity(group.len() * 3);
+            let mut slices = Vec::with_capacity(group.len() * 3 + 1);
             let mut heads = heads.iter();
             for entry in group {
                 if let Entry::Frame { pieces, .. } = entry {
@@ -224,8 +278,15 @@ impl Writer {
                     slices.extend(pieces.iter().map(|piece| IoSlice::new(piece)));
                 }
             }
+            // Up to the end of its block: of one that is written in part, the rest would have to
+            // be read first, if it is not in memory.
+            let end = tail.offset + octets;
+            let until = end.next_multiple_of(BLOCK).min(open.limit).max(end);
+            let rest = usize::try_from(until - end).unwrap_or(0);
+            slices.push(IoSlice::new(&ZEROS[..rest]));
+            self.ground.enter(until);
             open.file.write_at(&mut slices, tail.offset)?;
-            open.end = tail.offset + octets;
+            open.end = end;
             open.last_lsn = last;
             metrics::OCTETS.add(octets, &[]);
         }
@@ -251,6 +312,7 @@ impl Writer {
 
     /// Ends the open segment and begins another.
     fn roll(&mut self, tail: Tail, first_lsn: u64) -> io::Result<()> {
+        self.ground.leave();
         if let Some(open) = &mut self.open {
             if open.end > open.synced_end {
                 open.file.sync()?;
@@ -265,6 +327,7 @@ impl Writer {
             file.cut(self.before.1)?;
             self.uncut = None;
         }
+        self.small = 0;
         let disk = self.files.disk();
         let file = disk.create(&segment::name(tail.segment), tail.limit)?;
         let head = SegmentHead {
@@ -282,12 +345,16 @@ impl Writer {
         file.sync()?;
         disk.sync_folder(segment::FOLDER)?;
         self.files.keep(tail.segment, file.clone());
+        let beside = disk.open(&segment::name(tail.segment));
+        self.ground.begin(beside.ok(), FRAMES_FROM, tail.limit);
         self.open = Some(Open {
             number: tail.segment,
             chance: head.chance,
             file,
+            limit: tail.limit,
             synced_end: FRAMES_FROM,
             end: FRAMES_FROM,
+            pushed_end: FRAMES_FROM,
             last_lsn: first_lsn - 1,
         });
         Ok(())
@@ -296,6 +363,7 @@ impl Writer {
     fn poison(&mut self, group: Vec<Entry>, error: &io::Error) {
         tracing::error!(%error, "the journal cannot be written; what waited for it is refused");
         metrics::POISONED.count(&[]);
+        self.ground.leave();
         if let Some(open) = self.open.take() {
             // A segment without a durable frame still is a link of the chain.
             self.before = (open.number, open.synced_end);
@@ -333,8 +401,20 @@ impl Entry {
     }
 }
 
-/// Octets of chunks that may wait for a sync.
-const UNSYNCED_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+/// Octets of chunks that may wait for a sync: by then most of them are on the disk.
+const UNSYNCED_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+
+/// Octets of chunks after which the disk is told to take them.
+const PUSHED_OCTETS: u64 = 1024 * 1024;
+
+/// Frames of a group that is small.
+const SMALL_FRAMES_MAX: usize = 16;
+
+/// Octets of a group that is small.
+const SMALL_OCTETS_MAX: u64 = 64 * 1024;
+
+/// After so many small groups more of them are expected.
+const SMALL_IN_A_ROW: u32 = 2;
 
 /// A disk that is slow makes nobody wait for longer than that before it.
 const GATHER_MAX: Duration = Duration::from_millis(2);

@@ -250,6 +250,45 @@ fn rot_in_what_was_written_last_is_told_from_a_torn_end_once_it_was_quiet() {
 }
 
 #[test]
+fn zeros_that_come_before_frames_are_never_seen_whatever_becomes_of_them() {
+    for seed in 0..40 {
+        let mut house = House::with(seed, |config| config.segment_octets = 4 << 20);
+        let large = Bytes::from(vec![b'x'; 20_000]);
+        let mut ids = Vec::new();
+        let mut pieces = 0;
+        for _ in 0..12 {
+            let waiting = house.accept(&large);
+            house.turn();
+            ids.push(waiting.end().unwrap().unwrap());
+            if seed % 4 == 3 && ids.len() == 8 {
+                // Half of a piece, and nothing of it is durable.
+                house.disk.set_faults(Faults {
+                    write: 1000,
+                    ..Faults::default()
+                });
+            }
+            if house.disk.below(3) == 0 {
+                pieces += usize::from(house.turn_ground());
+            }
+            house.disk.set_faults(Faults::default());
+        }
+        for _ in 0..2 {
+            match seed % 2 {
+                0 => house.cut_power().unwrap(),
+                _ => house.kill().unwrap(),
+            }
+            house.assert_whole(seed);
+            assert_eq!(house.store.opened().torn_octets, 0, "seed {seed}");
+            assert_eq!(house.store.open(None, 99).unwrap(), ids, "seed {seed}");
+            for &id in &ids {
+                assert!(octets(&house, id).unwrap() == large, "seed {seed}");
+            }
+        }
+        assert!(pieces > 0, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_torn_tail_is_cut_and_kept_aside() {
     let mut torn = 0;
     for seed in 0..40 {

@@ -119,6 +119,14 @@ impl House {
         catch_unwind(AssertUnwindSafe(|| writer.turn())).unwrap_or(true)
     }
 
+    /// Does a piece of what is done beside the writer.
+    pub(super) fn turn_ground(&self) -> bool {
+        let Workers::AtHand(writer, _) = &*self.store.workers() else {
+            unreachable!("nobody has started the threads");
+        };
+        writer.turn_ground()
+    }
+
     /// Puts what is durable into the directory.
     pub(super) fn follow(&self) -> Result<(), StoreError> {
         let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {

@@ -129,7 +129,7 @@ impl Schedule {
     }
 
     fn step(&mut self) {
-        match self.house.disk.below(17) {
+        match self.house.disk.below(19) {
             0..=2 => {
                 let text = self.text();
                 let waiting = self.house.accept(&text);
@@ -198,6 +198,11 @@ impl Schedule {
                 let text = self.text();
                 let waiting = self.house.accept_home(&text);
                 self.writes.push(Write::Home(text, waiting));
+            }
+            16 => {
+                for _ in 0..self.house.disk.below(3) {
+                    self.house.turn_ground();
+                }
             }
             _ => {
                 if self.chance(2) {
