@@ -14,7 +14,7 @@ use super::{
     Failure,
     args::Reach,
     client::Client,
-    letters::{AccountSink, BackupSource, Choice, Folder, carry},
+    letters::{AccountSink, BackupSource, Choice, Folder, carry, survey},
     meter::Meter,
     output::{Output, counted},
     progress,
@@ -31,7 +31,8 @@ use crate::{
 /// opened, its directory is made anew, and everything is read once more.
 ///
 /// One account: what is there already, by the digest of its octets, is not brought again. An account
-/// that is not there any more is made with the password and the limits that it had.
+/// that is not there any more is made with the password and the limits that it had. When there is no
+/// room for all that is lacking, nothing is brought (--what-fits).
 ///
 /// A run that was interrupted is run again and goes on where it was.
 #[derive(Args, Debug)]
@@ -63,6 +64,9 @@ pub(super) struct Restore {
     /// Into this folder instead of the one where it was; whole accounts, below it.
     #[arg(long, value_name = "NAME", requires = "account")]
     into: Option<String>,
+    /// If the account may not hold all of it, bring what there is room for, the oldest first.
+    #[arg(long, requires = "account")]
+    what_fits: bool,
     /// Where the backup's directory is made for the time of the run, some hundred octets for each
     /// message [default: where this system has its temporary files]
     #[arg(long, value_name = "DIR", requires = "account")]
@@ -120,11 +124,15 @@ impl Restore {
             (None, None) => Choice::All,
         };
         let mut source = BackupSource::new(&open.store, address, choice)?;
+        let (only, into) = (self.only.as_deref(), self.into.as_deref());
+        let place = |folder: &Folder| place(&folder.name, only, into);
+        if !self.what_fits {
+            let first = quota_of(&source.account);
+            survey(&mut source, (&mut client, address), first, &place)?;
+        }
         let made = make_account(&mut client, address, &source.account)?;
         let mut sink = AccountSink::new(&mut client, address.clone());
         let mut meter = Meter::new(output);
-        let (only, into) = (self.only.as_deref(), self.into.as_deref());
-        let place = |folder: &Folder| place(&folder.name, only, into);
         let carried = carry(&mut source, &mut sink, &place, &mut meter)?;
         drop(meter);
         if let Some(folder) = only
@@ -204,10 +212,7 @@ fn make_account(client: &mut Client, address: &Address, was: &AccountRow) -> Res
     let account = AccountNew {
         address: address.clone(),
         password: was.password.clone(),
-        quota: QuotaView {
-            octets: was.quota.octets,
-            messages: was.quota.messages,
-        },
+        quota: quota_of(was),
     };
     let add = Request::AccountAdd {
         accounts: vec![account],
@@ -215,6 +220,13 @@ fn make_account(client: &mut Client, address: &Address, was: &AccountRow) -> Res
     };
     client.ask::<()>(&add)?;
     Ok(true)
+}
+
+fn quota_of(account: &AccountRow) -> QuotaView {
+    QuotaView {
+        octets: account.quota.octets,
+        messages: account.quota.messages,
+    }
 }
 
 /// Under which name the letters of a folder go: only of the one that is named, if one is; below

@@ -127,26 +127,69 @@ fn what_comes_back_from_a_backup_keeps_to_the_limits_of_account_and_domain() {
     imap.command(r"STORE 1:* +FLAGS (\Deleted)").ok();
     imap.command("EXPUNGE").ok();
     imap.command("DELETE Archive/2026").ok();
-    let words = [
-        "restore",
-        &backup.display().to_string(),
-        "--account",
-        &user(0),
-    ];
-    for limit in [
-        "account quota user0@example.test --quota-messages 7",
-        "domain quota example.test --messages 7",
+    let backup = backup.display().to_string();
+    let words = ["restore", &backup, "--account", &user(0)];
+    let what_fits = [&words[..], &["--what-fits"]].concat();
+    let holds = || {
+        let shown = run("account show user0@example.test --json");
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        shown["holds"]["messages"].as_u64().unwrap()
+    };
+    let mut held = 0;
+    for (limit, whose) in [
+        (
+            "account quota user0@example.test --quota-messages 7",
+            "user0@example.test",
+        ),
+        ("domain quota example.test --messages 7", "example.test"),
     ] {
         run(limit);
+        // Said beforehand, and nothing was brought, not even a folder.
         let full = daemon.command(&words, b"");
         assert_eq!(full.status.code(), Some(1), "{limit}: {}", full.text);
+        for said in [
+            "nothing was brought: ",
+            &format!("{whose} has room for {} message", 7 - held),
+            "--what-fits",
+        ] {
+            assert!(full.text.contains(said), "{limit}: {}", full.text);
+        }
+        assert_eq!(holds(), held, "{limit}");
+        let folders = daemon.imap("user0").command("LIST \"\" *").ok();
+        let has_archive = folders
+            .untagged
+            .iter()
+            .any(|line| line.text().contains("Archive/2026"));
+        assert_eq!(has_archive, held > 0, "{limit}");
+        let full = daemon.command(&what_fits, b"");
+        assert_eq!(full.status.code(), Some(1), "{limit}: {}", full.text);
         assert!(full.text.contains("run it again"), "{limit}: {}", full.text);
-        assert!(messages(&mut daemon.imap("user0")) <= 7, "{limit}");
+        held = holds();
+        assert!((1..=7).contains(&held), "{limit}: {held}");
         run("account quota user0@example.test");
     }
     run("domain quota example.test");
+    // What there is room for at once is brought without a word about it.
+    run("account quota user0@example.test --quota-messages 8");
     daemon.command(&words, b"").ok();
     assert_eq!(view(&daemon, "user0").len(), 8);
+    // An account that is gone has the limits that it had: too few for what it held then.
+    run("account quota user0@example.test --quota-messages 3");
+    run(&format!("backup {backup}"));
+    run("account remove user0@example.test");
+    let full = daemon.command(&words, b"");
+    assert!(
+        full.text.contains("has room for 3 messages"),
+        "{}",
+        full.text
+    );
+    let gone = daemon.command(&["account", "show", &user(0)], b"");
+    assert_eq!(
+        gone.status.code(),
+        Some(1),
+        "it was not made: {}",
+        gone.text
+    );
 }
 
 #[test]

@@ -128,26 +128,46 @@ fn queue(folder: &Path, number: usize) {
     again("queue-rebuild", folder.path(), number);
 }
 
-/// Makes the directory anew, beside reading the journal once.
+/// Makes the directory anew, beside reading the journal once: from the disk, and from memory.
 fn queue_rebuild(folder: &Path) {
-    let read = Instant::now();
-    let octets = read_all(&folder.join("journal"));
-    println!(
-        "the journal read from end to end: {:.1} s, {:.0} MiB/s",
-        read.elapsed().as_secs_f64(),
-        (octets >> 20) as f64 / read.elapsed().as_secs_f64()
-    );
-    let (rebuild, cpu) = (Instant::now(), cpu());
-    let store = DiskStore::rebuild(Config::new(folder), clock()).unwrap();
-    println!(
-        "rebuild: {:.1} s, {:.1} CPU s, {} frames replayed; {} MiB resident",
-        rebuild.elapsed().as_secs_f64(),
-        self::cpu() - cpu,
-        store.opened().replayed_frames,
-        resident() >> 20
-    );
-    assert_eq!(store.opened().damage, [""; 0]);
-    store.close().unwrap();
+    for from in ["disk", "memory", "disk", "memory"] {
+        let forget = || {
+            if from == "disk" {
+                forget_all(&folder.join("journal"));
+                forget_all(&folder.join("checkpoint"));
+            }
+        };
+        forget();
+        let read = Instant::now();
+        let octets = read_all(&folder.join("journal"));
+        let read = read.elapsed().as_secs_f64();
+        forget();
+        let (rebuild, cpu) = (Instant::now(), cpu());
+        let wrote = written_octets();
+        let store = DiskStore::rebuild(Config::new(folder), clock()).unwrap();
+        let rebuild = rebuild.elapsed().as_secs_f64();
+        println!(
+            "from {from}: the journal read in {read:.1} s ({:.0} MiB/s), the directory made anew in \
+             {rebuild:.1} s ({:.2}), {:.1} CPU s, {} frames replayed, {} MiB written, {} MiB resident",
+            (octets >> 20) as f64 / read,
+            rebuild / read,
+            self::cpu() - cpu,
+            store.opened().replayed_frames,
+            (written_octets() - wrote) >> 20,
+            resident() >> 20
+        );
+        assert_eq!(store.opened().damage, [""; 0]);
+        store.close().unwrap();
+    }
+}
+
+/// Lets the system forget what it has of the files in memory.
+fn forget_all(folder: &Path) {
+    for file in fs::read_dir(folder).unwrap() {
+        let file = fs::File::open(file.unwrap().path()).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    }
 }
 
 fn queue_fill(folder: &Path, number: usize) {

@@ -250,7 +250,7 @@ impl Sink for AccountSink<'_> {
 }
 
 /// The letters of a folder behind a UID.
-fn list(
+pub(super) fn list(
     client: &mut Client,
     address: &Address,
     folder: &str,

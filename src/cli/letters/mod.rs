@@ -3,7 +3,7 @@
 //!
 //! A [`Source`] has folders with letters, a [`Sink`] takes them, and [`carry`] brings them over. What
 //! is there already, by the digest of its octets, is not brought again: a run that was interrupted
-//! is run again, and nothing is doubled.
+//! is run again, and nothing is doubled. [`survey`] says beforehand who has no room for all of it.
 
 mod account;
 mod backup;
@@ -16,6 +16,7 @@ mod mbox;
 mod mbox_form;
 mod names;
 mod seen;
+mod survey;
 
 pub(super) use account::{AccountSink, AccountSource};
 pub(super) use backup::{BackupSource, Choice};
@@ -24,3 +25,4 @@ pub(super) use imap::{ImapSource, Server};
 pub(super) use letter::{Folder, Letter, Sink, Source};
 pub(super) use maildir::{MaildirSink, MaildirSource};
 pub(super) use mbox::{MboxSink, MboxSource};
+pub(super) use survey::survey;

@@ -164,6 +164,9 @@ pub(super) struct Packing {
 }
 
 impl Packing {
+    /// A block without rows.
+    pub(super) const EMPTY: &[u8] = &[BLOCK];
+
     pub(super) const fn new(octets: usize) -> Self {
         Self {
             octets,

@@ -24,6 +24,12 @@ pub(crate) trait Engine: Send + Sync {
     /// Applies rows in one step; with `applied`, everything up to that LSN is in now.
     fn apply(&self, rows: Vec<Row>, applied: Option<u64>) -> Result<(), StoreError>;
 
+    /// Adds rows to a partition that is being made: nobody reads it, and it is thrown away if it is not
+    /// finished. Those that come in the order of their keys are added fast.
+    fn load(&self, rows: Vec<Row>) -> Result<(), StoreError> {
+        self.apply(rows, None)
+    }
+
     /// Everything up to this LSN is in; `None` for a partition that is new.
     fn applied(&self) -> Result<Option<u64>, StoreError>;
 

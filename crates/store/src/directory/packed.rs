@@ -18,6 +18,8 @@ use super::{
     blocks::{self, Entry, Packing, Walk},
 };
 
+mod load;
+
 /// A tree of blocks. One thread changes it, any number read it.
 pub(super) struct Packed {
     tree: Tree,

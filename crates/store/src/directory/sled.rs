@@ -185,6 +185,11 @@ impl Engine for SledEngine {
         self.guarded(|| self.rows.apply(rows, entry))
     }
 
+    fn load(&self, rows: Vec<Row>) -> Result<(), StoreError> {
+        self.use_up(rows.len());
+        self.guarded(|| self.rows.load(rows))
+    }
+
     fn applied(&self) -> Result<Option<u64>, StoreError> {
         let value = self.guarded(|| self.db.get(APPLIED))?;
         Ok(value.and_then(|value| Some(u64::from_be_bytes(*value.first_chunk()?))))

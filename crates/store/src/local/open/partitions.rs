@@ -184,8 +184,7 @@ impl<'scope> Loading<'scope> {
     /// What the partition gets is all up to that LSN.
     fn begin<'env>(scope: &'scope Scope<'scope, 'env>, engine: &'env dyn Engine, lsn: u64) -> Self {
         let (batches, taken) = mpsc::sync_channel::<Vec<Row>>(BATCHES);
-        let thread =
-            scope.spawn(move || taken.iter().try_for_each(|rows| engine.apply(rows, None)));
+        let thread = scope.spawn(move || taken.iter().try_for_each(|rows| engine.load(rows)));
         let rows = Vec::with_capacity(ROWS);
         Self {
             engine,
