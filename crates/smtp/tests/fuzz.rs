@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
-use std::{fs, path::Path};
-
 /// As the fuzz targets call it.
 extern crate heronry_smtp as smtp;
 
+#[path = "../../../fuzz/src/corpus.rs"]
+mod corpus;
 #[path = "../../../fuzz/src/smtp_client.rs"]
 mod smtp_client;
 #[path = "../../../fuzz/src/smtp_server.rs"]
@@ -14,31 +14,10 @@ mod smtp_server;
 
 #[test]
 fn every_input_of_the_corpus_of_smtp_client_is_run_in_every_slicing() {
-    let number = each("smtp_client", smtp_client::run);
-    assert!(number > 0, "there is a corpus");
+    corpus::each("smtp_client", smtp_client::run);
 }
 
 #[test]
 fn every_input_of_the_corpus_of_smtp_server_is_run_in_every_slicing() {
-    let number = each("smtp_server", smtp_server::run);
-    assert!(number > 0, "there is a corpus");
-}
-
-/// Calls `run` for each input: as it is, and with each number in front that says how it is cut. Yields
-/// how many there are.
-fn each(name: &str, run: fn(&[u8])) -> usize {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = folder.join("../../fuzz/corpus").join(name);
-    let mut number = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        eprintln!("{}", path.display()); // in the output of a run that fails
-        let octets = fs::read(path).unwrap();
-        run(&octets);
-        for cut in [1, 2, 3, 7, 50, 255] {
-            run(&[&[cut], &octets[..]].concat());
-        }
-        number += 1;
-    }
-    number
+    corpus::each("smtp_server", smtp_server::run);
 }
