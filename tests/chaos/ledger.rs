@@ -64,3 +64,9 @@ pub(crate) fn name_of(message: &[u8]) -> Option<String> {
     let subject = text.lines().find_map(|line| line.strip_prefix("Subject: "));
     subject.map(|name| name.trim().to_owned())
 }
+
+/// What another system calls a message that came.
+pub(crate) fn name_if_whole(message: &[u8]) -> String {
+    let name = name_of(message).filter(|name| message.ends_with(&letter(name)));
+    name.unwrap_or_else(|| "torn".to_owned())
+}

@@ -9,7 +9,6 @@
 
 mod ledger;
 mod load;
-mod neighbour;
 mod pollers;
 mod readers;
 mod run;

@@ -8,12 +8,11 @@ use std::{
 };
 
 use serde_json::Value;
-use testkit::{Daemon, Door, LONG, Recipe, finish, until, until_some};
+use testkit::{Daemon, Door, LONG, Neighbour, Recipe, finish, until, until_some};
 
 use crate::{
-    ledger::{Ledger, letter, name_of},
+    ledger::{Ledger, letter, name_if_whole, name_of},
     load::Load,
-    neighbour::Neighbour,
     pollers,
     readers::Reader,
     senders,
@@ -22,7 +21,7 @@ use crate::{
 
 #[test]
 fn whoever_is_harmed_nothing_acknowledged_is_lost_and_nobody_is_cut_off_without_a_word() {
-    let neighbour = Neighbour::open();
+    let neighbour = Neighbour::open(name_if_whole);
     let daemon = house(&neighbour).start();
     let loads = Loads::of([u64::MAX; 3]);
     let clients = Clients::begin(&daemon, &loads);
@@ -383,7 +382,7 @@ fn settled(daemon: &Daemon, after: &str) -> Memory {
 
 /// What a daemon takes that has done the same work, and nobody was harmed.
 fn calm(turns: [u64; 3]) -> Memory {
-    let neighbour = Neighbour::open();
+    let neighbour = Neighbour::open(name_if_whole);
     let daemon = house(&neighbour).start();
     let (ledger, readers) = Clients::begin(&daemon, &Loads::of(turns)).leave();
     let mut all = views_agree_with_the_store(&daemon, readers);

@@ -14,4 +14,3 @@ mod letter;
 mod reader;
 mod rounds;
 mod sender;
-mod sink;

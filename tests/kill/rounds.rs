@@ -11,14 +11,13 @@ use std::{
     time::Instant,
 };
 
-use testkit::{Daemon, Door, LONG, Recipe, finish, until};
+use testkit::{Daemon, Door, LONG, Neighbour, Recipe, finish, until};
 
 use crate::{
     inboxes::Inbox,
-    letter::Chance,
+    letter::{Chance, name_of},
     reader::Reader,
     sender::{self, Sent},
-    sink::Sink,
 };
 
 #[test]
@@ -30,7 +29,7 @@ fn whenever_it_is_killed_what_it_has_answered_holds() {
     let mut recipe = story.recipe();
     for round in 0..rounds {
         // In every other round nothing can be carried away, and waits.
-        story.sink.set_full(round % 2 == 0);
+        story.neighbour.set_full(round % 2 == 0);
         recipe = story.load_and_kill(recipe, round);
         if round % CHECK_EVERY == CHECK_EVERY - 1 || round + 1 == rounds {
             is_whole(&recipe);
@@ -69,7 +68,7 @@ impl Round {
 /// All that was answered, from round to round.
 struct Story {
     chance: Chance,
-    sink: Sink,
+    neighbour: Neighbour,
     inboxes: Vec<Inbox>,
     readers: Vec<Reader>,
     /// What another system must get.
@@ -85,7 +84,7 @@ impl Story {
         let readers = (0..ACCOUNTS as u64).map(Reader::new);
         Self {
             chance: Chance::new(seed),
-            sink: Sink::open(),
+            neighbour: Neighbour::open(name_of),
             inboxes: (0..ACCOUNTS).map(|_| Inbox::default()).collect(),
             readers: readers.collect(),
             elsewhere: BTreeSet::new(),
@@ -103,7 +102,7 @@ impl Story {
             .argument("--trust")
             .argument("127.0.0.0/8")
             .argument("--relay")
-            .argument(self.sink.address().to_string());
+            .argument(self.neighbour.address().to_string());
         let daemon = recipe.start();
         for reader in &self.readers {
             reader.move_in(daemon.address(Door::Imap));
@@ -180,9 +179,9 @@ impl Story {
         for name in &self.elsewhere {
             // What is carried away after the first look is gone before the second.
             let is_open = waiting.contains(&name[..]);
-            assert!(is_open || self.sink.has(name), "{name} is lost");
+            assert!(is_open || self.neighbour.has(name), "{name} is lost");
         }
-        if !self.sink.is_full() {
+        if !self.neighbour.is_full() {
             daemon.command(&["queue", "flush"], b"").ok();
         }
         for (number, inbox) in self.inboxes.iter_mut().enumerate() {
@@ -195,12 +194,12 @@ impl Story {
 
     fn check_to_the_end(&mut self, daemon: &Daemon) {
         self.check(daemon);
-        self.sink.set_full(false);
+        self.neighbour.set_full(false);
         until("all is carried away", LONG, || {
             daemon.command(&["queue", "flush"], b"").ok();
-            self.elsewhere.iter().all(|name| self.sink.has(name))
+            self.elsewhere.iter().all(|name| self.neighbour.has(name))
         });
-        for name in self.sink.names() {
+        for name in self.neighbour.came().into_keys() {
             let is_known = self.elsewhere.contains(&name) || self.doubtful.contains(&name);
             assert!(is_known, "{name} was sent by nobody");
         }
@@ -220,7 +219,7 @@ impl Story {
             .iter()
             .map(Inbox::counts)
             .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        let (elsewhere, again) = self.sink.counts();
+        let (elsewhere, again) = (self.neighbour.came().len(), self.neighbour.again());
         self.starts.sort_by(f64::total_cmp);
         let middle = self.starts[self.starts.len() / 2];
         let longest = self.starts.last().unwrap();

@@ -6,12 +6,14 @@
 //! - [`Daemon`] starts the binary on ports and folders of its own and ends it by its pid.
 //! - [`SmtpClient`], [`ImapClient`], [`Pop3Client`] and [`http_get`] speak as a peer would, also wrongly.
 //! - [`play`] speaks a golden transcript to a socket.
+//! - [`Neighbour`] is another mail system, which takes what it is sent.
 //! - [`corpora`] finds messages that others collected.
 //! - [`needs`] says which neighbour a machine lacks, and which test was left out for it.
 //! - [`until`] waits for something, never longer than told.
 #![allow(
+    clippy::disallowed_types,
     clippy::unwrap_used,
-    reason = "tests end with a panic, and this crate is nothing but tests"
+    reason = "tests end with a panic, their threads share what they saw, and this crate is nothing but tests"
 )]
 
 mod corpora;
@@ -23,6 +25,7 @@ mod imap;
 mod imaptest;
 mod memory;
 mod needs;
+mod neighbour;
 mod output;
 mod patience;
 mod pop3;
@@ -41,6 +44,7 @@ pub use imap::{Answer, ImapClient, Response};
 pub use imaptest::{Script, Server as ScriptServer};
 pub use memory::{peak_growth_octets, pss_octets};
 pub use needs::{find_program, leave_out, needs, say_left_out};
+pub use neighbour::Neighbour;
 pub use output::Output;
 pub use patience::{LONG, SHORT, until, until_some};
 pub use pop3::Pop3Client;
