@@ -8,6 +8,7 @@
     reason = "peers run here, too, and a test shares memory with the actors that it watches"
 )]
 
+mod ann;
 mod imap;
 mod outbound;
 mod poison;

@@ -1,4 +1,4 @@
-//! A house of mailboxes, a login room that lets everybody in, and clients without a network.
+//! A house with sessions of IMAP, and clients without a network.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -7,27 +7,23 @@ use std::{
 };
 
 use heronry_actors::{
-    contract::{Identity, LoginMsg, LoginVerdict, MailboxMsg, SessionMsg},
-    mailbox::{Mailbox, MailboxArgs},
+    contract::{MailboxMsg, SessionMsg},
     refused::RefusedCommands,
     session::imap::{ImapConnection, ImapSession, ImapSessionArgs},
 };
 use imap::client::{ReadError, Response};
 use mail::AccountId;
-use policy::retry::Schedule;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
-use store::{
-    MemoryStore,
-    port::{AccountChange, Accounts, Entry, Leases, NewAccount, Quota, Shard},
-};
-use supervision::{Budget, Family, FamilySpec, Root, Seat, Strategy, Supervisor};
+use ractor::{Actor, ActorRef};
+use store::{MemoryStore, port::Quota};
+use supervision::{Budget, Family, Root, Seat, Strategy, Supervisor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use world::{
-    SeededRandom, SystemClock,
+    SystemClock,
     connection::{Options, Socket},
 };
 
 use super::warden::{Caught, Fate, gate};
+use crate::ann;
 
 /// Everything that a session needs, in memory.
 pub(crate) struct House {
@@ -74,42 +70,11 @@ impl House {
 
     pub(crate) async fn with_quota(quota: Quota) -> Self {
         let store = MemoryStore::new();
-        let fence = store.fence(Shard::nth(0)).unwrap();
-        let address: mail::Address = "ann@house.test".parse().unwrap();
-        let new = NewAccount {
-            address: address.clone(),
-            password: None,
-            quota,
-        };
-        let changes = vec![
-            AccountChange::AddDomain(address.domain().clone()),
-            AccountChange::AddAccount(new),
-        ];
-        store.change(fence, changes).await.unwrap();
-        let Some(Entry::Account(account)) = store.entry("ann", address.domain()).unwrap() else {
-            panic!("the account has just been made")
-        };
-        let kept = Arc::new(store.clone());
-        let spec = FamilySpec::transient("mailboxes");
-        let mailboxes = Family::new(spec, move |_: &AccountId, context| {
-            let args = MailboxArgs {
-                context,
-                bounce: Seat::new("bounce"),
-                leases: kept.clone(),
-                mail: kept.clone(),
-                spool: kept.clone(),
-                clock: Arc::new(SystemClock::new()),
-                random: Arc::new(SeededRandom::new(1)),
-                schedule: Schedule::default(),
-            };
-            (Mailbox, args)
-        });
+        let ann = ann::moves_in(&store, quota).await;
+        let (account, mailboxes) = (ann.account, ann::mailboxes(&store));
         let root = Supervisor::new("house", Strategy::OneForOne).child(mailboxes.child());
         let root = root.start().await.unwrap();
-        let login = Seat::new("login");
-        let who = Identity { account, address };
-        let (porter, _) = Actor::spawn(None, Porter, who).await.unwrap();
-        login.sit(&porter);
+        let login = ann::login_room(ann).await;
         let mut config = imap::Config::new("mx.house.test");
         Arc::make_mut(&mut config).plaintext_login = true;
         let args = Arc::new(ImapSessionArgs {
@@ -294,37 +259,4 @@ pub(crate) fn shown(response: &Response) -> String {
         }
     }
     response.0.iter().map(value).collect::<Vec<_>>().join(" ")
-}
-
-/// Lets everybody in who says `secret`.
-struct Porter;
-
-impl Actor for Porter {
-    type Msg = LoginMsg;
-    type State = Identity;
-    type Arguments = Identity;
-
-    async fn pre_start(
-        &self,
-        _: ActorRef<LoginMsg>,
-        who: Identity,
-    ) -> Result<Identity, ActorProcessingErr> {
-        Ok(who)
-    }
-
-    async fn handle(
-        &self,
-        _: ActorRef<LoginMsg>,
-        msg: LoginMsg,
-        who: &mut Identity,
-    ) -> Result<(), ActorProcessingErr> {
-        if let LoginMsg::Verify(request, port) = msg {
-            let verdict = match request.credentials.password.expose() {
-                "secret" => LoginVerdict::Welcome(who.clone()),
-                _ => LoginVerdict::Refused,
-            };
-            let _ = port.send(verdict);
-        }
-        Ok(())
-    }
 }

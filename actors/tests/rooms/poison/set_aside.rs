@@ -14,16 +14,11 @@ use heronry_actors::{
     refused::RefusedCommands,
     router::{Router, RouterArgs},
 };
-use mail::{
-    AccountId, Address, Domain, Enhanced, Envelope, MessageId, Recipient, Reply, Target, Time,
-};
+use mail::{AccountId, Domain, Enhanced, Envelope, MessageId, Recipient, Reply, Target, Time};
 use policy::{retry::Schedule, route::Rules};
 use store::{
     MemoryStore,
-    port::{
-        AccountChange, Accounts, Entry, Leases, MailStore, NewAccount, NewMail, Quota, Settle,
-        Shard, Spool,
-    },
+    port::{Leases, MailStore, NewMail, Quota, Settle, Shard, Spool},
 };
 use supervision::{
     ChildSpec, Family, FamilySpec, Intensity, Root, Seat, Strategy, Supervisor, actor,
@@ -31,6 +26,7 @@ use supervision::{
 use world::{SeededRandom, SystemClock};
 
 use super::cursed::{Curse, Cursed};
+use crate::ann;
 
 /// Who meets the fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -128,21 +124,7 @@ struct House {
 impl House {
     async fn new(victim: Victim) -> Self {
         let store = MemoryStore::new();
-        let fence = store.fence(Shard::nth(0)).unwrap();
-        let address: Address = "ann@house.test".parse().unwrap();
-        let domain = address.domain().clone();
-        let changes = vec![
-            AccountChange::AddDomain(domain.clone()),
-            AccountChange::AddAccount(NewAccount {
-                address,
-                password: None,
-                quota: Quota::default(),
-            }),
-        ];
-        store.change(fence, changes).await.unwrap();
-        let Some(Entry::Account(ann)) = store.entry("ann", &domain).unwrap() else {
-            panic!("the account has just been made")
-        };
+        let ann = ann::moves_in(&store, Quota::default()).await.account;
         Self {
             store,
             ann,
@@ -202,8 +184,7 @@ impl House {
         };
         let book = RefusedCommands::new([0; 32]);
         let bounce: Seat<BounceMsg> = Seat::new("bounce");
-        let (leases, told) = (good.clone(), bounce.clone());
-        let spool = good.clone();
+        let (spool, told) = (good.clone(), bounce.clone());
         let mail: Arc<dyn MailStore> = if self.victim == Victim::Mailbox {
             cursed.clone()
         } else {
@@ -214,13 +195,8 @@ impl House {
             move |_: &AccountId, context| {
                 let args = MailboxArgs {
                     bounce: told.clone(),
-                    context,
-                    leases: leases.clone(),
                     mail: mail.clone(),
-                    spool: spool.clone(),
-                    clock: Arc::new(SystemClock::new()),
-                    random: Arc::new(SeededRandom::new(1)),
-                    schedule: Schedule::default(),
+                    ..ann::mailbox_args(context, &spool)
                 };
                 (Mailbox, args)
             },

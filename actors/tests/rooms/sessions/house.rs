@@ -1,11 +1,10 @@
-//! A house in memory: a store, its mailboxes, a login room that lets everybody in.
+//! A house in memory, with sessions of SMTP and POP3.
 
 use std::sync::Arc;
 
 use heronry_actors::{
-    contract::{Identity, LoginMsg, LoginVerdict, MailboxMsg},
+    contract::{LoginMsg, MailboxMsg},
     facts::AccountFacts,
-    mailbox::{Mailbox, MailboxArgs},
     refused::RefusedCommands,
     session::{
         pop3::{Pop3Checkpoint, Pop3Session, Pop3SessionArgs},
@@ -13,20 +12,21 @@ use heronry_actors::{
     },
 };
 use mail::{AccountId, Address};
-use policy::{admit::Door, retry::Schedule, route::Rules};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use policy::{admit::Door, route::Rules};
+use ractor::Actor;
 use smtp::Mechanism;
 use store::{
     MemoryStore,
     port::{
-        AccountChange, Accounts, BodyRef, Entry, Leases, MailStore, MessageRow, NewAccount, Quota,
-        Shard, Spool, Spooled, UidRange,
+        AccountChange, Accounts, BodyRef, Leases, MailStore, MessageRow, Quota, Shard, Spool,
+        Spooled, UidRange,
     },
 };
-use supervision::{Budget, Family, FamilySpec, Root, Seat, Strategy, Supervisor};
+use supervision::{Budget, Family, Root, Seat, Strategy, Supervisor};
 use world::{SeededRandom, SystemClock};
 
 use super::client::Client;
+use crate::ann;
 
 /// Ann's house.
 pub(crate) struct House {
@@ -49,42 +49,11 @@ pub(crate) type Pop3Client = Client<Pop3Checkpoint>;
 impl House {
     pub(crate) async fn new() -> Self {
         let store = MemoryStore::new();
-        let address: Address = "ann@house.test".parse().unwrap();
-        let new = NewAccount {
-            address: address.clone(),
-            password: None,
-            quota: Quota::default(),
-        };
-        let changes = vec![
-            AccountChange::AddDomain(address.domain().clone()),
-            AccountChange::AddAccount(new),
-        ];
-        let fence = store.fence(Shard::nth(0)).unwrap();
-        store.change(fence, changes).await.unwrap();
-        let Some(Entry::Account(account)) = store.entry("ann", address.domain()).unwrap() else {
-            panic!("the account has just been made")
-        };
-        let kept = Arc::new(store.clone());
-        let spec = FamilySpec::transient("mailboxes");
-        let mailboxes = Family::new(spec, move |_: &AccountId, context| {
-            let args = MailboxArgs {
-                context,
-                bounce: Seat::new("bounce"),
-                leases: kept.clone(),
-                mail: kept.clone(),
-                spool: kept.clone(),
-                clock: Arc::new(SystemClock::new()),
-                random: Arc::new(SeededRandom::new(1)),
-                schedule: Schedule::default(),
-            };
-            (Mailbox, args)
-        });
+        let ann = ann::moves_in(&store, Quota::default()).await;
+        let (account, mailboxes) = (ann.account, ann::mailboxes(&store));
         let root = Supervisor::new("house", Strategy::OneForOne).child(mailboxes.child());
         let root = root.start().await.unwrap();
-        let login = Seat::new("login");
-        let who = Identity { account, address };
-        let (porter, _) = Actor::spawn(None, Porter, who).await.unwrap();
-        login.sit(&porter);
+        let login = ann::login_room(ann).await;
         Self {
             store,
             rules: Rules::default(),
@@ -182,34 +151,5 @@ impl House {
         let args = (client.connection.clone(), Arc::new(args));
         let (session, _) = Actor::spawn(None, Pop3Session, args).await.unwrap();
         client.served_by(session);
-    }
-}
-
-/// A login room that knows one account and asks for no password.
-struct Porter;
-
-impl Actor for Porter {
-    type Msg = LoginMsg;
-    type State = Identity;
-    type Arguments = Identity;
-
-    async fn pre_start(
-        &self,
-        _: ActorRef<LoginMsg>,
-        who: Identity,
-    ) -> Result<Identity, ActorProcessingErr> {
-        Ok(who)
-    }
-
-    async fn handle(
-        &self,
-        _: ActorRef<LoginMsg>,
-        msg: LoginMsg,
-        who: &mut Identity,
-    ) -> Result<(), ActorProcessingErr> {
-        if let LoginMsg::Verify(_, reply) = msg {
-            let _ = reply.send(LoginVerdict::Welcome(who.clone()));
-        }
-        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use heronry_actors::{
-    contract::{CrashTeller, Identity, LoginMsg, LoginVerdict, MailboxMsg, PoisonMsg, SessionMsg},
+    contract::{CrashTeller, LoginMsg, MailboxMsg, PoisonMsg, SessionMsg},
     facts::AccountFacts,
     mailbox::{Mailbox, MailboxArgs},
     poison::{Poison, PoisonArgs},
@@ -19,16 +19,13 @@ use heronry_actors::{
         smtp::{Admission, SmtpCheckpoint, SmtpSession, SmtpSessionArgs},
     },
 };
-use mail::{AccountId, Address, Flags, Time};
-use policy::{admit::Door, retry::Schedule, route::Rules};
+use mail::{AccountId, Flags, Time};
+use policy::{admit::Door, route::Rules};
 use proptest::test_runner::Config;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smtp::Mechanism;
 use store::{
     MemoryStore,
-    port::{
-        AccountChange, Accounts, Entry, Leases, MailStore, NewAccount, Quota, Shard, Spool, Spooled,
-    },
+    port::{Leases, MailStore, Quota, Shard, Spool, Spooled},
 };
 use supervision::{
     Budget, ChildSpec, Family, FamilySpec, Heartbeat, Intensity, Root, Seat, Status, Strategy,
@@ -45,6 +42,7 @@ use super::{
     fuse::{Fuse, Harm, Mortal},
     wire::Wire,
 };
+use crate::ann;
 
 type Sessions<C> = Family<Connection<C>, SessionMsg>;
 
@@ -105,8 +103,8 @@ impl House {
     async fn built(tls: Option<ServerTls>, is_watched: bool) -> Self {
         let (cured, refused) = (Arc::<AtomicBool>::default(), RefusedCommands::new([7; 32]));
         let store = MemoryStore::new();
-        let address: Address = "ann@house.test".parse().unwrap();
-        let account = open_account(&store, &address).await;
+        let ann = ann::moves_in(&store, Quota::default()).await;
+        let account = ann.account;
         let blind = Arc::<AtomicBool>::default();
         let fragile = |fuse: &Fuse, blind: &Arc<AtomicBool>| Fragile {
             blind: blind.clone(),
@@ -129,21 +127,13 @@ impl House {
             });
         let mailboxes = Family::new(spec, move |_: &AccountId, context| {
             let args = MailboxArgs {
-                context,
-                bounce: Seat::new("bounce"),
                 leases: kept.clone(),
                 mail: kept.clone(),
-                spool: spool.clone(),
-                clock: Arc::new(SystemClock::new()),
-                random: Arc::new(SeededRandom::new(1)),
-                schedule: Schedule::default(),
+                ..ann::mailbox_args(context, &spool)
             };
             (Mortal(Mailbox), (fuse.clone(), args))
         });
-        let login = Seat::new("login");
-        let who = Identity { account, address };
-        let (porter, _) = Actor::spawn(None, Porter, who).await.unwrap();
-        login.sit(&porter);
+        let login = ann::login_room(ann).await;
 
         let ports = fragile(&session_fuse, &blind);
         let smtp = smtp_args(&ports, login.clone(), &mailboxes, tls.clone(), &refused);
@@ -411,53 +401,6 @@ fn good_poison(store: &MemoryStore, book: RefusedCommands) -> PoisonArgs {
         leases: Arc::new(store.clone()),
         router: Seat::new("router"),
         spool: Arc::new(store.clone()),
-    }
-}
-
-async fn open_account(store: &MemoryStore, address: &Address) -> AccountId {
-    let new = NewAccount {
-        address: address.clone(),
-        password: None,
-        quota: Quota::default(),
-    };
-    let changes = vec![
-        AccountChange::AddDomain(address.domain().clone()),
-        AccountChange::AddAccount(new),
-    ];
-    let fence = store.fence(Shard::nth(0)).unwrap();
-    store.change(fence, changes).await.unwrap();
-    match store.entry("ann", address.domain()).unwrap() {
-        Some(Entry::Account(account)) => account,
-        _ => panic!("the account has just been made"),
-    }
-}
-
-/// A login room that lets everybody in.
-struct Porter;
-
-impl Actor for Porter {
-    type Msg = LoginMsg;
-    type State = Identity;
-    type Arguments = Identity;
-
-    async fn pre_start(
-        &self,
-        _: ActorRef<LoginMsg>,
-        who: Identity,
-    ) -> Result<Identity, ActorProcessingErr> {
-        Ok(who)
-    }
-
-    async fn handle(
-        &self,
-        _: ActorRef<LoginMsg>,
-        msg: LoginMsg,
-        who: &mut Identity,
-    ) -> Result<(), ActorProcessingErr> {
-        if let LoginMsg::Verify(_, reply) = msg {
-            let _ = reply.send(LoginVerdict::Welcome(who.clone()));
-        }
-        Ok(())
     }
 }
 
