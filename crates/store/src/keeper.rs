@@ -69,6 +69,11 @@ pub(crate) trait Keeper: Send + Sync + 'static {
         false
     }
 
+    /// Whether limited accounts may be listed: an older store would not keep the list.
+    fn writes_lists(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     /// How often the store was opened.
     fn epoch(&self) -> u64;
 

@@ -5,7 +5,9 @@
 //! | house | `d` domain | mark: a domain of ours |
 //! | house | `e` domain 0 local-part | account or alias |
 //! | house | `i` account | account |
+//! | house | `j` | mark: all accounts that are limited are listed |
 //! | house | `k` | number of the next account |
+//! | house | `l` account | mark: it is limited |
 //! | house | `q` domain | how much it may hold, if that is limited |
 //! | house | `o` domain | how many octets a limited domain holds |
 //! | house | `m` domain | how many messages a limited domain holds |
@@ -72,6 +74,15 @@ macro_rules! key {
 
 pub(crate) const NEXT_ACCOUNT: &[u8] = b"k";
 
+/// In a house whose first account came when limited ones were listed already.
+pub(crate) const LISTED: &[u8] = b"j";
+
+/// What the keys of all limited accounts begin with.
+pub(crate) const LIMITED: &[u8] = b"l";
+
+/// What the quotas of all domains begin with.
+pub(crate) const DOMAIN_QUOTAS: &[u8] = b"q";
+
 pub(crate) fn domain(name: &Domain) -> Vec<u8> {
     text(b'd', &[], name.as_str())
 }
@@ -100,6 +111,10 @@ pub(crate) fn entries(domain: &Domain) -> Vec<u8> {
 
 pub(crate) fn account(id: AccountId) -> [u8; 9] {
     key!(b'i', 9, id.0 => 8)
+}
+
+pub(crate) fn limited(id: AccountId) -> [u8; 9] {
+    key!(b'l', 9, id.0 => 8)
 }
 
 pub(crate) fn spooled(id: MessageId) -> [u8; 17] {
@@ -262,7 +277,7 @@ pub(crate) fn read_sheet_number(key: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(*number))
 }
 
-/// The account that a key of the mail class belongs to.
+/// The account that a key of the mail class belongs to; or one of an account itself.
 pub(crate) fn read_account(key: &[u8]) -> Option<AccountId> {
     let account = key.get(1..9)?.first_chunk()?;
     Some(AccountId(u64::from_be_bytes(*account)))

@@ -120,6 +120,7 @@ contract! {
     quota {
         what_an_account_may_not_hold_is_refused_and_changes_nothing
         a_limit_holds_from_its_first_moment_for_whoever_was_not_limited_before
+        whoever_is_limited_from_the_beginning_is_so_beside_others_who_are_not
         a_delivery_to_a_full_account_leaves_the_recipient_open
         a_domain_is_counted_from_the_moment_in_which_it_is_limited
         what_is_held_is_the_same_after_every_reopening

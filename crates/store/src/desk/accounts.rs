@@ -22,7 +22,15 @@ use crate::{
 
 impl<K: Keeper> Accounts for Store<K> {
     fn has_domain(&self, domain: &Domain) -> Result<bool, StoreError> {
-        Ok(self.durable(Class::House, &keys::domain(domain))?.is_some())
+        let stamp = self.stamp();
+        if self.desk.domains.is_ours(domain, stamp) {
+            return Ok(true);
+        }
+        let is_ours = self.durable(Class::House, &keys::domain(domain))?.is_some();
+        if is_ours {
+            self.desk.domains.remember_ours(domain, stamp);
+        }
+        Ok(is_ours)
     }
 
     fn entry(&self, local: &str, domain: &Domain) -> Result<Option<Entry>, StoreError> {
@@ -131,21 +139,34 @@ impl<K: Keeper> Store<K> {
             first_new: None,
             guards: BTreeMap::new(),
         };
-        let mut limits = false;
+        let mut is_remembered = false;
         for change in changes {
-            limits |= matches!(
-                change,
-                AccountChange::SetDomainQuota(..) | AccountChange::SetQuota(..)
-            );
+            is_remembered |= makes_old(&change);
             draw.change(change)?;
         }
         let Draw { batch, guards, .. } = draw;
-        let pending = self.commit(batch, ());
-        if limits {
-            self.desk.unlimited.forget();
-        }
+        let pending = match is_remembered {
+            true => self.commit_and_forget(batch),
+            false => self.commit(batch, ()),
+        };
         drop(guards);
         Ok(pending)
+    }
+}
+
+/// Whether something may be remembered that is no longer so: that nothing limits somebody, or that
+/// a domain is ours.
+const fn makes_old(change: &AccountChange) -> bool {
+    match change {
+        AccountChange::AddAccount(new) => new.quota.is_limit(),
+        AccountChange::RemoveDomain(..)
+        | AccountChange::SetDomainQuota(..)
+        | AccountChange::SetQuota(..) => true,
+        AccountChange::AddDomain(..)
+        | AccountChange::PutAlias(..)
+        | AccountChange::RemoveAccount(..)
+        | AccountChange::RemoveAlias(..)
+        | AccountChange::SetPassword(..) => false,
     }
 }
 
@@ -164,7 +185,10 @@ impl<K: Keeper> Draw<'_, K> {
             AccountChange::SetPassword(address, password) => {
                 self.edit(&address, |row| row.password = password)
             }
-            AccountChange::SetQuota(address, quota) => self.edit(&address, |row| row.quota = quota),
+            AccountChange::SetQuota(address, quota) => {
+                self.edit(&address, |row| row.quota = quota)?;
+                self.list(self.id_of(&address)?, quota)
+            }
         }
     }
 
@@ -262,7 +286,12 @@ impl<K: Keeper> Draw<'_, K> {
         }
         let next = match self.get(keys::NEXT_ACCOUNT)? {
             Some(octets) => record::read_count(&octets)?,
-            None => 1,
+            None => {
+                if self.store.keeper.writes_lists()? {
+                    self.put(keys::LISTED.to_vec(), &record::MARK);
+                }
+                1
+            }
         };
         self.first_new.get_or_insert(next);
         self.put(
@@ -278,6 +307,7 @@ impl<K: Keeper> Draw<'_, K> {
             quota: new.quota,
             created,
         };
+        self.list(id, row.quota)?;
         self.put(entry, &record::write_entry(&Entry::Account(id))?);
         self.put(keys::account(id).to_vec(), &record::write_account(&row)?);
         mailboxes::create_inbox(&mut self.batch, id, created)
@@ -287,6 +317,7 @@ impl<K: Keeper> Draw<'_, K> {
         let id = self.id_of(address)?;
         self.remove(keys::entry(address.local(), address.domain()));
         self.remove(keys::account(id).to_vec());
+        self.list(id, Quota::default())?;
         if self.first_new.is_some_and(|first| id.0 >= first) {
             // Its rows are only in this batch.
             mailboxes::remove(&mut self.batch, id, INBOX_NUMBER, INBOX);
@@ -312,6 +343,20 @@ impl<K: Keeper> Draw<'_, K> {
             Ok(true)
         })?;
         batch.remove(Class::Mail, &keys::owner(id));
+        Ok(())
+    }
+
+    /// Lists an account, or not any more, in a house where all are listed that are limited.
+    fn list(&mut self, id: AccountId, quota: Quota) -> Result<(), StoreError> {
+        if self.get(keys::LISTED)?.is_none() {
+            return Ok(());
+        }
+        let key = keys::limited(id);
+        match (quota.is_limit(), self.get(&key)?.is_some()) {
+            (true, false) => self.put(key.to_vec(), &record::MARK),
+            (false, true) => self.remove(key.to_vec()),
+            _ => {}
+        }
         Ok(())
     }
 

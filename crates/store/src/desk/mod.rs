@@ -9,6 +9,7 @@ mod accounts;
 mod aside;
 mod case;
 mod changes;
+mod domains;
 mod heads;
 mod home;
 mod limits;
@@ -19,6 +20,7 @@ mod opened;
 mod purge;
 mod sheets;
 mod spool;
+mod stamps;
 mod store;
 mod usage;
 

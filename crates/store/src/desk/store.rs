@@ -11,7 +11,13 @@ use std::{
 use bytes::Bytes;
 use mail::{MessageId, Time};
 
-use super::{heads::Heads, limits::Unlimited, locks::Locks};
+use super::{
+    domains::Domains,
+    heads::Heads,
+    limits::{HouseLimits, Unlimited},
+    locks::Locks,
+    stamps::Stamps,
+};
 use crate::{
     StoreError,
     batch::Batch,
@@ -33,6 +39,9 @@ pub struct Store<K> {
 pub(super) struct Desk {
     pub(super) locks: Locks,
     pub(super) heads: Heads,
+    pub(super) stamps: Stamps,
+    pub(super) domains: Domains,
+    pub(super) limits: HouseLimits,
     pub(super) unlimited: Unlimited,
     ids: Ids,
 }
@@ -86,6 +95,9 @@ impl<K: Keeper> Store<K> {
             desk: Arc::new(Desk {
                 locks: Locks::new(),
                 heads: Heads::new(heads_octets),
+                stamps: Stamps::new(),
+                domains: Domains::default(),
+                limits: HouseLimits::default(),
                 unlimited: Unlimited::new(),
                 ids: Ids {
                     latest: AtomicU64::new(0),
@@ -115,6 +127,19 @@ impl<K: Keeper> Store<K> {
         let (promise, pending) = Pending::promise();
         let ack = move |result: Result<(), StoreError>| promise.keep(result.map(|()| value));
         self.keeper.commit(batch, Box::new(ack));
+        pending
+    }
+
+    /// Commits what makes old what is remembered with a [`Stamp`](super::stamps::Stamp).
+    pub(super) fn commit_and_forget(&self, batch: Batch) -> Pending<()> {
+        let (promise, pending) = Pending::promise();
+        let desk = self.desk.clone();
+        let ack = move |result| {
+            desk.stamps.forget();
+            promise.keep(result);
+        };
+        self.keeper.commit(batch, Box::new(ack));
+        self.desk.stamps.forget();
         pending
     }
 

@@ -13,6 +13,8 @@
 //! stands as it is; then as much of it is stored as it has. None of this outlives the directory: a
 //! checksum is the engine's matter, and another layout is another directory.
 
+use std::cmp::Ordering;
+
 use crate::zeros::{leave_out, number_from, number_to, put_back, take};
 
 /// What an entry of the engine is.
@@ -75,6 +77,76 @@ impl<'a> Value<'a> {
     }
 }
 
+/// A row as it stands in a block.
+struct Packed<'a> {
+    /// How much of its key is that of the row before.
+    shared: usize,
+    /// The rest of it.
+    own: &'a [u8],
+    value: Value<'a>,
+}
+
+impl<'a> Packed<'a> {
+    /// Takes the first row; `None` when that is none. The key of the row before has this length.
+    fn take(rows: &mut &'a [u8], length: usize) -> Option<Self> {
+        let (shared, own, octets, stored);
+        match **rows {
+            // Mostly they have an octet each.
+            [a, b, c, d, ref rest @ ..] if (a | b | c | d) < 0x80 => {
+                [shared, own, octets, stored] = [a, b, c, d].map(usize::from);
+                *rows = rest;
+            }
+            _ => {
+                shared = number_from(rows)?;
+                own = number_from(rows)?;
+                octets = number_from(rows)?;
+                stored = number_from(rows)?;
+            }
+        }
+        if shared > length {
+            return None;
+        }
+        let own = take(rows, own)?;
+        let stored = take(rows, stored)?;
+        let value = Value { octets, stored };
+        Some(Self { shared, own, value })
+    }
+
+    const fn length(&self) -> usize {
+        self.shared + self.own.len()
+    }
+}
+
+/// Where a key is that is looked for among ascending rows, of which most are passed over without a
+/// look at them: a row that has more in common with the one before than that has with the key is
+/// before the key as that one is.
+struct Search<'k> {
+    key: &'k [u8],
+    /// How much of it the row before begins with.
+    common: usize,
+}
+
+impl Search<'_> {
+    /// How a row stands to the key, and how much of what it does not share with the row before is
+    /// the key's.
+    fn look(&mut self, row: &Packed<'_>) -> (Ordering, usize) {
+        match row.shared.cmp(&self.common) {
+            Ordering::Greater => (Ordering::Less, 0),
+            // The row before is before the key, and begins with more of it.
+            Ordering::Less => (Ordering::Greater, 0),
+            Ordering::Equal => {
+                let wanted = &self.key[self.common..];
+                let same = common(row.own, wanted);
+                let order = row.own.get(same).cmp(&wanted.get(same));
+                if order == Ordering::Less {
+                    self.common += same;
+                }
+                (order, same)
+            }
+        }
+    }
+}
+
 /// Reads the rows of a block one by one.
 #[derive(Clone, Debug)]
 pub(super) struct Walk<'a> {
@@ -93,28 +165,152 @@ impl<'a> Walk<'a> {
         if self.rest.is_empty() {
             return Some(None);
         }
-        let shared = number_from(&mut self.rest)?;
-        let more = number_from(&mut self.rest)?;
-        let octets = number_from(&mut self.rest)?;
-        let stored = number_from(&mut self.rest)?;
-        if shared > self.key.len() {
-            return None;
-        }
-        self.key.truncate(shared);
-        self.key.extend_from_slice(take(&mut self.rest, more)?);
-        let stored = take(&mut self.rest, stored)?;
-        Some(Some((&self.key, Value { octets, stored })))
+        let row = Packed::take(&mut self.rest, self.key.len())?;
+        self.key.truncate(row.shared);
+        self.key.extend_from_slice(row.own);
+        Some(Some((&self.key, row.value)))
     }
+}
 
-    /// The value of a key; what came before it is passed over.
-    pub(super) fn find(&mut self, wanted: &[u8]) -> Option<Option<Value<'a>>> {
+/// The value of a key in a block. `None` when the block is none, as far as it was read.
+pub(super) fn find<'a>(rows: &'a [u8], key: &[u8]) -> Option<Option<Value<'a>>> {
+    let (mut rest, mut length) = (rows, 0);
+    let mut search = Search { key, common: 0 };
+    while !rest.is_empty() {
+        let row = Packed::take(&mut rest, length)?;
+        length = row.length();
+        match search.look(&row).0 {
+            Ordering::Less => {}
+            Ordering::Equal => return Some(Some(row.value)),
+            Ordering::Greater => return Some(None),
+        }
+    }
+    Some(None)
+}
+
+/// The block with these rows set, ascending and none before its first one; the others are taken
+/// over as they stand. `Some(None)` where that cannot be done: a row is to go, or the block would have
+/// more octets. `None` when the block is none.
+pub(super) fn set(rows: &[u8], newer: &[Newer<'_>], octets_max: usize) -> Option<Option<Vec<u8>>> {
+    let mut setting = Setting {
+        newer,
+        common: 0,
+        block: Vec::with_capacity(octets_max),
+        less: Vec::new(),
+    };
+    setting.block.push(BLOCK);
+    // What stands before `done` is taken over, or replaced.
+    let (mut rest, mut length, mut done) = (rows, 0, 0);
+    while !rest.is_empty()
+        && let Some((key, value)) = setting.newer.first()
+    {
+        let begin = rows.len() - rest.len();
+        let mut row = Packed::take(&mut rest, length)?;
+        length = row.length();
+        let end = rows.len() - rest.len();
+        let mut search = Search {
+            key,
+            common: setting.common,
+        };
+        let (order, same) = search.look(&row);
+        setting.common = search.common;
+        if order == Ordering::Less {
+            continue;
+        }
+        setting.block.extend_from_slice(&rows[done..begin]);
+        done = end;
+        if order == Ordering::Equal {
+            let Some(value) = value else {
+                return Some(None);
+            };
+            setting.put(row.shared, row.own, value);
+            setting.go_on();
+            continue;
+        }
+        if !setting.put_before(&mut row, same) {
+            return Some(None);
+        }
+    }
+    setting.block.extend_from_slice(&rows[done..]);
+    while let Some((key, value)) = setting.newer.first() {
+        let Some(value) = value else {
+            return Some(None);
+        };
+        setting.put(setting.common, &key[setting.common..], value);
+        setting.go_on();
+    }
+    Some((setting.block.len() <= octets_max).then_some(setting.block))
+}
+
+/// A row that is newer than the block; `None`: it is to go.
+pub(super) type Newer<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// A block in which rows are being set.
+struct Setting<'n> {
+    /// Those that are left.
+    newer: &'n [Newer<'n>],
+    /// How much the first of them has in common with the row that was put last.
+    common: usize,
+    block: Vec<u8>,
+    /// A value without its zeros.
+    less: Vec<u8>,
+}
+
+impl Setting<'_> {
+    /// Puts all of them that come before a row, whose own octets are `same` as those of the first;
+    /// then the row itself, or what takes its place. `false` if it is to go.
+    fn put_before(&mut self, row: &mut Packed<'_>, mut same: usize) -> bool {
         loop {
-            match self.next()? {
-                Some((key, value)) if key == wanted => return Some(Some(value)),
-                Some((key, _)) if key < wanted => {}
-                _ => return Some(None),
+            let Some((key, Some(value))) = self.newer.first() else {
+                return self.newer.is_empty() && self.put_packed(row);
+            };
+            // What the row had in common with the one before it, it has with this one, and more.
+            if row.shared == self.common {
+                row.shared += same;
+                row.own = &row.own[same..];
+            }
+            self.put(self.common, &key[self.common..], value);
+            self.go_on();
+            let Some((key, value)) = self.newer.first() else {
+                return self.put_packed(row);
+            };
+            let mut search = Search {
+                key,
+                common: self.common,
+            };
+            let (order, more) = search.look(row);
+            self.common = search.common;
+            match (order, value) {
+                (Ordering::Less, _) => return self.put_packed(row),
+                (Ordering::Equal, Some(value)) => {
+                    self.put(row.shared, row.own, value);
+                    self.go_on();
+                    return true;
+                }
+                (Ordering::Equal, None) => return false,
+                (Ordering::Greater, _) => same = more,
             }
         }
+    }
+
+    fn put(&mut self, shared: usize, own: &[u8], value: &[u8]) {
+        shorten(value, &mut self.less);
+        put_row(&mut self.block, (shared, own), value.len(), &self.less);
+    }
+
+    fn put_packed(&mut self, row: &Packed<'_>) -> bool {
+        let Value { octets, stored } = row.value;
+        put_row(&mut self.block, (row.shared, row.own), octets, stored);
+        true
+    }
+
+    /// The first of them was put.
+    fn go_on(&mut self) {
+        let Some(((before, _), rest)) = self.newer.split_first() else {
+            return;
+        };
+        self.newer = rest;
+        self.common = rest.first().map_or(0, |(key, _)| common(before, key));
     }
 }
 
@@ -179,12 +375,7 @@ impl Packing {
     }
 
     pub(super) fn row(&mut self, key: &[u8], value: &[u8]) {
-        self.less.clear();
-        leave_out(value, &mut self.less);
-        if self.less.len() + LEFT_OUT_MIN > value.len() {
-            self.less.clear();
-            self.less.extend_from_slice(value);
-        }
+        shorten(value, &mut self.less);
         if !self.block.is_empty() && self.block.len() + key.len() + self.less.len() > self.octets {
             self.end();
         }
@@ -194,14 +385,9 @@ impl Packing {
             self.first.extend_from_slice(key);
             self.last.clear();
         }
-        let pairs = self.last.iter().zip(key);
-        let shared = pairs.take_while(|(one, other)| one == other).count();
-        number_to(&mut self.block, shared);
-        number_to(&mut self.block, key.len() - shared);
-        number_to(&mut self.block, value.len());
-        number_to(&mut self.block, self.less.len());
-        self.block.extend_from_slice(&key[shared..]);
-        self.block.extend_from_slice(&self.less);
+        let shared = common(&self.last, key);
+        let own = (shared, &key[shared..]);
+        put_row(&mut self.block, own, value.len(), &self.less);
         self.last.clear();
         self.last.extend_from_slice(key);
     }
@@ -218,6 +404,34 @@ impl Packing {
             self.done.push((self.first.clone(), block));
         }
     }
+}
+
+/// A value without its zeros, or as it is.
+fn shorten(value: &[u8], less: &mut Vec<u8>) {
+    less.clear();
+    leave_out(value, less);
+    if less.len() + LEFT_OUT_MIN > value.len() {
+        less.clear();
+        less.extend_from_slice(value);
+    }
+}
+
+fn put_row(block: &mut Vec<u8>, (shared, own): (usize, &[u8]), octets: usize, stored: &[u8]) {
+    for number in [shared, own.len(), octets, stored.len()] {
+        number_to(block, number);
+    }
+    block.extend_from_slice(own);
+    block.extend_from_slice(stored);
+}
+
+/// How many octets two keys begin with that are the same.
+fn common(one: &[u8], other: &[u8]) -> usize {
+    let most = one.len().min(other.len());
+    let mut same = 0;
+    while same < most && one[same] == other[same] {
+        same += 1;
+    }
+    same
 }
 
 /// To save less is not worth putting it together again.
@@ -273,12 +487,47 @@ mod tests {
                         prop_assert_eq!(&first, key, "it stands under its first key");
                     }
                     let value = value.read(&mut room).unwrap().to_vec();
-                    let found = Walk::new(rows_of(&block)).find(key).unwrap().unwrap();
+                    let found = find(rows_of(&block), key).unwrap().unwrap();
                     prop_assert_eq!(found.read(&mut room).unwrap(), &value);
                     out.insert(key.to_vec(), value);
                 }
             }
             prop_assert_eq!(out, rows);
+        }
+
+        #[test]
+        fn a_block_has_what_it_has_and_nothing_else(rows in rows(), others in rows()) {
+            let whole = packed(&rows, usize::MAX);
+            let block = whole.first().map_or(&[][..], |(_, block)| rows_of(block));
+            let beginnings = rows.keys().map(|key| &key[..key.len() - 1]);
+            for key in others.keys().map(|key| &key[..]).chain(beginnings) {
+                let found = find(block, key).unwrap();
+                let mut room = Vec::new();
+                let found = found.map(|value| value.read(&mut room).unwrap().to_vec());
+                prop_assert_eq!(found.as_ref(), rows.get(key), "{:?}", key);
+            }
+        }
+
+        #[test]
+        fn rows_are_set_as_if_all_were_packed_anew(old in rows(), new in rows(), gone in rows()) {
+            prop_assume!(!old.is_empty());
+            let whole = packed(&old, usize::MAX);
+            let (first, block) = &whole[0];
+            let new: Rows = new.into_iter().filter(|(key, _)| key >= first).collect();
+            let mut expected = old.clone();
+            expected.extend(new.clone());
+            let expected = packed(&expected, usize::MAX).remove(0).1;
+            let mut newer: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
+            newer.extend(new.iter().map(|(key, value)| (&key[..], Some(&value[..]))));
+            let all: Vec<Newer<'_>> = newer.iter().map(|(key, value)| (*key, *value)).collect();
+            let octets = expected.len();
+            prop_assert_eq!(set(rows_of(block), &all, octets), Some(Some(expected)));
+            prop_assert_eq!(set(rows_of(block), &all, octets - 1), Some(None));
+            newer.extend(gone.keys().filter(|key| *key >= first).map(|key| (&key[..], None)));
+            let all: Vec<Newer<'_>> = newer.into_iter().collect();
+            if all.iter().any(|(_, value)| value.is_none()) {
+                prop_assert_eq!(set(rows_of(block), &all, 1 << 20), Some(None));
+            }
         }
 
         #[test]
@@ -311,6 +560,8 @@ mod tests {
                 let _ = value.read(&mut Vec::new());
             }
             let _ = merge(&octets, [], &mut |_, _| true);
+            let _ = find(&octets, &[1, 2, 3, 4, 5]);
+            let _ = set(&octets, &[(&[1, 2], Some(&[3])), (&[1, 2, 4], Some(&[5]))], 4096);
         }
     }
 

@@ -284,9 +284,10 @@ impl Follower {
     }
 }
 
-/// How long a row may wait in memory before it goes to the engine: most of a queue's rows have
-/// come and gone by then.
-const LINGER: Duration = Duration::from_millis(500);
+/// How long a row may wait in memory before it goes to the engine: most of a queue's rows have come
+/// and gone by then, counters of a mailbox have taken each other's place, and neighbours go into
+/// one block together. Whoever writes so much that memory fills up does not wait so long.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Rows in one batch.
 const ROWS: usize = 4096;

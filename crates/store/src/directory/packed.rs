@@ -58,7 +58,7 @@ impl Packed {
             let (at, entry) = entry?;
             match kind(&entry)? {
                 Entry::Block(rows) => {
-                    let Some(found) = Walk::new(rows).find(key).ok_or_else(broken)? else {
+                    let Some(found) = blocks::find(rows, key).ok_or_else(broken)? else {
                         return Ok(None);
                     };
                     let mut room = Vec::new();
@@ -151,19 +151,9 @@ impl Region {
         each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> sled::Result<Option<IVec>> {
         let mut within = |key: &[u8], value: &[u8]| key < from || (key < until && each(key, value));
-        let more = self.rows(&[], &mut within)?;
+        let more = blocks::merge(self.packed()?, self.newer(&[])?, &mut within);
+        let more = more.ok_or_else(broken)?;
         Ok(self.end.filter(|end| more && **end < *until))
-    }
-
-    /// Calls `each` for all rows as `changes` leave them, until it returns `false`; yields whether
-    /// it never did.
-    fn rows(
-        &self,
-        changes: &[Change<'_>],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> sled::Result<bool> {
-        let newer = self.newer(changes)?;
-        blocks::merge(self.packed()?, newer, each).ok_or_else(broken)
     }
 
     /// What is newer than the block: loose rows, and changes that are newer than those.
@@ -215,6 +205,7 @@ impl Region {
             .is_none_or(|(_, entry)| entry.len() < SMALL_OCTETS);
         // The block's own key is not free for a row that stands alone.
         if is_small
+            || changes.len() >= TOGETHER
             || self.loose.len() + changes.len() >= LOOSE_MAX
             || self.block.as_ref().is_some_and(own)
         {
@@ -222,7 +213,7 @@ impl Region {
         }
         let rows = self.packed()?;
         for (key, value) in changes {
-            if value.is_none() && Walk::new(rows).find(key).ok_or_else(broken)?.is_none() {
+            if value.is_none() && blocks::find(rows, key).ok_or_else(broken)?.is_none() {
                 batch.remove(*key);
             } else {
                 batch.insert(*key, blocks::alone(*value));
@@ -238,11 +229,22 @@ impl Region {
         block_octets: usize,
         batch: &mut sled::Batch,
     ) -> sled::Result<()> {
-        let mut packing = Packing::new(self.goal(changes, block_octets)?);
-        self.rows(changes, &mut |key, value| {
+        let (packed, newer) = (self.packed()?, self.newer(changes)?);
+        if let Some((first, _)) = &self.block
+            && let Some(block) = blocks::set(packed, &newer, block_octets).ok_or_else(broken)?
+        {
+            for (key, _) in &self.loose {
+                batch.remove(key);
+            }
+            batch.insert(first, block);
+            return Ok(());
+        }
+        let mut packing = Packing::new(goal(packed, &newer, block_octets)?);
+        let all = blocks::merge(packed, newer, &mut |key, value| {
             packing.row(key, value);
             true
-        })?;
+        });
+        all.ok_or_else(broken)?;
         if let Some((key, _)) = &self.block {
             batch.remove(key);
         }
@@ -255,26 +257,27 @@ impl Region {
         }
         Ok(())
     }
+}
 
-    /// How large the blocks are to be: full ones where rows are added at the end, because the next
-    /// ones are most likely to be added behind them; else of the same size, with room in each.
-    fn goal(&self, changes: &[Change<'_>], block_octets: usize) -> sled::Result<usize> {
-        let weight = |(key, value): &Change<'_>| key.len() + value.map_or(0, <[u8]>::len) + 4;
-        let newer = self.newer(changes)?;
-        let packed = self.packed()?;
-        let octets = packed.len() + newer.iter().map(weight).sum::<usize>();
-        let mut last = Walk::new(packed);
-        let mut is_behind = true;
-        if let Some((first, _)) = newer.first() {
-            while let Some((key, _)) = last.next().ok_or_else(broken)? {
-                is_behind = key < *first;
-            }
-        }
-        if is_behind || octets <= block_octets {
-            return Ok(block_octets);
-        }
-        Ok(octets / octets.div_ceil(block_octets) + ROW_OCTETS)
+/// How large the blocks are to be: full ones where rows are added at the end, because the next ones
+/// are most likely to be added behind them; else of the same size, with room in each.
+fn goal(packed: &[u8], newer: &[Change<'_>], block_octets: usize) -> sled::Result<usize> {
+    let weight = |(key, value): &Change<'_>| key.len() + value.map_or(0, <[u8]>::len) + 4;
+    let octets = packed.len() + newer.iter().map(weight).sum::<usize>();
+    if octets <= block_octets {
+        return Ok(block_octets);
     }
+    let mut last = Walk::new(packed);
+    let mut is_behind = true;
+    if let Some((first, _)) = newer.first() {
+        while let Some((key, _)) = last.next().ok_or_else(broken)? {
+            is_behind = key < *first;
+        }
+    }
+    if is_behind {
+        return Ok(block_octets);
+    }
+    Ok(octets / octets.div_ceil(block_octets) + ROW_OCTETS)
 }
 
 fn kind(entry: &IVec) -> sled::Result<Entry<'_>> {
@@ -291,6 +294,10 @@ const FIRST: &[u8] = b"\x01";
 
 /// So many rows of a region stand alone, at most: a block is written whole for sixteen changes.
 const LOOSE_MAX: usize = 16;
+
+/// So many changes of a region at once go into its block: to let each stand alone, and to take it
+/// away again when the block is written, is dearer than to write that now.
+const TOGETHER: usize = 4;
 
 /// A block smaller than this is written whole for each change.
 const SMALL_OCTETS: usize = 512;

@@ -76,12 +76,15 @@ impl Store<Local> {
             boxes: BTreeMap::new(),
             waiting: BTreeMap::new(),
             spooled: BTreeMap::new(),
+            limited: BTreeMap::new(),
+            lists: false,
         };
         check.journal()?;
         for partition in 0..shared.partitions.count() {
             check.partition(partition)?;
         }
         check.domains()?;
+        check.listed();
         check.counts();
         check.bodies(&self.keeper);
         Ok(check.report)
@@ -117,6 +120,9 @@ struct Check<'a> {
     waiting: BTreeMap<Vec<u8>, (u64, u64)>,
     /// What is known of each message in the spool: recipients, and whether it is counted.
     spooled: BTreeMap<u128, (bool, bool)>,
+    /// Whether an account is limited, and whether it is listed as such.
+    limited: BTreeMap<AccountId, (bool, bool)>,
+    lists: bool,
 }
 
 #[derive(Default)]
@@ -210,8 +216,16 @@ impl Check<'_> {
             (Class::House, b'e') => drop(record::read_entry(value).ok()?),
             (Class::House, b'q') => drop(record::read_quota(value).ok()?),
             (Class::House, b'i') => {
-                record::read_account(AccountId(0), value).ok()?;
+                let id = keys::read_account(key)?;
+                if record::read_account(id, value).ok()?.quota.is_limit() {
+                    self.limited.entry(id).or_default().0 = true;
+                }
                 self.report.accounts += 1;
+            }
+            (Class::House, b'j') => self.lists = record::is_record(value),
+            (Class::House, b'l') => {
+                record::is_record(value).then_some(())?;
+                self.limited.entry(keys::read_account(key)?).or_default().1 = true;
             }
             (Class::Queue, b'S' | b'X') => {
                 let head = record::read_spooled_head(value).ok()?;
@@ -355,6 +369,15 @@ impl Check<'_> {
         known.1 += 1;
         if known.0 != body.octets {
             self.bad(format!("body {} has two lengths", body.blob));
+        }
+    }
+
+    /// Whoever is limited is listed, and nobody else, if that is done.
+    fn listed(&mut self) {
+        for (account, (limited, listed)) in std::mem::take(&mut self.limited) {
+            if listed != (limited && self.lists) {
+                self.bad(format!("whether account {account} is limited"));
+            }
         }
     }
 

@@ -384,6 +384,11 @@ impl Keeper for Local {
         })
     }
 
+    fn writes_lists(&self) -> Result<bool, StoreError> {
+        let formats = marks::check_format(&*self.ground.disk, marks::FORMAT)?;
+        Ok(formats.written >= marks::LISTS)
+    }
+
     fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }

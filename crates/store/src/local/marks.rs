@@ -151,13 +151,15 @@ pub const RESTORING: &str = "restoring";
 /// |---|---|
 /// | 1 | the first |
 /// | 2 | segments whose bodies may be compressed, and whose frames have a number by chance |
-/// | 3 | frames whose operations are dense |
+/// | 3 | frames whose operations are dense; a list of limited accounts, which the one before would not keep |
 pub(super) const FORMAT: u8 = 3;
 
 /// From this format on bodies may be compressed.
 const COMPRESSED: u8 = 2;
 /// From this format on operations may be dense.
 const DENSE: u8 = 3;
+/// From this format on limited accounts are listed.
+pub(super) const LISTS: u8 = 3;
 const FORMAT_TEXT: &str = "heronry store ";
 pub(super) const FORMAT_FILE: &str = "format";
 const BOOT_FILE: &str = "boot";

@@ -115,6 +115,7 @@ pub(crate) async fn a_domain_with_accounts_cannot_go(bench: impl Future<Output =
     let here = domain("example.test");
     let remove = || Change::RemoveDomain(here.clone());
     assert_is(bench.change(vec![remove()]).await, "Exists");
+    assert!(bench.store.has_domain(&here).unwrap());
     let ann = Change::RemoveAccount(address("ann@example.test"));
     bench.change(vec![ann, remove()]).await.unwrap();
     assert!(!bench.store.has_domain(&here).unwrap());

@@ -2,7 +2,7 @@
 
 use heronry_store::{
     StoreError,
-    port::{AccountChange, Held, Quota},
+    port::{AccountChange, Held, NewAccount, Quota},
 };
 use mail::{Flags, Time, Uid};
 
@@ -117,6 +117,48 @@ pub(crate) async fn a_limit_holds_from_its_first_moment_for_whoever_was_not_limi
     }
     let nobody = bench.store.has_room(mail::AccountId(77), more);
     nobody.expect("who is not there is not limited");
+}
+
+pub(crate) async fn whoever_is_limited_from_the_beginning_is_so_beside_others_who_are_not(
+    bench: impl Future<Output = Bench>,
+) {
+    let mut bench = bench.await;
+    let more = held(1, 1);
+    bench.store.has_room(bench.ann, more).unwrap();
+    let new = |text: &str, quota| {
+        AccountChange::AddAccount(NewAccount {
+            address: address(text),
+            password: None,
+            quota,
+        })
+    };
+    // Within one call: whoever comes and goes, and whoever changes at once.
+    let changes = vec![
+        new("bob@example.test", quota(None, 0)),
+        new("carl@example.test", quota(1, 0)),
+        AccountChange::RemoveAccount(address("carl@example.test")),
+        new("dora@example.test", quota(0, None)),
+        AccountChange::SetQuota(address("dora@example.test"), Quota::default()),
+        new("eve@example.test", Quota::default()),
+        AccountChange::SetQuota(address("eve@example.test"), quota(0, 0)),
+    ];
+    bench.change(changes).await.unwrap();
+    let room = |bench: &Bench, local: &str| {
+        let account = bench.id_of(&format!("{local}@example.test"));
+        bench.store.has_room(account, more)
+    };
+    for _ in 0..4 {
+        assert_full(room(&bench, "bob"), "account");
+        room(&bench, "dora").unwrap();
+        assert_full(room(&bench, "eve"), "account");
+        room(&bench, "ann").unwrap();
+        bench.reopen().await;
+    }
+    let gone = AccountChange::RemoveAccount(address("eve@example.test"));
+    let wide = AccountChange::SetQuota(address("bob@example.test"), quota(None, 9));
+    bench.change(vec![gone, wide]).await.unwrap();
+    room(&bench, "bob").unwrap();
+    room(&bench, "ann").unwrap();
 }
 
 pub(crate) async fn a_delivery_to_a_full_account_leaves_the_recipient_open(
