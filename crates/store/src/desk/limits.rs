@@ -211,9 +211,13 @@ const ANYBODY_BITS: u32 = 2;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use mail::Time;
+
     use super::*;
     use crate::{
-        MemoryStore,
+        Config, DiskStore, MemoryStore,
         desk::stamps::Stamps,
         port::{AccountChange, Accounts, Leases, NewAccount, Shard},
     };
@@ -322,5 +326,34 @@ mod tests {
         assert!(!is_limited(ann) && is_limited(bob));
         let listed = store.newest(Class::House, &keys::limited(bob)).unwrap();
         assert_eq!(listed, None, "nobody would keep a list that is not whole");
+    }
+
+    #[tokio::test]
+    async fn an_older_folder_gets_no_list_which_an_older_store_would_not_keep() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("format"), "heronry store 2\n").unwrap();
+        let config = Config {
+            reserve_octets: 0,
+            ..Config::new(folder.path())
+        };
+        let store = DiskStore::open(config, Arc::new(|| Time(1))).unwrap();
+        let new = NewAccount {
+            address: "ann@example.test".parse().unwrap(),
+            password: None,
+            quota: Quota {
+                octets: None,
+                messages: Some(1),
+            },
+        };
+        let changes = vec![
+            AccountChange::AddDomain("example.test".parse().unwrap()),
+            AccountChange::AddAccount(new),
+        ];
+        let fence = store.fence(Shard::nth(0)).unwrap();
+        store.change(fence, changes).await.unwrap();
+        assert_eq!(store.anybody(store.stamp()).unwrap(), Anybody::Anybody);
+        assert!(store.limited(AccountId(1)).unwrap().is_some());
+        assert_eq!(store.newest(Class::House, keys::LISTED).unwrap(), None);
+        assert_eq!(store.check().unwrap().damage, [""; 0]);
     }
 }
