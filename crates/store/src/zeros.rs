@@ -14,21 +14,18 @@
 /// Appends the octets to `out`, without their zeros.
 pub(crate) fn leave_out(octets: &[u8], out: &mut Vec<u8>) {
     let mut rest = octets;
-    while !rest.is_empty() {
-        let (group, others) = rest.split_at(rest.len().min(GROUP));
+    while let Some((group, others)) = rest.split_first_chunk::<GROUP>() {
         rest = others;
-        let mut kept = [0; 1 + GROUP];
-        let mut count = 1;
-        for (bit, &octet) in group.iter().enumerate() {
-            kept[count] = octet;
-            kept[0] |= u8::from(octet != 0) << bit;
-            count += usize::from(octet != 0);
-        }
-        out.extend_from_slice(&kept[..count]);
-        if kept[0] == u8::MAX {
+        let mask = mask_of(group);
+        put_group(group, mask, out);
+        if mask == u8::MAX {
             // A mask for each would only make them more.
-            let is_full = |group: &&[u8]| group.iter().filter(|&&octet| octet == 0).count() <= 1;
-            let groups = rest.chunks_exact(GROUP).take(usize::from(u8::MAX));
+            let is_full = |group: &&[u8; GROUP]| mask_of(group).count_zeros() <= 1;
+            let groups = rest
+                .as_chunks::<GROUP>()
+                .0
+                .iter()
+                .take(usize::from(u8::MAX));
             let more = groups.take_while(is_full).count();
             out.push(u8::try_from(more).expect("no more are taken"));
             let (as_they_are, others) = rest.split_at(more * GROUP);
@@ -36,6 +33,32 @@ pub(crate) fn leave_out(octets: &[u8], out: &mut Vec<u8>) {
             rest = others;
         }
     }
+    if !rest.is_empty() {
+        let mut group = [0; GROUP];
+        group[..rest.len()].copy_from_slice(rest);
+        put_group(&group, mask_of(&group), out);
+    }
+}
+
+fn put_group(group: &[u8; GROUP], mask: u8, out: &mut Vec<u8>) {
+    let mut kept = [mask; 1 + GROUP];
+    let (mut left, mut count) = (mask, 1);
+    while left != 0 {
+        kept[count] = group[left.trailing_zeros() as usize];
+        count += 1;
+        left &= left - 1;
+    }
+    out.extend_from_slice(&kept[..count]);
+}
+
+/// A bit for each octet that is not zero, the first one's lowest.
+const fn mask_of(group: &[u8; GROUP]) -> u8 {
+    const LOW: u64 = u64::MAX / 0xFF * 0x7F;
+    let word = u64::from_le_bytes(*group);
+    // The highest bit of each octet says whether there is any; then all of them come together in
+    // the highest octet, where none is in another one's way.
+    let any = ((((word & LOW) + LOW) | word) & !LOW) >> 7;
+    (any.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
 /// Appends `count` octets to `out`, with the zeros that were left out; `None` when the octets cannot

@@ -84,7 +84,7 @@ impl<K: Keeper> Store<K> {
                 false => Anybody::Nobody,
             }
         } else {
-            Anybody::Anybody
+            Anybody::Unknown
         };
         self.desk.limits.remember(anybody, stamp);
         Ok(anybody)
@@ -123,7 +123,7 @@ impl<K: Keeper> Store<K> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Anybody {
     /// Whoever it is: to be looked up.
-    Anybody = 1,
+    Unknown = 1,
     /// Only accounts that are listed, and no domain.
     Listed = 2,
     /// Nobody at all.
@@ -140,7 +140,7 @@ impl HouseLimits {
         if Some(known >> ANYBODY_BITS) != stamp.number() {
             return None;
         }
-        [Anybody::Anybody, Anybody::Listed, Anybody::Nobody]
+        [Anybody::Unknown, Anybody::Listed, Anybody::Nobody]
             .into_iter()
             .find(|one| known & ((1 << ANYBODY_BITS) - 1) == *one as u64)
     }
@@ -266,7 +266,7 @@ mod tests {
     fn what_is_known_of_the_whole_house_counts_until_limits_change_or_writes_are_lost() {
         let (limits, stamps) = (HouseLimits::default(), Stamps::new());
         assert_eq!(limits.get(stamps.stamp(0)), None);
-        for anybody in [Anybody::Nobody, Anybody::Listed, Anybody::Anybody] {
+        for anybody in [Anybody::Nobody, Anybody::Listed, Anybody::Unknown] {
             let before = stamps.stamp(0);
             limits.remember(anybody, before);
             assert_eq!(limits.get(before), Some(anybody));
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(anybody(), Anybody::Nobody);
         assert!(!is_limited(ann) && !is_limited(bob));
         change(AccountChange::SetDomainQuota(domain.clone(), limit)).await;
-        assert_eq!(anybody(), Anybody::Anybody);
+        assert_eq!(anybody(), Anybody::Unknown);
         assert!(is_limited(ann) && is_limited(bob));
         change(AccountChange::SetDomainQuota(domain.clone(), none)).await;
         change(AccountChange::SetQuota(address("ann"), limit)).await;
@@ -322,7 +322,7 @@ mod tests {
         batch.remove(Class::House, keys::LISTED);
         store.commit_and_forget(batch).await.unwrap();
         change(AccountChange::SetQuota(address("bob"), limit)).await;
-        assert_eq!(anybody(), Anybody::Anybody);
+        assert_eq!(anybody(), Anybody::Unknown);
         assert!(!is_limited(ann) && is_limited(bob));
         let listed = store.newest(Class::House, &keys::limited(bob)).unwrap();
         assert_eq!(listed, None, "nobody would keep a list that is not whole");
@@ -351,7 +351,7 @@ mod tests {
         ];
         let fence = store.fence(Shard::nth(0)).unwrap();
         store.change(fence, changes).await.unwrap();
-        assert_eq!(store.anybody(store.stamp()).unwrap(), Anybody::Anybody);
+        assert_eq!(store.anybody(store.stamp()).unwrap(), Anybody::Unknown);
         assert!(store.limited(AccountId(1)).unwrap().is_some());
         assert_eq!(store.newest(Class::House, keys::LISTED).unwrap(), None);
         assert_eq!(store.check().unwrap().damage, [""; 0]);

@@ -13,8 +13,11 @@
 //! stands as it is; then as much of it is stored as it has. None of this outlives the directory: a
 //! checksum is the engine's matter, and another layout is another directory.
 
+mod setting;
+
 use std::cmp::Ordering;
 
+pub(super) use self::setting::set;
 use crate::zeros::{leave_out, number_from, number_to, put_back, take};
 
 /// What an entry of the engine is.
@@ -176,7 +179,21 @@ impl<'a> Walk<'a> {
 pub(super) fn find<'a>(rows: &'a [u8], key: &[u8]) -> Option<Option<Value<'a>>> {
     let (mut rest, mut length) = (rows, 0);
     let mut search = Search { key, common: 0 };
-    while !rest.is_empty() {
+    loop {
+        // Most are passed over here.
+        while let [shared, own, octets, stored, ref behind @ ..] = *rest
+            && (shared | own | octets | stored) < 0x80
+            && usize::from(shared) > search.common
+        {
+            if usize::from(shared) > length {
+                return None;
+            }
+            length = usize::from(shared) + usize::from(own);
+            rest = behind.get(usize::from(own) + usize::from(stored)..)?;
+        }
+        if rest.is_empty() {
+            return Some(None);
+        }
         let row = Packed::take(&mut rest, length)?;
         length = row.length();
         match search.look(&row).0 {
@@ -185,133 +202,16 @@ pub(super) fn find<'a>(rows: &'a [u8], key: &[u8]) -> Option<Option<Value<'a>>> 
             Ordering::Greater => return Some(None),
         }
     }
-    Some(None)
 }
 
-/// The block with these rows set, ascending and none before its first one; the others are taken
-/// over as they stand. `Some(None)` where that cannot be done: a row is to go, or the block would have
-/// more octets. `None` when the block is none.
-pub(super) fn set(rows: &[u8], newer: &[Newer<'_>], octets_max: usize) -> Option<Option<Vec<u8>>> {
-    let mut setting = Setting {
-        newer,
-        common: 0,
-        block: Vec::with_capacity(octets_max),
-        less: Vec::new(),
-    };
-    setting.block.push(BLOCK);
-    // What stands before `done` is taken over, or replaced.
-    let (mut rest, mut length, mut done) = (rows, 0, 0);
-    while !rest.is_empty()
-        && let Some((key, value)) = setting.newer.first()
-    {
-        let begin = rows.len() - rest.len();
-        let mut row = Packed::take(&mut rest, length)?;
-        length = row.length();
-        let end = rows.len() - rest.len();
-        let mut search = Search {
-            key,
-            common: setting.common,
-        };
-        let (order, same) = search.look(&row);
-        setting.common = search.common;
-        if order == Ordering::Less {
-            continue;
-        }
-        setting.block.extend_from_slice(&rows[done..begin]);
-        done = end;
-        if order == Ordering::Equal {
-            let Some(value) = value else {
-                return Some(None);
-            };
-            setting.put(row.shared, row.own, value);
-            setting.go_on();
-            continue;
-        }
-        if !setting.put_before(&mut row, same) {
-            return Some(None);
-        }
+/// How many rows a block has; `None` when it is none.
+pub(super) fn count(rows: &[u8]) -> Option<usize> {
+    let (mut rest, mut length, mut count) = (rows, 0, 0);
+    while !rest.is_empty() {
+        length = Packed::take(&mut rest, length)?.length();
+        count += 1;
     }
-    setting.block.extend_from_slice(&rows[done..]);
-    while let Some((key, value)) = setting.newer.first() {
-        let Some(value) = value else {
-            return Some(None);
-        };
-        setting.put(setting.common, &key[setting.common..], value);
-        setting.go_on();
-    }
-    Some((setting.block.len() <= octets_max).then_some(setting.block))
-}
-
-/// A row that is newer than the block; `None`: it is to go.
-pub(super) type Newer<'a> = (&'a [u8], Option<&'a [u8]>);
-
-/// A block in which rows are being set.
-struct Setting<'n> {
-    /// Those that are left.
-    newer: &'n [Newer<'n>],
-    /// How much the first of them has in common with the row that was put last.
-    common: usize,
-    block: Vec<u8>,
-    /// A value without its zeros.
-    less: Vec<u8>,
-}
-
-impl Setting<'_> {
-    /// Puts all of them that come before a row, whose own octets are `same` as those of the first;
-    /// then the row itself, or what takes its place. `false` if it is to go.
-    fn put_before(&mut self, row: &mut Packed<'_>, mut same: usize) -> bool {
-        loop {
-            let Some((key, Some(value))) = self.newer.first() else {
-                return self.newer.is_empty() && self.put_packed(row);
-            };
-            // What the row had in common with the one before it, it has with this one, and more.
-            if row.shared == self.common {
-                row.shared += same;
-                row.own = &row.own[same..];
-            }
-            self.put(self.common, &key[self.common..], value);
-            self.go_on();
-            let Some((key, value)) = self.newer.first() else {
-                return self.put_packed(row);
-            };
-            let mut search = Search {
-                key,
-                common: self.common,
-            };
-            let (order, more) = search.look(row);
-            self.common = search.common;
-            match (order, value) {
-                (Ordering::Less, _) => return self.put_packed(row),
-                (Ordering::Equal, Some(value)) => {
-                    self.put(row.shared, row.own, value);
-                    self.go_on();
-                    return true;
-                }
-                (Ordering::Equal, None) => return false,
-                (Ordering::Greater, _) => same = more,
-            }
-        }
-    }
-
-    fn put(&mut self, shared: usize, own: &[u8], value: &[u8]) {
-        shorten(value, &mut self.less);
-        put_row(&mut self.block, (shared, own), value.len(), &self.less);
-    }
-
-    fn put_packed(&mut self, row: &Packed<'_>) -> bool {
-        let Value { octets, stored } = row.value;
-        put_row(&mut self.block, (row.shared, row.own), octets, stored);
-        true
-    }
-
-    /// The first of them was put.
-    fn go_on(&mut self) {
-        let Some(((before, _), rest)) = self.newer.split_first() else {
-            return;
-        };
-        self.newer = rest;
-        self.common = rest.first().map_or(0, |(key, _)| common(before, key));
-    }
+    Some(count)
 }
 
 /// Calls `each` for the rows of a block with those changed that are newer, ascending, until it
@@ -346,10 +246,12 @@ pub(super) fn merge<'n>(
     Some(true)
 }
 
-/// Puts ascending rows into blocks of about so many octets.
+/// Puts ascending rows into blocks of about so many octets, and [`ROWS_MAX`] rows at most.
 #[derive(Debug)]
 pub(super) struct Packing {
     octets: usize,
+    /// Rows of the block that is being filled.
+    rows: usize,
     /// The blocks that are done, each with the key under which it stands.
     done: Vec<(Vec<u8>, Vec<u8>)>,
     first: Vec<u8>,
@@ -366,6 +268,7 @@ impl Packing {
     pub(super) const fn new(octets: usize) -> Self {
         Self {
             octets,
+            rows: 0,
             done: Vec::new(),
             first: Vec::new(),
             last: Vec::new(),
@@ -376,7 +279,8 @@ impl Packing {
 
     pub(super) fn row(&mut self, key: &[u8], value: &[u8]) {
         shorten(value, &mut self.less);
-        if !self.block.is_empty() && self.block.len() + key.len() + self.less.len() > self.octets {
+        let octets = self.block.len() + key.len() + self.less.len();
+        if !self.block.is_empty() && (octets > self.octets || self.rows == ROWS_MAX) {
             self.end();
         }
         if self.block.is_empty() {
@@ -384,7 +288,9 @@ impl Packing {
             self.first.clear();
             self.first.extend_from_slice(key);
             self.last.clear();
+            self.rows = 0;
         }
+        self.rows += 1;
         let shared = common(&self.last, key);
         let own = (shared, &key[shared..]);
         put_row(&mut self.block, own, value.len(), &self.less);
@@ -434,6 +340,9 @@ fn common(one: &[u8], other: &[u8]) -> usize {
     same
 }
 
+/// Whoever looks for a row goes over half of its block.
+pub(super) const ROWS_MAX: usize = 64;
+
 /// To save less is not worth putting it together again.
 const LEFT_OUT_MIN: usize = 4;
 
@@ -449,16 +358,16 @@ mod tests {
 
     use super::*;
 
-    type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+    pub(super) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-    fn rows() -> impl Strategy<Value = Rows> {
+    pub(super) fn rows() -> impl Strategy<Value = Rows> {
         let key = proptest::collection::vec(b'a'..b'e', 1..6);
         let octet = prop_oneof![Just(0), any::<u8>()];
         let value = proptest::collection::vec(octet, 0..200);
         proptest::collection::btree_map(key, value, 0..60)
     }
 
-    fn packed(rows: &Rows, octets: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(super) fn packed(rows: &Rows, octets: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut packing = Packing::new(octets);
         for (key, value) in rows {
             packing.row(key, value);
@@ -466,7 +375,7 @@ mod tests {
         packing.finish()
     }
 
-    fn rows_of(block: &[u8]) -> &[u8] {
+    pub(super) fn rows_of(block: &[u8]) -> &[u8] {
         match Entry::of(block) {
             Some(Entry::Block(rows)) => rows,
             other => panic!("{other:?}"),
@@ -505,28 +414,6 @@ mod tests {
                 let mut room = Vec::new();
                 let found = found.map(|value| value.read(&mut room).unwrap().to_vec());
                 prop_assert_eq!(found.as_ref(), rows.get(key), "{:?}", key);
-            }
-        }
-
-        #[test]
-        fn rows_are_set_as_if_all_were_packed_anew(old in rows(), new in rows(), gone in rows()) {
-            prop_assume!(!old.is_empty());
-            let whole = packed(&old, usize::MAX);
-            let (first, block) = &whole[0];
-            let new: Rows = new.into_iter().filter(|(key, _)| key >= first).collect();
-            let mut expected = old.clone();
-            expected.extend(new.clone());
-            let expected = packed(&expected, usize::MAX).remove(0).1;
-            let mut newer: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
-            newer.extend(new.iter().map(|(key, value)| (&key[..], Some(&value[..]))));
-            let all: Vec<Newer<'_>> = newer.iter().map(|(key, value)| (*key, *value)).collect();
-            let octets = expected.len();
-            prop_assert_eq!(set(rows_of(block), &all, octets), Some(Some(expected)));
-            prop_assert_eq!(set(rows_of(block), &all, octets - 1), Some(None));
-            newer.extend(gone.keys().filter(|key| *key >= first).map(|key| (&key[..], None)));
-            let all: Vec<Newer<'_>> = newer.into_iter().collect();
-            if all.iter().any(|(_, value)| value.is_none()) {
-                prop_assert_eq!(set(rows_of(block), &all, 1 << 20), Some(None));
             }
         }
 

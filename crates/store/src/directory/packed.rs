@@ -15,7 +15,7 @@ use sled::{IVec, Tree};
 
 use super::{
     Row,
-    blocks::{self, Entry, Packing, Walk},
+    blocks::{self, Entry, Packing, ROWS_MAX, Walk},
 };
 
 mod load;
@@ -264,7 +264,9 @@ impl Region {
 fn goal(packed: &[u8], newer: &[Change<'_>], block_octets: usize) -> sled::Result<usize> {
     let weight = |(key, value): &Change<'_>| key.len() + value.map_or(0, <[u8]>::len) + 4;
     let octets = packed.len() + newer.iter().map(weight).sum::<usize>();
-    if octets <= block_octets {
+    let rows = blocks::count(packed).ok_or_else(broken)? + newer.len();
+    let parts = octets.div_ceil(block_octets).max(rows.div_ceil(ROWS_MAX));
+    if parts <= 1 {
         return Ok(block_octets);
     }
     let mut last = Walk::new(packed);
@@ -277,7 +279,7 @@ fn goal(packed: &[u8], newer: &[Change<'_>], block_octets: usize) -> sled::Resul
     if is_behind {
         return Ok(block_octets);
     }
-    Ok(octets / octets.div_ceil(block_octets) + ROW_OCTETS)
+    Ok(octets / parts + ROW_OCTETS.min(octets / parts / 4))
 }
 
 fn kind(entry: &IVec) -> sled::Result<Entry<'_>> {
