@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::house::{House, Waiting};
 use crate::{
     StoreError,
-    directory::checkpoint,
+    directory::{EngineFault, checkpoint},
     disk::{Disk, Faults},
     port::{AccountChange, Accounts, MailStore, Spool},
 };
@@ -242,4 +242,31 @@ fn a_partition_that_lacks_what_the_journal_has_no_more_is_made_anew() {
     house.reopen().unwrap();
     assert_eq!(house.store.opened().rebuilt.len(), 5);
     assert_domain_is_there(&house);
+}
+
+#[test]
+fn much_that_the_directory_lacks_is_put_into_all_partitions_at_the_same_time() {
+    let mut house = House::with(44, |config| config.checkpoint_octets = u64::MAX);
+    // More rows than are put into the partitions without threads.
+    let accepted: Vec<_> = (0..3000)
+        .map(|number| house.accept(&Bytes::from(format!("number {number}"))))
+        .collect();
+    house.turn();
+    let mut ids: Vec<_> = accepted
+        .iter()
+        .map(|accepted| accepted.end().unwrap().unwrap())
+        .collect();
+    ids.sort_unstable();
+    // What goes wrong there is said as what it was, and not as the end of a thread.
+    house.engines.set_fault(EngineFault::Fails);
+    let refused = house.kill();
+    assert!(
+        matches!(refused, Err(StoreError::Damage { .. })),
+        "{refused:?}"
+    );
+    house.engines.set_fault(EngineFault::None);
+    house.kill().unwrap();
+    assert!(house.store.opened().replayed_frames >= 3000);
+    assert_eq!(house.store.open(None, 9999).unwrap(), ids);
+    house.assert_whole(44);
 }

@@ -4,7 +4,8 @@ use std::{
     io::{self, IoSlice},
     ops::ControlFlow,
     panic::resume_unwind,
-    thread,
+    sync::mpsc::{self, SyncSender},
+    thread::{self, Scope, ScopedJoinHandle},
 };
 
 use bytes::Bytes;
@@ -23,7 +24,17 @@ impl Opening {
     pub(super) fn replay(
         &mut self,
         engines: &[Box<dyn Engine>],
-        mut applied: Vec<u64>,
+        applied: Vec<u64>,
+        clean: Option<Clean>,
+    ) -> Result<End, StoreError> {
+        thread::scope(|scope| self.replay_in(scope, engines, applied, clean))
+    }
+
+    fn replay_in<'scope, 'env>(
+        &mut self,
+        scope: &'scope Scope<'scope, 'env>,
+        engines: &'env [Box<dyn Engine>],
+        applied: Vec<u64>,
         clean: Option<Clean>,
     ) -> Result<End, StoreError> {
         let from = applied.iter().copied().min().unwrap_or(0);
@@ -32,11 +43,13 @@ impl Opening {
             segment: None,
         };
         let mut replay = Replay {
+            scope,
             engines,
-            applied: &mut applied,
+            applied,
             rows: vec![Vec::new(); engines.len()],
             waiting: 0,
             frames: 0,
+            at_work: Vec::new(),
         };
         let segments = std::mem::take(&mut self.segments);
         for (number, segment) in segments.iter().enumerate() {
@@ -74,7 +87,7 @@ impl Opening {
     fn replay_sealed(
         &mut self,
         segment: &Segment,
-        replay: &mut Replay<'_>,
+        replay: &mut Replay<'_, '_>,
         end: &mut End,
     ) -> Result<(), StoreError> {
         let mut damage = Vec::new();
@@ -99,7 +112,7 @@ impl Opening {
     fn replay_tail(
         &mut self,
         segment: &Segment,
-        replay: &mut Replay<'_>,
+        replay: &mut Replay<'_, '_>,
         end: &mut End,
     ) -> Result<u64, StoreError> {
         enum Item {
@@ -260,15 +273,36 @@ impl Opening {
 }
 
 /// Operations on their way into the partitions.
-struct Replay<'a> {
-    engines: &'a [Box<dyn Engine>],
-    applied: &'a mut Vec<u64>,
+struct Replay<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    engines: &'env [Box<dyn Engine>],
+    applied: Vec<u64>,
     rows: Vec<Vec<Row>>,
     waiting: usize,
     frames: u64,
+    /// One for each partition, once there was much to put into them.
+    at_work: Vec<Putting<'scope>>,
 }
 
-impl Replay<'_> {
+/// A thread that puts rows into a partition.
+struct Putting<'scope> {
+    batches: SyncSender<(Vec<Row>, u64)>,
+    thread: ScopedJoinHandle<'scope, Result<(), StoreError>>,
+}
+
+impl<'scope, 'env> Putting<'scope> {
+    fn begin(scope: &'scope Scope<'scope, 'env>, engine: &'env dyn Engine) -> Self {
+        // What is handed over is being worked at: memory is for two batches, not for three.
+        let (batches, taken) = mpsc::sync_channel(0);
+        let thread = scope.spawn(move || {
+            let mut taken = taken.iter();
+            taken.try_for_each(|(rows, lsn)| put(engine, rows, lsn))
+        });
+        Self { batches, thread }
+    }
+}
+
+impl Replay<'_, '_> {
     fn frame(&mut self, lsn: u64, ops: &Bytes) -> Result<(), StoreError> {
         if self.applied.iter().all(|&applied| applied >= lsn) {
             return Ok(());
@@ -295,30 +329,44 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Puts what waits into the partitions; much of it into all of them at the same time.
+    /// Puts what waits into the partitions; much of it into all of them at the same time, and while the
+    /// next frames are read.
     fn flush(&mut self, lsn: u64) -> Result<(), StoreError> {
         self.waiting = 0;
-        for applied in self.applied.iter_mut() {
+        for applied in &mut self.applied {
             *applied = lsn.max(*applied);
         }
         let is_little = self.rows.iter().map(Vec::len).sum::<usize>() <= ROWS;
         let waiting = self.rows.iter_mut().map(std::mem::take);
-        let mut work = self.engines.iter().zip(waiting).zip(self.applied.iter());
-        if is_little {
+        if is_little && self.at_work.is_empty() {
+            let mut work = self.engines.iter().zip(waiting).zip(&self.applied);
             return work.try_for_each(|((engine, rows), &lsn)| put(&**engine, rows, lsn));
         }
-        thread::scope(|scope| {
-            let at_work: Vec<_> = work
-                .map(|((engine, rows), &lsn)| scope.spawn(move || put(&**engine, rows, lsn)))
-                .collect();
-            at_work
-                .into_iter()
-                .try_for_each(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)))
-        })
+        if self.at_work.is_empty() {
+            let engines = self.engines.iter();
+            let begun = engines.map(|engine| Putting::begin(self.scope, &**engine));
+            self.at_work = begun.collect();
+        }
+        let mut work = self.at_work.iter().zip(waiting).zip(&self.applied);
+        if work.all(|((putting, rows), &lsn)| putting.batches.send((rows, lsn)).is_ok()) {
+            return Ok(());
+        }
+        // One of them has ended, for a reason that it tells now.
+        self.end().and(Err(StoreError::Lost))
     }
 
     fn finish(mut self, lsn: u64) -> Result<(), StoreError> {
-        self.flush(lsn)
+        self.flush(lsn)?;
+        self.end()
+    }
+
+    /// Waits until all that was handed over is in the partitions.
+    fn end(&mut self) -> Result<(), StoreError> {
+        let at_work = std::mem::take(&mut self.at_work).into_iter();
+        let mut threads: Vec<_> = at_work.map(|putting| putting.thread).collect();
+        threads
+            .drain(..)
+            .try_for_each(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)))
     }
 }
 
@@ -338,7 +386,8 @@ fn put(engine: &dyn Engine, mut rows: Vec<Row>, lsn: u64) -> Result<(), StoreErr
     }
 }
 
-/// Memory for what is on its way into the partitions, and what a row takes of it beside itself.
+/// Memory for what is gathered for the partitions, while they are given as much that was before; and what a
+/// row takes of it beside itself.
 const WAITING_OCTETS: usize = 48 * 1024 * 1024;
 const ROW_OCTETS: usize = 80;
 
