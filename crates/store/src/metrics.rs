@@ -17,6 +17,7 @@ pub const METRICS: &[Metric] = &[
     OCTETS,
     POISONED,
     QUEUE,
+    REOPEN_SECONDS,
     SEALED_OCTETS,
     SEGMENTS,
     SYNC_SECONDS,
@@ -116,6 +117,13 @@ pub(crate) const QUEUE: Metric = Metric {
 };
 
 /// `state`: dead | live.
+pub(crate) const REOPEN_SECONDS: Metric = Metric {
+    name: "heronry_store_directory_reopen_seconds",
+    kind: Kind::Histogram,
+    labels: &[],
+    help: "How long a partition of the directory that nobody used could not be read, because it was opened anew to give its memory back.",
+};
+
 pub(crate) const SEALED_OCTETS: Metric = Metric {
     name: "heronry_store_sealed_octets",
     kind: Kind::Gauge,

@@ -36,9 +36,11 @@ pub(crate) trait Engine: Send + Sync {
     /// Puts everything where a new process finds it.
     fn flush(&self) -> Result<(), StoreError>;
 
-    /// Gives back memory that it holds beyond its cache, if that is worth the work now. To be called
-    /// every few seconds. Yields whether anything was done.
-    fn trim(&self) -> Result<bool, StoreError> {
+    /// Gives back memory that it holds, if that is worth the work now; what is much work only if
+    /// `may_work`. To be called every few seconds, by the thread that applies. Yields whether it was
+    /// much work.
+    fn trim(&self, may_work: bool) -> Result<bool, StoreError> {
+        let _ = may_work; // most have nothing to give back
         Ok(false)
     }
 }

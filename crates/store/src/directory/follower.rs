@@ -186,9 +186,14 @@ impl Follower {
         self.disk.free().is_ok_and(|free| free > self.length)
     }
 
-    /// Gives back memory that the engine holds beyond its caches. To be called every few seconds.
+    /// Gives back memory that the engine holds and nobody uses, or beyond its caches. To be called
+    /// every few seconds.
     pub(crate) fn trim(&self) -> Result<(), StoreError> {
-        self.partitions.trim()
+        // An engine may write as it is opened: on a full disk one that is well would be lost.
+        if self.disk.free().is_ok_and(|free| free > TRIM_ROOM) {
+            self.partitions.trim()?;
+        }
+        Ok(())
     }
 
     /// The length of the latest checkpoint.
@@ -291,6 +296,9 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Rows in one batch.
 const ROWS: usize = 4096;
+
+/// Much more than an engine writes as it is opened.
+const TRIM_ROOM: u64 = 64 * 1024 * 1024;
 
 /// Rows of a checkpoint that are written before it is looked whether much waits.
 const CHECKPOINT_ROWS: usize = 8192;

@@ -8,6 +8,7 @@
 
 mod blocks;
 pub(crate) mod checkpoint;
+mod ease;
 mod engine;
 mod follower;
 #[cfg(test)]

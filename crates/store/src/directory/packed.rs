@@ -20,12 +20,12 @@ use super::{
 
 mod load;
 
-/// A tree of blocks. One thread changes it, any number read it.
+/// A tree of blocks. One thread changes it and opens it anew, any number read it.
 pub(super) struct Packed {
-    tree: Tree,
+    /// A change moves rows from one entry to another, and to open a tree anew takes two steps: nobody
+    /// must look in between. `None`: it could not be opened anew.
+    tree: RwLock<Option<Tree>>,
     block_octets: usize,
-    /// A change moves rows from one entry to another: nobody must look at both in between.
-    moving: RwLock<()>,
 }
 
 /// The entries of all keys from a block's first to before the next block's.
@@ -43,18 +43,31 @@ type Change<'a> = (&'a [u8], Option<&'a [u8]>);
 
 impl Packed {
     pub(super) const fn new(tree: Tree, block_octets: usize) -> Self {
-        let moving = RwLock::new(());
         Self {
-            tree,
+            tree: RwLock::new(Some(tree)),
             block_octets,
-            moving,
         }
+    }
+
+    /// Looks at the tree itself; nobody changes it meanwhile.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&Tree) -> sled::Result<T>) -> sled::Result<T> {
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        look(there(tree.as_ref())?)
+    }
+
+    /// Lets go of the tree, and takes the one that `open` yields in its place. Whoever wants to read
+    /// waits as long as that takes.
+    pub(super) fn reopen(&self, open: impl FnOnce() -> sled::Result<Tree>) -> sled::Result<()> {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        *tree = None; // it is closed before it is opened
+        *tree = Some(open()?);
+        Ok(())
     }
 
     /// The value of a key.
     pub(super) fn get(&self, key: &[u8]) -> sled::Result<Option<bytes::Bytes>> {
-        let _still = self.moving.read().unwrap_or_else(PoisonError::into_inner);
-        for entry in self.tree.range(FIRST..=key).rev() {
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        for entry in there(tree.as_ref())?.range(FIRST..=key).rev() {
             let (at, entry) = entry?;
             match kind(&entry)? {
                 Entry::Block(rows) => {
@@ -77,8 +90,7 @@ impl Packed {
 
     /// The rows around a key, as they are now.
     pub(super) fn around(&self, key: &[u8]) -> sled::Result<Region> {
-        let _still = self.moving.read().unwrap_or_else(PoisonError::into_inner);
-        self.region(key)
+        self.with(|tree| Region::around(tree, key))
     }
 
     /// Changes rows in one step, and sets an entry before all of them.
@@ -94,10 +106,20 @@ impl Packed {
             changes.pop_if(|(before, _)| *before == &**key);
             changes.push((key, value.as_deref()));
         }
+        let mut batch = self.with(|tree| self.batch(tree, &changes))?;
+        if let Some((key, value)) = entry {
+            batch.insert(key, value);
+        }
+        let tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        there(tree.as_ref())?.apply_batch(batch)
+    }
+
+    /// What changes, ascending, make of a tree's entries.
+    fn batch(&self, tree: &Tree, changes: &[Change<'_>]) -> sled::Result<sled::Batch> {
         let mut batch = sled::Batch::default();
-        let mut rest = &changes[..];
+        let mut rest = changes;
         while let Some((first, _)) = rest.first() {
-            let region = self.region(first)?;
+            let region = Region::around(tree, first)?;
             let end = region.end.as_deref();
             let count = end.map_or(rest.len(), |end| {
                 rest.partition_point(|(key, _)| *key < end)
@@ -106,17 +128,15 @@ impl Packed {
             region.change(these, self.block_octets, &mut batch)?;
             rest = others;
         }
-        if let Some((key, value)) = entry {
-            batch.insert(key, value);
-        }
-        let _moving = self.moving.write().unwrap_or_else(PoisonError::into_inner);
-        self.tree.apply_batch(batch)
+        Ok(batch)
     }
+}
 
+impl Region {
     /// The region of a key.
-    fn region(&self, key: &[u8]) -> sled::Result<Region> {
-        let mut region = Region::default();
-        for entry in self.tree.range(FIRST..=key).rev() {
+    fn around(tree: &Tree, key: &[u8]) -> sled::Result<Self> {
+        let mut region = Self::default();
+        for entry in tree.range(FIRST..=key).rev() {
             let (at, entry) = entry?;
             if matches!(kind(&entry)?, Entry::Block(_)) {
                 region.block = Some((at, entry));
@@ -126,7 +146,7 @@ impl Packed {
         }
         region.loose.reverse();
         let behind = (Bound::Excluded(key), Bound::Unbounded);
-        for entry in self.tree.range::<&[u8], _>(behind) {
+        for entry in tree.range::<&[u8], _>(behind) {
             let (at, entry) = entry?;
             // Whoever begins before all keys comes upon what is no row.
             if *at < *FIRST {
@@ -140,9 +160,7 @@ impl Packed {
         }
         Ok(region)
     }
-}
 
-impl Region {
     /// Calls `each` for the rows from `from` to before `until`, until it returns `false`. Yields the
     /// key where to go on, if there are more.
     pub(super) fn each(
@@ -282,6 +300,10 @@ fn goal(packed: &[u8], newer: &[Change<'_>], block_octets: usize) -> sled::Resul
     Ok(octets / parts + ROW_OCTETS.min(octets / parts / 4))
 }
 
+fn there(tree: Option<&Tree>) -> sled::Result<&Tree> {
+    tree.ok_or_else(|| sled::Error::Unsupported("it could not be opened anew".to_owned()))
+}
+
 fn kind(entry: &IVec) -> sled::Result<Entry<'_>> {
     Entry::of(entry).ok_or_else(broken)
 }
@@ -321,6 +343,10 @@ mod tests {
     fn tree() -> Tree {
         let db = sled::Config::new().temporary(true).open().unwrap();
         Tree::clone(&db)
+    }
+
+    fn entries(packed: &Packed) -> usize {
+        packed.with(|tree| Ok(tree.len())).unwrap()
     }
 
     fn all(packed: &Packed, from: &[u8], until: &[u8]) -> Vec<(Bytes, Bytes)> {
@@ -419,15 +445,12 @@ mod tests {
         for from in (0..10_000).step_by(100) {
             packed.apply(rows(from, Some(&[b'x'; 50])), None).unwrap();
         }
-        assert!(
-            packed.tree.len() < 10_000 / 30,
-            "{} entries",
-            packed.tree.len()
-        );
+        let entries = entries(&packed);
+        assert!(entries < 10_000 / 30, "{entries} entries");
         for from in (0..10_000).step_by(100) {
             packed.apply(rows(from, None), None).unwrap();
         }
-        assert_eq!(packed.tree.len(), 0);
+        assert_eq!(self::entries(&packed), 0);
     }
 
     #[test]
@@ -435,12 +458,12 @@ mod tests {
         let packed = Packed::new(tree(), 4096);
         let rows = (0..40).map(|number| (key_of(number), Some(Bytes::from_static(&[b'x'; 60]))));
         packed.apply(rows.collect(), None).unwrap();
-        let entries = packed.tree.len();
+        let before = entries(&packed);
         for round in 0..100_u8 {
             let value = Some(Bytes::from(vec![round; 60]));
             packed.apply(vec![(key_of(23), value)], None).unwrap();
         }
-        assert_eq!(packed.tree.len(), entries + 1);
+        assert_eq!(entries(&packed), before + 1);
         assert_eq!(packed.get(&key_of(23)).unwrap().unwrap()[0], 99);
     }
 

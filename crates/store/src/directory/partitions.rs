@@ -97,13 +97,13 @@ impl Partitions {
         self.note(self.engines[partition].apply(rows, applied))
     }
 
-    /// Gives back memory beyond what caches may take, of one of them at most: it is some work. To be
-    /// called every few seconds.
+    /// Gives back memory: all that is held by those whom nobody uses any more, and of the others
+    /// what they hold beyond their caches, one at a time, because it is some work. To be called every
+    /// few seconds by the thread that applies.
     pub(crate) fn trim(&self) -> Result<(), StoreError> {
+        let mut may_work = true;
         for engine in &self.engines {
-            if self.note(engine.trim())? {
-                break;
-            }
+            may_work &= !self.note(engine.trim(may_work))?;
         }
         Ok(())
     }

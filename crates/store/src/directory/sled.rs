@@ -6,22 +6,31 @@
 //!
 //! What sled calls its cache's capacity is not what it takes. A page is counted when 64 accesses to
 //! its shard of the cache have come together, and sled has 256 shards: until then a partition may hold
-//! some 16,000 pages that nobody has counted, and what is quiet keeps them for ever. So the engine
-//! goes over a few pages again and again when much was used since it last did.
+//! some 16,000 pages that nobody has counted, and what is quiet keeps them for ever. And each shard
+//! keeps the page that it counted last, however large that is. So the engine goes over a few pages
+//! again and again when much was used since it last did, and is opened anew when it was used and is
+//! not any more ([`Ease`]): then it holds nothing.
 
 use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use rustix::fs::FlockOperation;
+use rustix::{fs::FlockOperation, io::Errno};
 
-use super::{Engine, Engines, Row, packed::Packed};
+use super::{
+    Engine, Engines, Row,
+    ease::{Ease, Relief},
+    packed::Packed,
+};
 use crate::{StoreError, journal::disk_error, metrics};
 
 /// Makes partitions in a folder.
@@ -33,15 +42,14 @@ pub(crate) struct SledEngines {
 
 struct SledEngine {
     rows: Packed,
-    db: sled::Db,
+    /// How it is opened.
+    config: sled::Config,
+    path: PathBuf,
     name: String,
     suspect: PathBuf,
-    /// How often rows were looked at since it was last trimmed, roughly.
+    /// How often rows were looked at, roughly.
     used: AtomicU64,
-    /// The same when somebody last asked whether it is to be trimmed.
-    used_before: AtomicU64,
-    /// How often somebody has asked since it was last trimmed.
-    asked: AtomicU32,
+    ease: Mutex<Ease>,
 }
 
 impl SledEngines {
@@ -71,16 +79,15 @@ impl SledEngines {
             .cache_capacity(self.cache_octets.max(CACHE_OCTETS_MIN))
             // It writes when it is told to: the journal is what has to be safe.
             .flush_every_ms(None);
-        let db = guarded(partition, &suspect, || open_when_free(&config))?;
-        let rows = Packed::new(sled::Tree::clone(&db), BLOCK_OCTETS);
+        let tree = guarded(partition, &suspect, || open_when_free(&config))?;
         Ok(SledEngine {
-            rows,
-            db,
+            rows: Packed::new(tree, BLOCK_OCTETS),
+            config,
+            path,
             name: partition.to_owned(),
             suspect,
             used: AtomicU64::new(0),
-            used_before: AtomicU64::new(0),
-            asked: AtomicU32::new(0),
+            ease: Mutex::default(),
         })
     }
 }
@@ -126,29 +133,42 @@ impl SledEngine {
         self.used.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
-    /// Whether much was used since it was last trimmed, and others would hardly notice it now; or
-    /// nobody has had a rest for long.
-    fn is_to_be_trimmed(&self) -> bool {
-        let used = self.used.load(Ordering::Relaxed);
-        let before = self.used_before.swap(used, Ordering::Relaxed);
-        if used < TRIM_FROM_USED {
-            return false;
-        }
-        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
-        used.saturating_sub(before) < CALM_USED || asked >= ASKED_MAX
-    }
-
     /// Looks at rows of pages that lie beside each other, so that they fall into all shards of the
     /// cache, until each shard has to count what it holds.
     fn make_it_count(&self) -> sled::Result<()> {
-        let entries = self.db.iter().keys().step_by(PAGE_ENTRIES_MAX);
-        let keys: Vec<_> = entries.take(2 * SHARDS).collect::<sled::Result<_>>()?;
-        for _ in 0..ACCESSES_COUNTED {
-            for key in &keys {
-                self.db.get(key)?;
+        self.rows.with(|tree| {
+            let entries = tree.iter().keys().step_by(PAGE_ENTRIES_MAX);
+            let keys: Vec<_> = entries.take(2 * SHARDS).collect::<sled::Result<_>>()?;
+            for _ in 0..ACCESSES_COUNTED {
+                for key in &keys {
+                    tree.get(key)?;
+                }
             }
+            Ok(())
+        })
+    }
+
+    /// Lets go of all that it holds. What has to be written is written before, so that whoever wants to
+    /// read waits for as little as can be.
+    fn open_anew(&self) -> Result<(), StoreError> {
+        self.flush()?;
+        let file = self.guarded(|| Ok(fs::File::open(self.path.join(DATA_FILE))?))?;
+        if self.guarded(|| Ok(file.metadata()?.len()))? > REOPEN_OCTETS_MAX {
+            return Ok(());
         }
+        self.guarded(|| Ok(file.sync_data()?))?;
+        drop(file);
+        let begun = Instant::now();
+        self.guarded(|| self.rows.reopen(|| open_when_free(&self.config)))?;
+        let took = begun.elapsed();
+        tracing::debug!(partition = self.name, ?took, "opened anew: nobody uses it");
+        metrics::REOPEN_SECONDS.observe(took.as_secs_f64(), &[]);
+        self.ease().was_opened(took);
         Ok(())
+    }
+
+    fn ease(&self) -> MutexGuard<'_, Ease> {
+        self.ease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -191,45 +211,50 @@ impl Engine for SledEngine {
     }
 
     fn applied(&self) -> Result<Option<u64>, StoreError> {
-        let value = self.guarded(|| self.db.get(APPLIED))?;
+        let value = self.guarded(|| self.rows.with(|tree| tree.get(APPLIED)))?;
         Ok(value.and_then(|value| Some(u64::from_be_bytes(*value.first_chunk()?))))
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        self.guarded(|| self.db.flush()).map(|_| ())
+        self.guarded(|| self.rows.with(|tree| tree.flush()))
+            .map(|_| ())
     }
 
-    fn trim(&self) -> Result<bool, StoreError> {
-        if !self.is_to_be_trimmed() {
-            return Ok(false);
+    fn trim(&self, may_work: bool) -> Result<bool, StoreError> {
+        let used = self.used.load(Ordering::Relaxed);
+        let relief = self.ease().ask(used, may_work);
+        match relief {
+            None => Ok(false),
+            Some(Relief::Count) => self.guarded(|| self.make_it_count()).map(|()| true),
+            Some(Relief::Reopen) => self.open_anew().map(|()| false),
         }
-        self.guarded(|| self.make_it_count())?;
-        self.asked.store(0, Ordering::Relaxed);
-        self.used.store(0, Ordering::Relaxed);
-        self.used_before.store(0, Ordering::Relaxed);
-        Ok(true)
     }
 }
 
 /// Opens a database. One that this process has just dropped may hold its file's lock a little
 /// longer, until the last of its own threads has noticed; other processes have no business here.
-fn open_when_free(config: &sled::Config) -> sled::Result<sled::Db> {
+fn open_when_free(config: &sled::Config) -> sled::Result<sled::Tree> {
     let begun = Instant::now();
     loop {
         match config.open() {
-            Err(sled::Error::Io(error))
-                if error.to_string().contains("acquire lock") && begun.elapsed() < LOCK_WAIT =>
-            {
+            Err(sled::Error::Io(error)) if may_pass(&error) && begun.elapsed() < LOCK_WAIT => {
                 thread::park_timeout(Duration::from_millis(2));
             }
-            opened => return opened,
+            opened => return opened.map(|db| sled::Tree::clone(&db)),
         }
     }
 }
 
+/// Whether it is a lock that somebody holds, or that there are too many open files just now.
+fn may_pass(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    let too_many = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    too_many.contains(&number) || error.to_string().contains("acquire lock")
+}
+
 /// The same for a database that is to be removed: nothing may write into its folder afterwards.
 fn wait_until_free(folder: &Path) {
-    let Ok(file) = fs::File::open(folder.join("db")) else {
+    let Ok(file) = fs::File::open(folder.join(DATA_FILE)) else {
         return;
     };
     let begun = Instant::now();
@@ -304,14 +329,12 @@ const ACCESSES_COUNTED: usize = 65;
 /// A page with more entries is split.
 const PAGE_ENTRIES_MAX: usize = 16;
 
-/// It takes some 30 ms, and so many pages some megabytes.
-const TRIM_FROM_USED: u64 = 4096;
+/// sled reads what it has written since it was opened the last time, which is this at most. A larger
+/// file would take seconds, and what it holds in memory is a small part of it.
+const REOPEN_OCTETS_MAX: u64 = 512 * 1024 * 1024;
 
-/// Between two questions, some seconds: who does so little does not wait for anybody.
-const CALM_USED: u64 = 256;
-
-/// After so many questions, a minute, it is done whatever goes on.
-const ASKED_MAX: u32 = 12;
+/// Where sled keeps everything but its snapshots.
+const DATA_FILE: &str = "db";
 
 const CACHE_OCTETS_MIN: u64 = 1024 * 1024;
 
@@ -327,35 +350,82 @@ mod tests {
         (0..count).map(row).collect()
     }
 
-    #[test]
-    fn an_engine_is_trimmed_once_when_much_was_used_and_it_is_quiet_and_has_its_rows_then() {
-        let folder = tempfile::tempdir().unwrap();
-        let engines = SledEngines::new(folder.path(), CACHE_OCTETS_MIN);
-        let engine = engines.open("house").unwrap();
-        assert!(!engine.trim().unwrap(), "nothing was used");
-        engine.apply(rows(2 * TRIM_FROM_USED), Some(1)).unwrap();
-        assert!(!engine.trim().unwrap(), "somebody is at work");
-        assert!(engine.trim().unwrap());
-        assert!(!engine.trim().unwrap(), "it has been");
+    fn filled(engines: &SledEngines, count: u64) -> SledEngine {
+        let engine = engines.try_open("house").unwrap();
+        for some in rows(count).chunks(4096) {
+            engine.apply(some.to_vec(), Some(1)).unwrap();
+        }
+        engine
+    }
+
+    /// sled writes another one when it is opened and more was written since it last was.
+    fn snapshots(engine: &SledEngine) -> Vec<PathBuf> {
+        let files = fs::read_dir(&engine.path).unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        let is_one = |path: &PathBuf| path.to_string_lossy().contains("/snap.");
+        files.filter(is_one).collect()
+    }
+
+    fn found(engine: &SledEngine) -> u64 {
         let mut found = 0;
         let mut each = |_: &[u8], value: &[u8]| {
             found += u64::from(value == [7; 100]);
             true
         };
         engine.scan(b"k", b"l", &mut each).unwrap();
-        assert_eq!(found, 2 * TRIM_FROM_USED);
+        found
     }
 
     #[test]
-    fn an_engine_that_is_never_quiet_is_trimmed_now_and_then() {
+    fn an_engine_that_was_used_gives_its_memory_back_and_has_its_rows() {
         let folder = tempfile::tempdir().unwrap();
         let engines = SledEngines::new(folder.path(), CACHE_OCTETS_MIN);
-        let engine = engines.open("house").unwrap();
-        let asked = (0..).find(|_| {
-            engine.apply(rows(TRIM_FROM_USED), Some(1)).unwrap();
-            engine.trim().unwrap()
+        let engine = filled(&engines, 10_000);
+        let works = (0..2).map(|_| engine.trim(true).unwrap());
+        assert_eq!(works.collect::<Vec<_>>(), [false, true], "it counts once");
+        let before = snapshots(&engine);
+        (0..10).for_each(|_| assert!(!engine.trim(true).unwrap()));
+        assert_eq!(snapshots(&engine), before);
+        (0..5).for_each(|_| assert!(!engine.trim(true).unwrap()));
+        assert_ne!(snapshots(&engine), before, "it was opened anew");
+        assert_eq!(found(&engine), 10_000);
+        assert_eq!(engine.applied().unwrap(), Some(1));
+        engine.apply(rows(1), Some(2)).unwrap();
+        drop(engine);
+        let engine = engines.try_open("house").unwrap();
+        assert_eq!(engine.applied().unwrap(), Some(2));
+        assert!(!engines.is_suspect("house"));
+    }
+
+    #[test]
+    fn whoever_reads_while_an_engine_is_opened_anew_waits_and_finds_all_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let engines = SledEngines::new(folder.path(), CACHE_OCTETS_MIN);
+        let engine = filled(&engines, 2_000);
+        let (row, key) = (Some(Bytes::from(vec![7; 100])), b"k00000999");
+        thread::scope(|scope| {
+            let opens = scope.spawn(|| {
+                (0..20).for_each(|_| engine.open_anew().unwrap());
+            });
+            while !opens.is_finished() {
+                assert_eq!(engine.get(key).unwrap(), row);
+                assert_eq!(found(&engine), 2_000);
+            }
         });
-        assert_eq!(asked, Some(ASKED_MAX));
+    }
+
+    #[test]
+    fn an_engine_that_cannot_be_opened_anew_is_broken_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let engines = SledEngines::new(folder.path(), CACHE_OCTETS_MIN);
+        let engine = filled(&engines, 300);
+        fs::write(engine.path.join("conf"), b"not by sled").unwrap();
+        assert!(engine.open_anew().is_err());
+        assert!(engines.is_suspect("house"));
+        assert!(engine.get(b"k00000000").is_err() && engine.applied().is_err());
+        drop(engine);
+        engines.wipe("house").unwrap();
+        assert_eq!(engines.try_open("house").unwrap().applied().unwrap(), None);
     }
 
     #[test]

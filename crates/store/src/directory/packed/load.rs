@@ -20,20 +20,22 @@ impl Packed {
             }
         }
         let blocks = packing.finish();
-        for (key, _) in &blocks {
-            self.tree.insert(key, Packing::EMPTY)?;
-        }
-        for (key, block) in blocks {
-            self.tree.insert(key, block)?;
-        }
-        Ok(())
+        self.with(|tree| {
+            for (key, _) in &blocks {
+                tree.insert(key, Packing::EMPTY)?;
+            }
+            for (key, block) in blocks {
+                tree.insert(key, block)?;
+            }
+            Ok(())
+        })
     }
 
     fn are_behind(&self, rows: &[Row]) -> sled::Result<bool> {
         let Some((first, _)) = rows.first() else {
             return Ok(true);
         };
-        let region = self.region(first)?;
+        let region = self.around(first)?;
         if !rows.is_sorted_by(|one, other| one.0 < other.0)
             || region.end.is_some()
             || !region.loose.is_empty()
