@@ -340,6 +340,7 @@ fn deliveries(
             gate: gate.clone(),
             is_current: is_current(&parts, &config),
             hostname: config.hostname.clone(),
+            leases: parts.leases.clone(),
             queues: queues.clone(),
             random: parts.random.clone(),
             resolver: resolver.clone(),

@@ -9,7 +9,8 @@
 //!
 //! # Says
 //! [`ResolverMsg`](crate::contract::ResolverMsg) to the resolver; [`QueueMsg::Settle`],
-//! [`QueueMsg::More`], [`QueueMsg::Leave`] and [`QueueMsg::Gone`] to the domain's queue.
+//! [`QueueMsg::More`], [`QueueMsg::Leave`] and [`QueueMsg::Gone`] to the domain's queue. To the store,
+//! as it ends, what the queue was told and has not recorded.
 //!
 //! # Supervised by
 //! The delivery family, `Temporary`: whoever crashes is not started again; the family tells its
@@ -18,7 +19,8 @@
 //! # When it crashes
 //! Its connection is closed. What it carried waits in the queue and is tried again: at worst the
 //! recipients of one message get it twice (RFC 5321 §6.1). When its queue crashes it tells the next
-//! incarnation what the one before may not have recorded, and does not end before that is known.
+//! incarnation what the one before may not have recorded, and does not end before that is known. When
+//! it is to stop, or has waited long enough, it records that itself: to do so twice changes nothing.
 //!
 //! # Metrics
 //! `heronry_delivery_connections_total`, `heronry_delivery_left_total`,
@@ -29,7 +31,7 @@ use std::{sync::Arc, time::Duration};
 use mail::{Domain, Enhanced, MessageId, Outcome, Reply};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smtp::client::{Report, Settled, Stage, Step};
-use store::port::Spool;
+use store::port::{Leases, Shard, Spool};
 use supervision::{Family, Gate, Seat, in_hand, waits};
 use tokio::sync::oneshot;
 use world::{
@@ -68,6 +70,8 @@ pub struct DeliveryArgs {
     /// The name by which we introduce ourselves, and by which we know ourselves among a domain's
     /// hosts.
     pub hostname: Domain,
+    /// Who owns which shard.
+    pub leases: Arc<dyn Leases>,
     /// Whose messages it carries.
     pub queues: Family<Domain, QueueMsg>,
     /// Chance, for a fair choice among equal hosts.
@@ -172,6 +176,20 @@ impl Actor for Delivery {
                 myself.cast(DeliveryMsg::Step)?;
             }
             Next::Step => myself.cast(DeliveryMsg::Step)?,
+        }
+        Ok(())
+    }
+
+    /// When all end together, its queue ends after it, and may hang then: nobody would be left who
+    /// knows what the peer has taken.
+    async fn post_stop(
+        &self,
+        _: ActorRef<DeliveryMsg>,
+        state: &mut DeliveryState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(attempt) = &state.attempt {
+            let fence = state.args.leases.fence(Shard::of_domain(&attempt.domain))?;
+            state.told.record(&*state.args.spool, fence);
         }
         Ok(())
     }

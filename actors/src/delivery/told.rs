@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mail::{Domain, MessageId, Outcome};
+use mail::{Domain, MessageId, Outcome, Time};
+use store::port::{Fence, Settle, Spool};
 use supervision::Family;
 use tokio::{
     sync::oneshot::{self, error::TryRecvError},
@@ -59,6 +60,31 @@ impl Told {
             true
         });
         ends.is_empty()
+    }
+
+    /// Records what no queue has recorded yet, as far as it is final: what was put off may be tried
+    /// again at any time. The queue may do the same, before or after.
+    pub(super) fn record(&mut self, spool: &dyn Spool, fence: Fence) {
+        for mut end in self.ends.drain(..) {
+            let is_recorded = end
+                .recorded
+                .as_mut()
+                .is_some_and(|told| told.try_recv().is_ok());
+            let finals = end.outcomes.into_iter().filter_map(|(recipient, outcome)| {
+                let is_final = !matches!(outcome, Outcome::Defer(_));
+                is_final.then(|| (recipient, Settle::from_outcome(outcome, Time(0))))
+            });
+            let what: Vec<(u32, Settle)> = finals.collect();
+            if is_recorded || what.is_empty() {
+                continue;
+            }
+            let id = end.id;
+            spool.settle(fence, id, what).then(move |result| {
+                if let Err(error) = result {
+                    tracing::warn!(%id, %error, "cannot record how an attempt ended");
+                }
+            });
+        }
     }
 
     /// Waits until something is known of the first of them, or for this long.

@@ -88,6 +88,7 @@ impl House {
             gate: departures.clone(),
             is_current: Arc::new(move || current.load(Ordering::Relaxed)),
             hostname: "mx.house.test".parse().unwrap(),
+            leases: Arc::new(store.clone()),
             queues: queues.clone(),
             random,
             resolver: resolver.clone(),
@@ -132,6 +133,11 @@ impl House {
         let aimed = trial.harm_members(&place, 0, 1, harm);
         assert_eq!(aimed.len(), 1);
         trial
+    }
+
+    /// Everybody ends, in order.
+    pub(crate) async fn stop(&self) {
+        self.root.stop().await;
     }
 
     /// The operator sets something else.

@@ -17,10 +17,11 @@ use super::{
 };
 use crate::{
     StoreError,
+    batch::Batch,
     desk::Store,
     directory::Engines,
     disk::{Disk, Lock},
-    keeper::Clock,
+    keeper::{Clock, Keeper},
     port::Pending,
 };
 
@@ -53,6 +54,17 @@ impl Store<Local> {
             // The last attempt to open it anew has failed.
             Err(_) => Pending::ready(Ok(())),
         }
+    }
+
+    /// Resolves when nothing that was handed in before is on its way any more: it is durable and
+    /// whoever reads sees it. When it fails, what was on its way is lost and will never be seen. Whoever
+    /// follows somebody who wrote waits for this before it reads.
+    pub fn settled(&self) -> Pending<()> {
+        let (promise, pending) = Pending::promise();
+        let empty = Batch::new(self.keeper.generation());
+        self.keeper
+            .commit(empty, Box::new(|result| promise.keep(result)));
+        pending
     }
 
     /// Opens the store anew, as after a crash: what was acknowledged is there, the owners of

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mail::{MessageId, Time};
+use mail::{MessageId, Reply, Time};
 
 use super::house::{House, Waiting};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     directory::EngineFault,
     disk::Faults,
     local::Local,
-    port::{AccountChange, Accounts, Draft, Leases, MailStore, Shard, Spool},
+    port::{AccountChange, Accounts, Draft, Leases, MailStore, Settle, Shard, Spool},
 };
 
 fn text(number: usize) -> Bytes {
@@ -143,6 +143,40 @@ fn a_writer_that_only_panics_ends_and_the_next_one_goes_on() {
     append(&house, small).wait().unwrap();
     assert_eq!(accept(&house, 22..32).len(), 10);
     house.assert_whole(0);
+}
+
+#[test]
+fn whoever_waits_until_what_was_written_is_settled_sees_all_of_it_or_none() {
+    let house = House::new(67);
+    let accepted = house.accept(&text(0));
+    house.turn();
+    let id = accepted.wait().unwrap();
+    let close = || {
+        let what = vec![(0, Settle::Close(Reply::new(250, None, "taken")))];
+        Waiting::on(house.store.settle(house.fence(), id, what))
+    };
+    let open = || house.store.open(None, 9).unwrap();
+    let settled = || Waiting::on(house.store.settled());
+    let sick = |sync| Faults {
+        sync,
+        ..Faults::default()
+    };
+    house.disk.set_faults(sick(1000));
+    let (lost, waits) = (close(), settled());
+    assert!(waits.end().is_none(), "it is on its way to the disk");
+    house.turn();
+    assert!(matches!(waits.end(), Some(Err(_))));
+    assert!(lost.wait().is_err());
+    assert_eq!(open(), [id], "and never will be seen");
+    house.disk.set_faults(sick(0));
+    let (closed, waits) = (close(), settled());
+    assert_eq!(open(), [id], "who does not wait takes it for open");
+    assert!(waits.end().is_none());
+    house.turn();
+    assert!(matches!(waits.end(), Some(Ok(()))));
+    assert!(open().is_empty());
+    closed.wait().unwrap();
+    assert!(matches!(settled().end(), Some(Ok(()))), "nothing waits");
 }
 
 #[test]
