@@ -2,11 +2,12 @@
 """Memory of a house with many accounts, some of which were used and then not.
 
     benches/passivation.py --binary target/release/heronry [--accounts 1000000] [--used 100000]
-                           [--quiet 100] [--folder DIR] [--house DIR] [--more LINES]
+                           [--quiet 130] [--folder DIR] [--house DIR] [--more LINES]
 
 Imports the accounts; brings mail to half of the used ones (LMTP, many recipients to a message)
 and logs in to the other half (POP3), within a minute if the machine can; then waits until their
-mailbox actors, which leave after five idle seconds, are gone. At last it starts again and asks for as
+mailbox actors, which leave after five idle seconds, are gone, and what the directory holds for nobody, after
+a minute. At last it starts again and asks for as
 many others at RCPT, which reads them and starts nobody: a house that is at rest and whose caches are
 warm. With --house the data folder with the
 imported accounts is kept there for the next time, or taken from there. --more is put into the
@@ -84,7 +85,7 @@ def main():
     parser.add_argument("--binary", default="target/release/heronry")
     parser.add_argument("--accounts", type=int, default=1_000_000)
     parser.add_argument("--used", type=int, default=100_000)
-    parser.add_argument("--quiet", type=float, default=100)
+    parser.add_argument("--quiet", type=float, default=130)
     parser.add_argument("--folder")
     parser.add_argument("--house", type=pathlib.Path)
     parser.add_argument("--more", default="")
