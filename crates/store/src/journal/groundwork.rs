@@ -4,7 +4,7 @@
 //! A segment is given its room in advance, but the file system notes of that room that nothing was
 //! written there. Whoever writes there first changes this note, and the sync has to commit the
 //! change to the file system's own journal. Where zeros were written before there is nothing to
-//! change: a sync takes half the time and half the CPU (ADR 0021).
+//! change: a sync takes two thirds of the time and of the CPU, or less (ADR 0021).
 //!
 //! ```text
 //! frames …│tail   │ zeros are written │ being written │ asked for │        … limit
