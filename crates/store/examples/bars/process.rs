@@ -7,7 +7,8 @@ use std::fs;
 /// The system's own account of it (`write_bytes`) says more than the disk ever sees: its cache holds
 /// a file in pieces of up to a mebibyte, and when a hundred octets of such a piece are written again it
 /// counts all of it, though only the block is written. So calls are counted: each touches, on
-/// average, as many blocks as it has octets for, and one more for the two at its ends.
+/// average, as many blocks as it has octets for, and one more for the two at its ends. (Zeros that are
+/// written ahead come block by block, and count twice: too much rather than too little.)
 pub(crate) fn written_octets() -> u64 {
     let text = fs::read_to_string("/proc/self/io").unwrap();
     let count = |name| {
