@@ -1,5 +1,5 @@
 //! What is done to the open segment beside its writer: zeros are written where the next frames will
-//! come, and chunks are brought to the disk while more of them arrive.
+//! come.
 //!
 //! A segment is given its room in advance, but the file system notes of that room that nothing was
 //! written there. Whoever writes there first changes this note, and the sync has to commit the
@@ -47,18 +47,11 @@ struct Work {
     limit: u64,
     /// Where zeros are wanted; empty when they are not.
     wanted: Range<u64>,
-    /// Whether what the writer has written is wanted on the disk.
-    push: bool,
-    at_work: Option<Errand>,
+    /// Where they are being written.
+    at_work: Option<Range<u64>>,
     stopped: bool,
     /// Something failed: this was said once, and nothing more is tried.
     has_failed: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Errand {
-    Zeros(Range<u64>),
-    Push,
 }
 
 /// Ends the thread when it is dropped.
@@ -82,7 +75,6 @@ impl Groundwork {
             ready: from,
             limit,
             wanted: from..from,
-            push: false,
             at_work: None,
             stopped: work.stopped,
             has_failed: work.has_failed,
@@ -119,16 +111,6 @@ impl Groundwork {
         }
     }
 
-    /// What is written is wanted on the disk soon. Nobody waits for it, and nobody is told.
-    pub(super) fn push(&self) {
-        let mut work = self.lock();
-        if work.file.is_some() && !work.has_failed {
-            work.push = true;
-            drop(work);
-            self.bell.notify_all();
-        }
-    }
-
     /// From now on [`Groundwork::run`] works, until what this returns is dropped.
     pub(super) fn begin_work(&self) -> AtWork<'_> {
         self.lock().stopped = false;
@@ -140,10 +122,11 @@ impl Groundwork {
         if work.wanted.start < until {
             work.wanted = until..until;
         }
-        if until == u64::MAX {
-            work.push = false;
-        }
-        while work.is_in_the_way(until) {
+        while work
+            .at_work
+            .as_ref()
+            .is_some_and(|piece| piece.start < until)
+        {
             let waited = self.bell.wait(work);
             work = waited.unwrap_or_else(PoisonError::into_inner);
         }
@@ -158,7 +141,7 @@ impl Groundwork {
         let mut work = self.lock();
         while !work.stopped {
             work = match work.next() {
-                Some((file, errand)) => self.carry_out(work, &*file, errand),
+                Some((file, piece)) => self.carry_out(work, &*file, piece),
                 None => {
                     let waited = self.bell.wait(work);
                     waited.unwrap_or_else(PoisonError::into_inner)
@@ -171,10 +154,10 @@ impl Groundwork {
     #[cfg(test)]
     pub(super) fn turn(&self) -> bool {
         let mut work = self.lock();
-        let Some((file, errand)) = work.next() else {
+        let Some((file, piece)) = work.next() else {
             return false;
         };
-        drop(self.carry_out(work, &*file, errand));
+        drop(self.carry_out(work, &*file, piece));
         true
     }
 
@@ -182,19 +165,18 @@ impl Groundwork {
         &'a self,
         mut work: MutexGuard<'a, Work>,
         file: &dyn File,
-        errand: Errand,
+        piece: Range<u64>,
     ) -> MutexGuard<'a, Work> {
-        work.at_work = Some(errand.clone());
+        work.at_work = Some(piece.clone());
         drop(work);
         let panicked = |_| Err(io::Error::other("it panicked"));
-        let done = catch_unwind(AssertUnwindSafe(|| errand.carry_out(file)));
+        let done = catch_unwind(AssertUnwindSafe(|| write_zeros(file, &piece)));
         let done = done.unwrap_or_else(panicked);
         let mut work = self.lock();
         work.at_work = None;
-        match (done, errand) {
-            (Ok(()), Errand::Zeros(piece)) => work.ready = piece.end,
-            (Ok(()), Errand::Push) => {}
-            (Err(error), _) => work.fail(&error),
+        match done {
+            Ok(()) => work.ready = piece.end,
+            Err(error) => work.fail(&error),
         }
         self.bell.notify_all();
         work
@@ -207,49 +189,35 @@ impl Groundwork {
 
 impl Work {
     /// The next piece of what is asked for.
-    fn next(&mut self) -> Option<(Arc<dyn File>, Errand)> {
-        let file = self.file.clone()?;
-        if !self.wanted.is_empty() {
-            let from = self.wanted.start;
-            self.wanted.start = self.wanted.end.min(from + PIECE_OCTETS);
-            return Some((file, Errand::Zeros(from..self.wanted.start)));
+    fn next(&mut self) -> Option<(Arc<dyn File>, Range<u64>)> {
+        if self.wanted.is_empty() {
+            return None;
         }
-        std::mem::take(&mut self.push).then_some((file, Errand::Push))
+        let file = self.file.clone()?;
+        let from = self.wanted.start;
+        self.wanted.start = self.wanted.end.min(from + PIECE_OCTETS);
+        Some((file, from..self.wanted.start))
     }
 
     fn is_preparing(&self) -> bool {
-        !self.wanted.is_empty() || matches!(self.at_work, Some(Errand::Zeros(_)))
-    }
-
-    fn is_in_the_way(&self, until: u64) -> bool {
-        match &self.at_work {
-            Some(Errand::Zeros(piece)) => piece.start < until,
-            // It harms nobody but whoever cuts the file.
-            Some(Errand::Push) => until == u64::MAX,
-            None => false,
-        }
+        !self.wanted.is_empty() || self.at_work.is_some()
     }
 
     fn fail(&mut self, error: &io::Error) {
         tracing::warn!(%error, "the journal is not prepared any more: it is written as ever, and slower");
         self.has_failed = true;
         self.wanted = 0..0;
-        self.push = false;
     }
 }
 
-impl Errand {
-    fn carry_out(&self, file: &dyn File) -> io::Result<()> {
-        if let Self::Zeros(piece) = self {
-            // Block by block: what is written in one go Linux keeps, and counts, in one large
-            // piece of memory, of which a frame later changes a little.
-            for at in piece.clone().step_by(ZEROS.len()) {
-                file.write_at(&mut [IoSlice::new(&ZEROS)], at)?;
-            }
-            metrics::ZEROS.add(piece.end - piece.start, &[]);
-        }
-        file.sync()
+fn write_zeros(file: &dyn File, piece: &Range<u64>) -> io::Result<()> {
+    // Block by block: what is written in one go Linux keeps, and counts, in one large piece of
+    // memory, of which a frame later changes a little.
+    for at in piece.clone().step_by(ZEROS.len()) {
+        file.write_at(&mut [IoSlice::new(&ZEROS)], at)?;
     }
+    metrics::ZEROS.add(piece.end - piece.start, &[]);
+    file.sync()
 }
 
 /// The blocks of the file system. Where one is larger, zeros and frames have one in common, which
@@ -412,10 +380,9 @@ mod tests {
             sync: 1000,
             ..Faults::default()
         });
-        ground.push();
+        ground.prepare(5000);
         assert!(ground.turn());
         disk.set_faults(Faults::default());
-        ground.push();
         ground.prepare(5000);
         assert!(!ground.turn());
     }
@@ -430,7 +397,7 @@ mod tests {
             sync: 1000,
             ..Faults::default()
         });
-        ground.push();
+        ground.prepare(5000);
         assert!(ground.turn());
         disk.set_faults(Faults::default());
         assert!(file.sync().is_err());

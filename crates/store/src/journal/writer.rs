@@ -70,8 +70,6 @@ struct Open {
     /// Where the last frame ends that is known to be durable.
     synced_end: u64,
     end: u64,
-    /// Where the last frame ends of which the disk was told to take it.
-    pushed_end: u64,
     last_lsn: u64,
 }
 
@@ -215,9 +213,9 @@ impl Writer {
         }
     }
 
-    /// Has done beside the next groups what makes them faster, after one that began at `from`.
+    /// Has zeros written where the next groups will come, after one that began at `from`.
     fn look_ahead(&mut self, frames: usize, from: u64, synced: bool) {
-        let Some(open) = &mut self.open else {
+        let Some(open) = &self.open else {
             return;
         };
         // Where groups are large their octets are what takes time: zeros would double them.
@@ -226,11 +224,6 @@ impl Writer {
         self.small = if is_small { self.small + 1 } else { 0 };
         if synced && self.small >= SMALL_IN_A_ROW && open.file.gains_by_zeros() {
             self.ground.prepare(open.end);
-        }
-        // What waits for the frame that accepts it goes to the disk while more of it comes.
-        if open.end - open.synced_end.max(open.pushed_end) >= PUSHED_OCTETS {
-            open.pushed_end = open.end;
-            self.ground.push();
         }
     }
 
@@ -354,7 +347,6 @@ impl Writer {
             limit: tail.limit,
             synced_end: FRAMES_FROM,
             end: FRAMES_FROM,
-            pushed_end: FRAMES_FROM,
             last_lsn: first_lsn - 1,
         });
         Ok(())
@@ -401,11 +393,8 @@ impl Entry {
     }
 }
 
-/// Octets of chunks that may wait for a sync: by then most of them are on the disk.
-const UNSYNCED_OCTETS_MAX: u64 = 16 * 1024 * 1024;
-
-/// Octets of chunks after which the disk is told to take them.
-const PUSHED_OCTETS: u64 = 1024 * 1024;
+/// Octets of chunks that may wait for a sync.
+const UNSYNCED_OCTETS_MAX: u64 = 4 * 1024 * 1024;
 
 /// Frames of a group that is small: with ten connections, which have some six in each, zeros cost
 /// twice the octets and gained nothing (`docs/measurements.md`).
