@@ -52,17 +52,6 @@ async fn what_a_queue_was_told_and_crashed_over_is_told_to_the_next_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_queue_was_told_while_it_hung_is_recorded_when_all_of_them_end() {
-    let (house, mut peer) = house().await;
-    let id = house.send(100, &["one@d.test"]).await;
-    hears(&mut peer, "DATA").await;
-    let _trial = house.harm("queues", Harm::Stuck);
-    hears(&mut peer, ".").await;
-    house.stop().await;
-    assert_eq!(house.ends(id).await, [] as [State; 0], "it is closed");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_queue_that_is_given_up_for_a_while_is_told_by_its_deliveries_later() {
     let (house, mut peer) = house().await;
     let id = house.send(100, &["one@d.test"]).await;

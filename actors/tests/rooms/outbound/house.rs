@@ -135,11 +135,6 @@ impl House {
         trial
     }
 
-    /// Everybody ends, in order.
-    pub(crate) async fn stop(&self) {
-        self.root.stop().await;
-    }
-
     /// The operator sets something else.
     pub(crate) fn settings_change(&self) {
         self.is_current.store(false, Ordering::Relaxed);
