@@ -62,8 +62,8 @@ class Table:
 
     def __init__(self, daemon):
         self.daemon, self.spent = daemon, 0.0
-        print("| when | MiB (PSS) | allocated | active | resident | mailbox actors | seconds | CPU seconds |")
-        print("|---|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+        print("| when | MiB (PSS) | of it anonymous | allocated | active | resident | mailbox actors | seconds | CPU seconds |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
 
     def row(self, when, took):
         memory, cpu = self.daemon.settled(rounds=3), self.daemon.cpu()
@@ -71,7 +71,7 @@ class Table:
         heap = [told.get(f'heronry_process_heap_octets{{what="{what}"}}', 0) / 2**20
                 for what in ("allocated", "active", "resident")]
         actors = told.get('heronry_supervision_children{supervisor="mailboxes"}', 0)
-        print(f"| {when} | {memory['pss'] / 1024:.1f} | {heap[0]:.1f} | {heap[1]:.1f} | {heap[2]:.1f} "
+        print(f"| {when} | {memory['pss'] / 1024:.1f} | {memory['anon'] / 1024:.1f} | {heap[0]:.1f} | {heap[1]:.1f} | {heap[2]:.1f} "
               f"| {actors:,.0f} | {took:.1f} | {cpu - self.spent:.1f} |", flush=True)
         self.spent = cpu
 
