@@ -100,8 +100,21 @@ impl Drop for Postfix {
         self.end();
         if !std::thread::panicking() {
             self.guard.wait(SHORT);
+            // The master leaves before its processes do, and a Postfix that starts while one of them
+            // moves a message finds the queue broken.
+            let queue = self.folder.join("queue");
+            until("nobody works in the queue", SHORT, || !is_worked_in(&queue));
         }
     }
+}
+
+/// Whether any process has this as its current folder.
+fn is_worked_in(folder: &Path) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten();
+    let mut folders = processes
+        .map_while(Result::ok)
+        .filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
+    folders.any(|current| current.starts_with(folder))
 }
 
 /// Writes everything that this Postfix needs.
