@@ -20,9 +20,10 @@ import tempfile
 import threading
 import time
 
-from rig import Client, Daemon, commit
+from rig import Client, Daemon, commit, in_threads
 
 LARGE = 100 * 1024
+FILLERS = 4
 LINE = "a line of the text that makes a message as long as it is to be, and no longer\r\n"
 PACES = {"without a backup": None, "a backup at its usual pace": [], "as fast as it goes": ["--octets-per-second", "0"]}
 
@@ -63,14 +64,10 @@ def filled(daemon, mib):
     """Brings so much mail, different in every message."""
     def some(number):
         sender = Sender(daemon.ports["smtp"], number)
-        for message in range(mib * 1048576 // LARGE // 4):
+        for message in range(mib * 1048576 // LARGE // FILLERS):
             sender.send(LARGE, f"{number} {message}")
 
-    threads = [threading.Thread(target=some, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(some, FILLERS, FILLERS)
 
 
 def backups(daemon, shelf, words, until):
@@ -140,7 +137,7 @@ def main():
         shelf = folder / "backup"
         try:
             daemon.start()
-            daemon.import_accounts(0, max(4, options.clients))
+            daemon.import_accounts(0, max(FILLERS, options.clients))
             filled(daemon, options.mib)
             for _ in range(options.rounds):
                 for name, words in PACES.items():

@@ -14,10 +14,9 @@ import os
 import pathlib
 import statistics
 import tempfile
-import threading
 import time
 
-from rig import Client, Daemon, commit
+from rig import Client, Daemon, commit, in_threads
 
 MIB = 1 << 20
 LINE = b"a line of the text that makes a message as long as it is to be, and no longer\r\n"
@@ -59,22 +58,11 @@ def send(port, number, octets, messages):
 
 def mail(daemon, options, octets):
     """MiB in a second that were accepted, and CPU seconds of the daemon for each GiB."""
-    troubles = []
-
-    def one(number):
-        try:
-            send(daemon.ports["smtp"], number, octets, options.messages)
-        except Exception as trouble:  # told below
-            troubles.append(trouble)
-
     cpu, began = daemon.cpu(), time.monotonic()
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(options.clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if troubles:
-        raise troubles[0]
+    in_threads(
+        lambda number: send(daemon.ports["smtp"], number, octets, options.messages),
+        options.clients, options.clients,
+    )
     sent = options.mib * options.messages * options.clients
     return sent / (time.monotonic() - began), (daemon.cpu() - cpu) / sent * 1024
 

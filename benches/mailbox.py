@@ -12,11 +12,10 @@ import argparse
 import pathlib
 import statistics
 import tempfile
-import threading
 import time
 
 from imap import Client
-from rig import Daemon, commit
+from rig import Daemon, commit, in_threads
 
 CLIENTS = 4
 IN_FLIGHT = 128
@@ -24,22 +23,8 @@ IN_FLIGHT = 128
 
 def fill(place, count):
     """Appends messages from some clients at once; how long it took, in seconds."""
-    troubles = []
-
-    def some(first):
-        try:
-            append(Client(*place), range(first, count, CLIENTS))
-        except Exception as trouble:  # told below
-            troubles.append(trouble)
-
     began = time.monotonic()
-    threads = [threading.Thread(target=some, args=(first,)) for first in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if troubles:
-        raise troubles[0]
+    in_threads(lambda first: append(Client(*place), range(first, count, CLIENTS)), CLIENTS, CLIENTS)
     return time.monotonic() - began
 
 

@@ -138,18 +138,18 @@ def bring_mail(port, users):
     peer.close()
 
 
-def in_threads(work, number):
-    """What `work` makes of each number below this one, in their order; by a few threads."""
+def in_threads(work, number, count=THREADS):
+    """What `work` makes of each number below this one, in their order; by so many threads."""
     made, troubles = [None] * number, []
 
     def some(first):
         try:
-            for which in range(first, number, THREADS):
+            for which in range(first, number, count):
                 made[which] = work(which)
         except Exception as trouble:  # told below
             troubles.append(trouble)
 
-    threads = [threading.Thread(target=some, args=(first,)) for first in range(THREADS)]
+    threads = [threading.Thread(target=some, args=(first,)) for first in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
