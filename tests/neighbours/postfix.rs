@@ -87,34 +87,47 @@ impl Postfix {
         })
     }
 
-    fn end(&mut self) {
-        let pid = fs::read_to_string(self.folder.join("queue/pid/master.pid")).unwrap_or_default();
-        if !pid.trim().is_empty() {
-            run(&format!("kill -TERM {}", pid.trim()));
-        }
+    /// Asks the master to end, and yields its number.
+    fn end(&mut self) -> Option<u32> {
+        let file = fs::read_to_string(self.folder.join("queue/pid/master.pid")).ok()?;
+        let master = file.trim().parse().ok()?;
+        run(&format!("kill -TERM {master}"));
+        Some(master)
     }
 }
 
 impl Drop for Postfix {
     fn drop(&mut self) {
-        self.end();
+        let master = self.end();
         if !std::thread::panicking() {
             self.guard.wait(SHORT);
-            // The master leaves before its processes do, and a Postfix that starts while one of them
-            // moves a message finds the queue broken.
-            let queue = self.folder.join("queue");
-            until("nobody works in the queue", SHORT, || !is_worked_in(&queue));
+            // The master leaves before its processes do. A Postfix that starts while one of them
+            // moves a message finds the queue broken, and one that keeps the socket has the port.
+            if let Some(master) = master {
+                until("its processes have left", SHORT, || !has_members(master));
+            }
         }
     }
 }
 
-/// Whether any process has this as its current folder.
-fn is_worked_in(folder: &Path) -> bool {
+/// Whether somebody is alive in this process group: Postfix's master leads one, in which all its
+/// processes are. Anybody may look, also where another user's folders and files are nobody's business.
+fn has_members(group: u32) -> bool {
     let processes = fs::read_dir("/proc").into_iter().flatten();
-    let mut folders = processes
+    let mut states = processes
         .map_while(Result::ok)
-        .filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
-    folders.any(|current| current.starts_with(folder))
+        .filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
+    states.any(|stat| {
+        // "number (name) state parent group …", and a name may hold anything (proc(5)).
+        let mut fields = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split(' ')
+            .skip(1);
+        let is_dead = matches!(fields.next(), Some("Z" | "X"));
+        !is_dead && fields.nth(1) == Some(&group.to_string())
+    })
 }
 
 /// Writes everything that this Postfix needs.
