@@ -80,6 +80,7 @@ pub(crate) struct Seats {
 pub fn metrics() -> Vec<Metric> {
     [
         actors::metrics::all(),
+        crate::allocator::METRICS.to_vec(),
         crate::backup::METRICS.to_vec(),
         store::METRICS.to_vec(),
         world::METRICS.to_vec(),

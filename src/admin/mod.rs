@@ -29,3 +29,4 @@ pub use reloads::{Reload, Reloads};
 pub use service::{Service, ServiceArgs, ServiceMsg};
 pub use socket::{SOCKET_NAME, operator_socket};
 pub use view::TreeView;
+pub(crate) use vitals::processor_time;

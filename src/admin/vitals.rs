@@ -1,9 +1,10 @@
 //! The numbers of the process itself: what it takes from the machine.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use telemetry::{Kind, Metric};
-use tikv_jemalloc_ctl::{epoch, stats};
+
+use crate::allocator;
 
 /// What this room measures.
 pub(super) const METRICS: &[Metric] = &[
@@ -26,12 +27,18 @@ pub(super) fn look() {
     if let Some(most) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
         PROCESS_FILES_MAX.set(most as f64, &[]);
     }
-    for (what, octets) in heap().into_iter().flatten() {
+    for (what, octets) in allocator::heap().into_iter().flatten() {
         PROCESS_HEAP.set(octets as f64, &[what]);
     }
-    let clock = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    PROCESS_CPU.set(clock.tv_sec as f64 + clock.tv_nsec as f64 / 1e9, &[]);
+    PROCESS_CPU.set(processor_time().as_secs_f64(), &[]);
     PROCESS_VERSION.set(1.0, &[env!("CARGO_PKG_VERSION")]);
+}
+
+/// What all threads have used since the process began, over all cores.
+pub(crate) fn processor_time() -> Duration {
+    let clock = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    // Neither is negative, nor is the second as large as a second.
+    Duration::new(clock.tv_sec as u64, clock.tv_nsec as u32)
 }
 
 /// The second number of `statm`: pages that are in memory.
@@ -39,19 +46,6 @@ fn resident_octets() -> Option<u64> {
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
-}
-
-/// What the allocator says of itself, if this process uses it.
-fn heap() -> Option<[(&'static str, usize); 5]> {
-    epoch::advance().ok()?; // the numbers are those of the last time somebody did this
-    let allocated = stats::allocated::read().ok().filter(|octets| *octets > 0)?;
-    Some([
-        ("allocated", allocated),
-        ("active", stats::active::read().ok()?),
-        ("metadata", stats::metadata::read().ok()?),
-        ("resident", stats::resident::read().ok()?),
-        ("retained", stats::retained::read().ok()?),
-    ])
 }
 
 const PROCESS_CPU: Metric = Metric {

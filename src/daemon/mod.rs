@@ -7,7 +7,8 @@
 //! ```
 //!
 //! While it serves, SIGHUP and operators have the configuration read again (`reload.rs`), and the
-//! service manager hears how it is (`manager.rs`).
+//! service manager hears how it is (`manager.rs`). When it has nothing to do, its threads give back what memory they
+//! keep by (`quiet.rs`).
 //!
 //! [`Parts`] is all that the tree is given: what it does with them stands in [`tree`](crate::tree).
 
@@ -18,6 +19,7 @@ mod furnish;
 mod manager;
 mod parts;
 mod plan;
+mod quiet;
 mod reload;
 mod run;
 mod signals;

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actors::contract::RouterMsg;
@@ -22,6 +22,7 @@ use super::{
     banner::banner,
     folder, furnish,
     manager::Manager,
+    quiet::Quiet,
     reload::Reloader,
     signals::{Signal, Signals},
     stop::{self, Deadline},
@@ -66,6 +67,7 @@ async fn live(plan: Plan, inherited: Inherited) -> Result<(), StartError> {
         asked,
         is_ill: false,
         manager: Manager::from_environment(),
+        quiet: Quiet::since(Instant::now()),
         reloader: Reloader {
             file: plan.file.clone(),
             inherited,
@@ -93,6 +95,7 @@ struct Serving {
     /// Whether the service manager was told last that something is not up.
     is_ill: bool,
     manager: Manager,
+    quiet: Quiet,
     reloader: Reloader,
     signals: Signals,
 }
@@ -131,6 +134,7 @@ impl Serving {
                 }
                 _ = pulse.tick() => {
                     parts.recorder.tidy();
+                    self.quiet.look(&parts.disk);
                     self.look(&mut house, &parts).await;
                 }
             }

@@ -81,7 +81,8 @@
 //! - [`Gate`], [`KeyedGate`], [`Budget`], [`Credits`]: ractor's inboxes have no bounds, so the
 //!   bounds stand at the edges and travel with the messages.
 //! - [`Tree`]: who is alive. [`ExitCause`]: why somebody is not. [`Trial`]: harm on purpose.
-//! - [`alarm`], [`blocking`]: the two reasons to start a task that are left to an actor.
+//! - [`alarm`], [`blocking`]: the two reasons to start a task that are left to an actor. [`on_each_thread`]: for
+//!   whoever keeps house.
 //!
 //! # What the frame makes of ractor
 //!
@@ -122,6 +123,7 @@ mod spec;
 mod stack;
 mod start;
 mod supervisor;
+mod threads;
 mod told;
 mod tree;
 mod trial;
@@ -150,6 +152,7 @@ pub use self::{
     stack::Stack,
     start::{Start, actor},
     supervisor::{NotStarted, Root, Supervisor},
+    threads::on_each_thread,
     told::{Inquiry, Told},
     tree::{Kind, Status, Tree},
     trial::{Fate, Harm, Trial},

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use testkit::{Door, finish, http_get, needs};
+use testkit::{Door, LONG, finish, http_get, needs, until};
 
 use crate::common::{demo, inbox, letter, user};
 
@@ -88,6 +88,21 @@ fn the_metrics_count_what_has_happened() {
         let line = format!("{counter} 3");
         assert!(metrics.lines().any(|one| one == line), "{line}:\n{metrics}");
     }
+}
+
+#[test]
+fn a_house_that_has_worked_and_is_quiet_gives_back_what_its_threads_keep_by() {
+    let daemon = demo().start();
+    daemon.accept(&[&user(0)], &letter("work"));
+    until("memory is given back", LONG, || {
+        let metrics = daemon.metrics();
+        let given = |line: &str| {
+            line.strip_prefix("heronry_process_heap_given_back_total ")
+                .is_some_and(|times| times != "0")
+        };
+        metrics.lines().any(given)
+    });
+    daemon.accept(&[&user(0)], &letter("work goes on"));
 }
 
 #[test]

@@ -56,6 +56,8 @@ struct Bell {
     /// Since when something waits to be applied.
     since: Option<Instant>,
     hurry: bool,
+    /// What else the thread is to do, before it waits any longer.
+    errand: Option<fn()>,
     stopped: bool,
 }
 
@@ -82,6 +84,12 @@ impl Follow {
         }
     }
 
+    /// Has the thread do this before it waits any longer.
+    pub(crate) fn send(&self, errand: fn()) {
+        self.lock().errand = Some(errand);
+        self.rung.notify_one();
+    }
+
     /// Lets the follower end.
     pub(crate) fn stop(&self) {
         self.lock().stopped = true;
@@ -104,6 +112,12 @@ impl Follow {
             }
             if other_work <= now {
                 return Some(Due::OtherWork);
+            }
+            if let Some(errand) = bell.errand.take() {
+                drop(bell);
+                errand();
+                bell = self.lock();
+                continue;
             }
             let next = round_at.map_or(other_work, |at| at.min(other_work));
             let woken = self.rung.wait_timeout(bell, next - now);

@@ -39,6 +39,8 @@ pub(crate) struct Intake {
     asleep: bool,
     /// The writer waits for so many entries, for a moment; zero when it does not.
     enough: usize,
+    /// What the writer is to do when nothing waits for it.
+    errand: Option<fn()>,
     stopped: bool,
     /// Chunks of bodies that are not accepted yet, by segment.
     pins: BTreeMap<u32, usize>,
@@ -91,6 +93,7 @@ impl Journal {
                 queued: 0,
                 asleep: false,
                 enough: 0,
+                errand: None,
                 stopped: false,
                 pins: BTreeMap::new(),
             }),
@@ -234,6 +237,12 @@ impl Journal {
             if intake.stopped {
                 return None;
             }
+            if let Some(errand) = intake.errand.take() {
+                drop(intake);
+                errand();
+                intake = self.lock();
+                continue;
+            }
             intake.asleep = true;
             intake = self
                 .wake
@@ -249,6 +258,13 @@ impl Journal {
         }
         // It may have been abandoned meanwhile.
         (!intake.queue.is_empty() || !intake.stopped).then_some(intake)
+    }
+
+    /// Has the writer do this when nothing waits for it.
+    pub(crate) fn send(&self, errand: fn()) {
+        let mut intake = self.lock();
+        intake.errand = Some(errand);
+        self.ring(intake);
     }
 
     /// Takes nothing more; the writer ends when the queue is empty.

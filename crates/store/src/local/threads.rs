@@ -100,6 +100,17 @@ impl Store<Local> {
         Ok(())
     }
 
+    /// Has each thread of the store do this, soon: when it has nothing else to do. It has to be short, and must not
+    /// panic. A store that has ended, or whose next life begins meanwhile, may leave it undone.
+    ///
+    /// The thread that writes zeros allocates nothing, and is left asleep.
+    pub fn on_each_thread(&self, errand: fn()) {
+        if let Ok(shared) = self.keeper.shared() {
+            shared.journal.send(errand);
+            shared.follow.send(errand);
+        }
+    }
+
     /// How the store stands.
     ///
     /// # Errors
@@ -275,3 +286,34 @@ const LONG: Duration = Duration::from_secs(5);
 
 /// Panics in a row after which the store is better opened anew.
 const PANICS_MAX: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use mail::Time;
+
+    use super::*;
+    use crate::{Config, DiskStore};
+
+    static TELL: OnceLock<mpsc::Sender<String>> = OnceLock::new();
+
+    fn errand() {
+        let name = thread::current().name().unwrap_or_default().to_owned();
+        TELL.get().unwrap().send(name).unwrap();
+    }
+
+    #[test]
+    fn threads_that_sleep_are_woken_for_an_errand() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(Config::new(folder.path()), Arc::new(|| Time(0))).unwrap();
+        let (tell, told) = mpsc::channel();
+        TELL.set(tell).unwrap();
+        for _ in 0..2 {
+            store.on_each_thread(errand);
+            let mut names = [(); 2].map(|()| told.recv_timeout(Duration::from_secs(60)).unwrap());
+            names.sort_unstable();
+            assert_eq!(names, ["store-directory", "store-journal"]);
+        }
+    }
+}

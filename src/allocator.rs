@@ -1,0 +1,39 @@
+//! What the house says to its allocator, and asks it: the only room that knows that it is jemalloc.
+//!
+//! Each thread keeps by what it has freed, some of each size, for its next allocations. It is of use to
+//! a thread that is at work. To one that sleeps it is none, and who keeps a few octets of a page keeps the page.
+
+use telemetry::{Kind, Metric};
+use tikv_jemalloc_ctl::{Access, AsName, epoch, stats};
+
+/// What this room measures.
+pub(crate) const METRICS: &[Metric] = &[GIVEN_BACK];
+
+/// Gives back what the calling thread keeps by.
+pub(crate) fn give_back() {
+    let keeps = b"thread.tcache.enabled\0".name();
+    // Who keeps nothing any more gives back what there was; in a process with another allocator, nobody does.
+    if keeps.update(false).is_ok_and(|kept| kept) && keeps.write(true).is_err() {
+        tracing::warn!("a thread of this process allocates without a cache from now on");
+    }
+}
+
+/// What the allocator says of itself, if this process uses it.
+pub(crate) fn heap() -> Option<[(&'static str, usize); 5]> {
+    epoch::advance().ok()?; // the numbers are those of the last time somebody did this
+    let allocated = stats::allocated::read().ok().filter(|octets| *octets > 0)?;
+    Some([
+        ("allocated", allocated),
+        ("active", stats::active::read().ok()?),
+        ("metadata", stats::metadata::read().ok()?),
+        ("resident", stats::resident::read().ok()?),
+        ("retained", stats::retained::read().ok()?),
+    ])
+}
+
+pub(crate) const GIVEN_BACK: Metric = Metric {
+    name: "heronry_process_heap_given_back_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "How often the house was quiet and had its threads give back what they kept by for their next allocations.",
+};
