@@ -19,10 +19,11 @@ pub(crate) struct Follower {
     checkpoint_octets: u64,
     /// So many octets of rows may wait in memory while a checkpoint is written.
     hurry_octets: usize,
+    format: checkpoint::Format,
     /// Octets applied since the latest checkpoint.
     since: u64,
-    /// The length of the latest checkpoint, and its LSN.
-    length: u64,
+    /// How large the latest checkpoint is, and its LSN.
+    size: checkpoint::Size,
     latest: u64,
     /// All up to here is in the engine.
     pub(crate) applied: u64,
@@ -132,20 +133,20 @@ impl Follow {
 
 impl Follower {
     /// A follower whose engine has all that is durable. `since`: octets of changes that no
-    /// checkpoint has, as far as is known.
+    /// checkpoint has, as far as is known. `format`: that of the checkpoints it writes.
     pub(crate) fn new(
         journal: Arc<Journal>,
         overlay: Arc<Overlay>,
         partitions: Arc<Partitions>,
         disk: Arc<dyn Disk>,
         (checkpoint_octets, hurry_octets): (u64, usize),
-        since: u64,
+        (since, format): (u64, checkpoint::Format),
     ) -> Result<Self, StoreError> {
         checkpoint::forget_unfinished(&*disk);
         let kept = checkpoint::list(&*disk)?;
-        let length = match kept.first() {
-            Some(&lsn) => checkpoint::length(&*disk, lsn)?,
-            None => 0,
+        let size = match kept.first() {
+            Some(&lsn) => checkpoint::size(&*disk, lsn)?,
+            None => checkpoint::Size::default(),
         };
         let applied = journal.durable();
         overlay.set_engine_has(applied);
@@ -156,8 +157,9 @@ impl Follower {
             disk,
             checkpoint_octets,
             hurry_octets,
+            format,
             since,
-            length,
+            size,
             latest: kept.first().copied().unwrap_or(0),
             applied,
             floor: kept.get(1).copied().unwrap_or(0),
@@ -172,7 +174,7 @@ impl Follower {
             return Ok(round);
         }
         round.rows = self.apply_all(lsn)?;
-        if self.since >= self.checkpoint_octets.max(self.length) && self.has_room() {
+        if self.since >= self.checkpoint_octets.max(self.size.rows) && self.has_room() {
             self.checkpoint()?;
             round.checkpoint = true;
         }
@@ -194,10 +196,10 @@ impl Follower {
         Ok(rows)
     }
 
-    /// Whether a checkpoint of the length of the latest would find room. On a full disk to begin
+    /// Whether a checkpoint as large as the latest would find room. On a full disk to begin
     /// one again and again would only be in the way.
     pub(crate) fn has_room(&self) -> bool {
-        self.disk.free().is_ok_and(|free| free > self.length)
+        self.disk.free().is_ok_and(|free| free > self.size.file)
     }
 
     /// Gives back memory that the engine holds and nobody uses, or beyond its caches. To be called
@@ -210,9 +212,10 @@ impl Follower {
         Ok(())
     }
 
-    /// The length of the latest checkpoint.
-    pub(crate) const fn length(&self) -> u64 {
-        self.length
+    /// Octets of the rows in the latest checkpoint: so much is read for the next one, however short
+    /// they become there.
+    pub(crate) const fn rows_octets(&self) -> u64 {
+        self.size.rows
     }
 
     /// Whether nothing was applied since the latest checkpoint.
@@ -237,7 +240,7 @@ impl Follower {
         self.partitions.flush()?;
         let (lsn, since) = (self.applied, self.since);
         let disk = self.disk.clone();
-        let mut writing = checkpoint::Writing::begin(&*disk, lsn)?;
+        let mut writing = checkpoint::Writing::begin(&*disk, lsn, self.format)?;
         for partition in 0..self.partitions.count() {
             let mut from = Some(b"A".to_vec());
             while let Some(at) = from {
@@ -250,8 +253,8 @@ impl Follower {
                 }
             }
         }
-        let (length, floor) = writing.finish()?;
-        self.length = length;
+        let (size, floor) = writing.finish()?;
+        self.size = size;
         self.latest = lsn;
         self.since -= since;
         self.floor = floor.unwrap_or(0);

@@ -6,6 +6,7 @@ use super::config::Config;
 use crate::{
     StoreError,
     codec::Compress,
+    directory::checkpoint,
     disk::{Disk, read_all, write_whole},
     journal::disk_error,
 };
@@ -44,6 +45,15 @@ impl Formats {
 /// Whether operations may be dense in a folder of that format.
 pub(super) const fn is_dense(format: u8) -> bool {
     format >= DENSE
+}
+
+/// How checkpoints are written in a folder of that format.
+pub(super) const fn checkpoint_format(format: u8) -> checkpoint::Format {
+    if format >= PACKED {
+        checkpoint::Format::Packed
+    } else {
+        checkpoint::Format::Plain
+    }
 }
 
 /// The formats of the folder. One that a newer Heronry has written is refused; a new one begins
@@ -151,13 +161,15 @@ pub const RESTORING: &str = "restoring";
 /// |---|---|
 /// | 1 | the first |
 /// | 2 | segments whose bodies may be compressed, and whose frames have a number by chance |
-/// | 3 | frames whose operations are dense; a list of limited accounts, which the one before would not keep |
+/// | 3 | frames whose operations are dense; checkpoints whose blocks are packed; a list of limited accounts, which the one before would not keep |
 pub(super) const FORMAT: u8 = 3;
 
 /// From this format on bodies may be compressed.
 const COMPRESSED: u8 = 2;
 /// From this format on operations may be dense.
 const DENSE: u8 = 3;
+/// From this format on checkpoints are packed.
+const PACKED: u8 = 3;
 /// From this format on limited accounts are listed.
 pub(super) const LISTS: u8 = 3;
 const FORMAT_TEXT: &str = "heronry store ";

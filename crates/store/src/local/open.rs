@@ -259,7 +259,7 @@ impl Ground {
             partitions.clone(),
             disk.clone(),
             (config.checkpoint_octets, config.overlay_octets),
-            since,
+            (since, marks::checkpoint_format(formats.written)),
         )?;
         let others = others::of(&journal, &overlay, &follow, config.overlay_octets);
         let before = before.unwrap_or((0, 0));

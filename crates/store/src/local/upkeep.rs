@@ -209,7 +209,11 @@ impl Upkeep {
         let since = self.checkpoint_at.elapsed();
         let due = since >= Duration::from_secs(shared.config.reclaim_seconds)
             || is_hurried(shared) && since >= LOOK;
-        let worth = waits >= self.follower.length().max(shared.config.segment_octets);
+        let worth = waits
+            >= self
+                .follower
+                .rows_octets()
+                .max(shared.config.segment_octets);
         if due && worth {
             self.advance(shared)?;
         }

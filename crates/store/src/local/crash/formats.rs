@@ -10,6 +10,7 @@ use super::house::{House, Waiting};
 use crate::{
     batch,
     codec::Compress,
+    directory::checkpoint,
     disk::Disk,
     journal::{self, FRAMES_FROM, Found, Scan},
     port::{
@@ -127,6 +128,58 @@ fn operations_are_dense_only_in_a_folder_whose_format_knows_it_and_both_are_read
     house.assert_whole(71);
 }
 
+/// The formats of the checkpoints that are kept, the newest first.
+fn checkpoint_formats(house: &House) -> Vec<u8> {
+    let kept = checkpoint::list(&house.disk).unwrap().into_iter();
+    let format = kept.map(|lsn| {
+        let file = house.disk.open(&checkpoint::name(lsn)).unwrap();
+        let mut head = [0; 9];
+        assert_eq!(file.read_at(&mut head, 0).unwrap(), 9);
+        head[8]
+    });
+    format.collect()
+}
+
+#[test]
+fn checkpoints_are_packed_only_in_a_folder_whose_format_knows_it_and_both_are_read() {
+    let mut house = House::with(76, |config| config.checkpoint_octets = u64::MAX);
+    let kept_after = |house: &House| {
+        let accepted = house.accept(&Bytes::from_static(b"text"));
+        house.turn();
+        accepted.end().unwrap().unwrap();
+        house.checkpoint().unwrap();
+        checkpoint_formats(house)
+    };
+    assert_eq!(
+        kept_after(&house),
+        [2],
+        "a new folder begins with the newest"
+    );
+    crate::disk::write_whole(&house.disk, "format", b"heronry store 2\n").unwrap();
+    house.kill().unwrap();
+    assert_eq!(kept_after(&house), [1, 2]);
+    // The directory is made anew from each of them, and goes on from each of them.
+    house.cut_power().unwrap();
+    assert_eq!(house.store.open(None, 9).unwrap().len(), 2);
+    let latest = checkpoint::list(&house.disk).unwrap()[0];
+    house.disk.rot(&checkpoint::name(latest), 60);
+    house.disk.cut_power();
+    house.engines.cut_power();
+    house.reopen().unwrap();
+    assert_eq!(
+        house.store.opened().damage,
+        [format!("the checkpoint {latest}")]
+    );
+    assert_eq!(house.store.open(None, 9).unwrap().len(), 2);
+    house.store.commit_format().unwrap();
+    house.kill().unwrap();
+    assert_eq!(kept_after(&house), [2, 1]);
+    house.cut_power().unwrap();
+    assert_eq!(house.store.open(None, 9).unwrap().len(), 3);
+    assert_eq!(kept_after(&house), [2, 2]);
+    house.assert_whole(76);
+}
+
 #[test]
 fn what_is_written_in_a_folder_of_the_first_format_its_readers_know() {
     let mut house = House::with(73, |config| config.segment_octets = 8 << 20);
@@ -153,6 +206,8 @@ fn what_is_written_in_a_folder_of_the_first_format_its_readers_know() {
     assert!(written.len() >= 14, "little was done: {written:?}");
     assert!(written.contains(&(7, 2)), "flags are on sheets");
     assert_eq!(newest_segment_format(&house), 1);
+    house.checkpoint().unwrap();
+    assert_eq!(checkpoint_formats(&house)[0], 1);
     house.kill().unwrap();
     house.assert_whole(73);
 }

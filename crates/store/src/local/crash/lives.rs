@@ -14,7 +14,7 @@ use super::house::{House, Waiting};
 use crate::{
     StoreError,
     desk::Store,
-    directory::EngineFault,
+    directory::{EngineFault, checkpoint},
     disk::Faults,
     local::Local,
     port::{AccountChange, Accounts, Draft, Leases, MailStore, Settle, Shard, Spool},
@@ -310,9 +310,7 @@ fn nobody_waits_for_a_checkpoint() {
     }
     drop(go);
     until("it is there", || {
-        !crate::directory::checkpoint::list(&house.disk)
-            .unwrap()
-            .is_empty()
+        !checkpoint::list(&house.disk).unwrap().is_empty()
     });
     let row = house.store.mailbox(house.ann, inbox).unwrap();
     assert!(row.unwrap().messages > 20);
@@ -340,10 +338,10 @@ fn a_checkpoint_that_is_overtaken_by_writes_is_as_good_as_any() {
         house.append(inbox, &text(number)).wait().unwrap();
     }
     drop(go);
-    let kept = || crate::directory::checkpoint::list(&house.disk).unwrap();
+    let kept = || checkpoint::list(&house.disk).unwrap();
     until("it is there", || !kept().is_empty());
     let mut in_it = 0;
-    crate::directory::checkpoint::read(&house.disk, kept()[0], &mut |class, key, _| {
+    checkpoint::read(&house.disk, kept()[0], &mut |class, key, _| {
         in_it += u32::from(class == crate::keys::Class::Mail && key[0] == b'u');
         Ok(())
     })
@@ -361,7 +359,7 @@ fn a_checkpoint_that_is_overtaken_by_writes_is_as_good_as_any() {
 fn no_checkpoint_is_begun_where_there_is_no_room_for_it() {
     let house = House::with(69, |config| config.segment_octets = 1 << 20);
     house.checkpoint().unwrap();
-    let before = crate::directory::checkpoint::list(&house.disk).unwrap();
+    let before = checkpoint::list(&house.disk).unwrap();
     // Two lives: how long the latest is, is known in both.
     house.renew().unwrap();
     house.disk.set_free(100);
@@ -376,7 +374,7 @@ fn no_checkpoint_is_begun_where_there_is_no_room_for_it() {
         added.wait().unwrap();
         house.follow().unwrap();
     }
-    let kept = crate::directory::checkpoint::list(&house.disk).unwrap();
+    let kept = checkpoint::list(&house.disk).unwrap();
     assert_eq!(kept, before);
     house.disk.set_free(1 << 40);
     let last = Waiting::on(house.store.change(
@@ -386,8 +384,44 @@ fn no_checkpoint_is_begun_where_there_is_no_room_for_it() {
     house.turn();
     last.wait().unwrap();
     house.follow().unwrap();
-    let kept = crate::directory::checkpoint::list(&house.disk).unwrap();
+    let kept = checkpoint::list(&house.disk).unwrap();
     assert_eq!(kept.len(), 2);
+}
+
+/// Adds a hundred domains, and puts them into the directory.
+fn add_domains(house: &House, from: usize) {
+    let domain = |number| format!("domain{number:05}.example.test").parse().unwrap();
+    let domains = (from..from + 100).map(|number| AccountChange::AddDomain(domain(number)));
+    let added = house.store.change(house.fence(), domains.collect());
+    let added = Waiting::on(added);
+    house.turn();
+    added.wait().unwrap();
+    house.follow().unwrap();
+}
+
+#[test]
+fn a_checkpoint_is_due_by_its_rows_and_not_by_what_they_are_packed_into() {
+    for another_life in [false, true] {
+        let house = House::with(75, |config| config.checkpoint_octets = 1);
+        for from in (0..2000).step_by(100) {
+            add_domains(&house, from);
+        }
+        house.checkpoint().unwrap();
+        if another_life {
+            house.renew().unwrap();
+        }
+        let latest = || checkpoint::list(&house.disk).unwrap()[0];
+        let before = latest();
+        let size = checkpoint::size(&house.disk, before).unwrap();
+        assert!(size.file * 4 < size.rows, "{size:?}");
+        let mut added = 0;
+        while latest() == before {
+            add_domains(&house, 2000 + added);
+            added += 100;
+        }
+        // About as many as there were, not a fourth of them.
+        assert!((1400..=2100).contains(&added), "{added}, {size:?}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::house::{House, Waiting};
 use crate::{
     StoreError,
     codec::Compress,
-    disk::Faults,
+    disk::{Faults, write_whole},
     local::compaction::Step,
     port::{
         Accepted, Appended, FlagChange, FlagsHow, MailStore, MessageFlags, MessageRow, Settle,
@@ -59,7 +59,7 @@ struct Schedule {
 
 impl Schedule {
     fn new(seed: u64) -> Self {
-        let house = House::with(seed, |config| {
+        let mut house = House::with(seed, |config| {
             config.compact_below_percent = 90;
             config.cold_after_seconds = seed % 2;
             config.compress = match seed % 3 {
@@ -68,6 +68,11 @@ impl Schedule {
                 _ => Compress::Never,
             };
         });
+        if seed % 5 == 4 {
+            // What an older Heronry has made; at half time somebody agrees to the newest.
+            write_whole(&house.disk, "format", b"heronry store 2\n").unwrap();
+            house.kill().unwrap();
+        }
         let inbox = house.inbox();
         Self {
             seed,
@@ -82,7 +87,10 @@ impl Schedule {
     }
 
     fn run(&mut self) {
-        for _ in 0..4 {
+        for round in 0..4 {
+            if round == 2 {
+                self.house.store.commit_format().unwrap();
+            }
             if self.faulty {
                 self.house.disk.set_faults(Faults {
                     sync: 60,

@@ -148,7 +148,7 @@ impl Opening {
                     is_new.then(|| Loading::begin(scope, engine, lsn))
                 });
             let mut loads: Vec<Option<Loading<'_>>> = loads.collect();
-            let total = checkpoint::length(&*self.disk, lsn)?;
+            let total = checkpoint::size(&*self.disk, lsn)?.rows;
             let (mut done, mut told) = (0, 0);
             let read = checkpoint::read(&*self.disk, lsn, &mut |class, key, value| {
                 done += checkpoint::row_octets(&key, &value);
