@@ -58,6 +58,7 @@ pub(super) enum Store {
 struct Report {
     segments: usize,
     frames: u64,
+    checkpoints: usize,
     rows: u64,
     domains: u64,
     accounts: u64,
@@ -176,6 +177,7 @@ fn tell(
     let report = Report {
         segments: found.segments,
         frames: found.frames,
+        checkpoints: found.checkpoints,
         rows: found.rows,
         domains: found.domains,
         accounts: found.accounts,
@@ -308,9 +310,10 @@ fn percent(part: u64, whole: u64) -> String {
 
 fn text(report: &Report) -> String {
     let mut text = format!(
-        "{} with {}, {}, {} of {} octets\n",
+        "{} with {}, {}, {}, {} of {} octets\n",
         counted(report.segments, "segment"),
         counted(report.frames as usize, "frame"),
+        counted(report.checkpoints, "checkpoint"),
         counted(report.rows as usize, "row"),
         counted_bodies(report.bodies),
         report.octets,

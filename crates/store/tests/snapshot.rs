@@ -274,6 +274,54 @@ async fn a_scrub_finds_what_has_rotted_in_a_store_that_is_in_use_and_nothing_els
     assert_eq!(unreadable, 1, "everything else is served");
 }
 
+#[tokio::test]
+async fn a_checkpoint_that_has_rotted_is_found_before_somebody_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DiskStore::open(config(folder.path()), clock()).unwrap();
+    with_ann(&store).await;
+    let kept = || {
+        let names = fs::read_dir(folder.path().join("checkpoint")).unwrap();
+        let mut names: Vec<_> = names.map(|name| name.unwrap().path()).collect();
+        names.retain(|name| !name.ends_with("new"));
+        names.sort();
+        names
+    };
+    for number in 1..20_000 {
+        append(&store, number).await;
+        if kept().len() >= 2 {
+            break;
+        }
+    }
+    store.close().unwrap();
+    drop(store);
+    let older = kept().remove(0);
+    let mut rotten = fs::read(&older).unwrap();
+    let middle = rotten.len() / 2;
+    rotten[middle] ^= 1;
+    fs::write(&older, rotten).unwrap();
+    let config = Config {
+        checkpoint_octets: u64::MAX,
+        ..config(folder.path())
+    };
+    let store = DiskStore::open(config, clock()).unwrap();
+    let name = older.file_name().unwrap().to_str().unwrap();
+    let expected = format!("the checkpoint {}", name.trim_start_matches('0'));
+    let checked = store.check().unwrap();
+    assert_eq!(
+        (checked.checkpoints, checked.damage),
+        (1, vec![expected.clone()])
+    );
+    let (mut scrub, mut damage) = (Scrub::default(), Vec::new());
+    for _ in 0..10_000 {
+        let step = store.scrub(&mut scrub, 1000).unwrap();
+        damage.extend(step.damage);
+        if step.ended {
+            break;
+        }
+    }
+    assert_eq!(damage, [format!("{expected} is damaged")]);
+}
+
 #[test]
 fn a_folder_that_a_restore_has_not_filled_yet_is_no_store() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@
 use std::io::{self, IoSlice};
 
 use block::Packer;
-pub(crate) use reading::{Size, is_sound, read, row_octets, size};
+pub(crate) use reading::{Size, is_sound, read, row_octets, size, verify};
 
 use crate::{
     StoreError,

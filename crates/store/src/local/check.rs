@@ -1,11 +1,10 @@
 //! Checking the store: checksums, digests, references, counters, the order of numbers.
 
-use std::{collections::BTreeMap, io, ops::ControlFlow};
+use std::collections::BTreeMap;
 
 use mail::{AccountId, Flags, MailboxId, Uid};
 
 use super::{
-    damaged::Stretch,
     keeper::{Local, Shared},
     progress::{self, Progress, Stage, Teller},
     report::Opened,
@@ -13,13 +12,14 @@ use super::{
 use crate::{
     StoreError,
     desk::Store,
-    disk::File,
-    journal::{self, FRAMES_FROM, Scan, SegmentHead, disk_error, scan},
+    directory::Partitions,
     keeper::{Keeper, Seen},
     keys::{self, Class},
     port::{BodyRef, Entry, MessageFlags},
     record,
 };
+
+mod files;
 
 /// What a check has found. It is whole if `damage` is empty.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -29,6 +29,8 @@ pub struct CheckReport {
     pub segments: usize,
     /// Frames in them.
     pub frames: u64,
+    /// Checkpoints that were read.
+    pub checkpoints: usize,
     /// Rows of the directory.
     pub rows: u64,
     /// Domains whose mail is ours.
@@ -80,6 +82,7 @@ impl Store<Local> {
             lists: false,
         };
         check.journal()?;
+        check.checkpoints()?;
         for partition in 0..shared.partitions.count() {
             check.partition(partition)?;
         }
@@ -160,40 +163,8 @@ impl Flagged {
 }
 
 impl Check<'_> {
-    fn journal(&mut self) -> Result<(), StoreError> {
-        let failed = |error: io::Error| disk_error("read the journal", &error);
-        let tail = self.shared.journal.lock().tail;
-        let numbers = journal::list(&*self.shared.disk).map_err(failed)?;
-        for (done, &number) in (1..).zip(&numbers) {
-            self.tell(Stage::Segments, done, numbers.len());
-            let Some(file) = self.shared.files.segment(number)? else {
-                continue;
-            };
-            self.report.segments += 1;
-            let head = SegmentHead::read(&*file).map_err(failed)?;
-            let plan = Scan {
-                segment: number,
-                from: FRAMES_FROM,
-                until: (number == tail.segment).then_some(tail.offset),
-                chance: head.as_ref().ok().map(|head| head.chance),
-                deep: true,
-            };
-            if head.is_err() {
-                self.set_aside(&*file, &Stretch::head(number));
-            }
-            scan(&file, plan, |found| {
-                match Stretch::of(number, &found) {
-                    None => self.report.frames += 1,
-                    Some(stretch) => self.set_aside(&*file, &stretch),
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
-        }
-        Ok(())
-    }
-
     fn partition(&mut self, partition: usize) -> Result<(), StoreError> {
-        let class = crate::directory::Partitions::class(partition);
+        let class = Partitions::class(partition);
         let shared = self.shared;
         shared
             .scan(Seen::Durable, partition, b"A", b"~", &mut |key, value| {
@@ -459,11 +430,6 @@ impl Check<'_> {
     fn tell(&self, stage: Stage, done: u64, total: usize) {
         let total = total as u64;
         (self.teller)(Progress { stage, done, total });
-    }
-
-    fn set_aside(&mut self, journal: &dyn File, stretch: &Stretch) {
-        let what = self.shared.set_aside(journal, stretch);
-        self.bad(what);
     }
 
     fn bad(&mut self, what: String) {

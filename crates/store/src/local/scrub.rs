@@ -1,8 +1,8 @@
 //! Reading everything again, a little at a time, while the store goes on: what rots at rest is found
 //! before somebody needs it.
 //!
-//! First the frames of the sealed segments, by their checksums, then every body that is referred to,
-//! by its digest. References and counters are not compared: they say the truth only while nobody
+//! First the frames of the sealed segments and the blocks of the checkpoints, by their checksums, then
+//! every body that is referred to, by its digest. References and counters are not compared: they say the truth only while nobody
 //! writes, and are for [`Store::check`].
 
 use std::{io, ops::ControlFlow};
@@ -14,6 +14,8 @@ use super::{
 use crate::{
     StoreError,
     desk::Store,
+    directory::checkpoint,
+    disk::Disk,
     journal::{self, FRAMES_FROM, Scan, SegmentHead, disk_error, scan},
     keeper::{Keeper, Seen},
     keys::{self, Class},
@@ -28,6 +30,9 @@ pub struct Scrub(Place);
 enum Place {
     /// In the journal: a segment, and an offset in it.
     Journal(u32, u64),
+    /// In the checkpoints, the newest first: an LSN that none of those that are left is beyond, and
+    /// an offset in the one that has it.
+    Checkpoints(u64, u64),
     /// Among the bodies: behind that one.
     Bodies(u64),
 }
@@ -60,6 +65,9 @@ impl Store<Local> {
         let mut done = Scrubbed::default();
         scrub.0 = match scrub.0 {
             Place::Journal(segment, at) => read_frames(shared, (segment, at), octets, &mut done)?,
+            Place::Checkpoints(lsn, at) => {
+                read_checkpoint(&*shared.disk, (lsn, at), octets, &mut done)?
+            }
             Place::Bodies(after) => read_bodies(&self.keeper, after, octets, &mut done)?,
         };
         Ok(done)
@@ -77,7 +85,7 @@ fn read_frames(
     // A segment is sealed when another one follows it.
     numbers.pop();
     let Some(&number) = numbers.iter().find(|&&number| number >= from) else {
-        return Ok(Place::Bodies(0));
+        return Ok(Place::Checkpoints(u64::MAX, 0));
     };
     let at = if number == from {
         at.max(FRAMES_FROM)
@@ -115,6 +123,35 @@ fn read_frames(
     Ok(match next {
         Some(next) => Place::Journal(number, next),
         None => Place::Journal(number + 1, FRAMES_FROM),
+    })
+}
+
+fn read_checkpoint(
+    disk: &dyn Disk,
+    (from, at): (u64, u64),
+    octets: u64,
+    done: &mut Scrubbed,
+) -> Result<Place, StoreError> {
+    let kept = checkpoint::list(disk)?;
+    let Some(&lsn) = kept.iter().find(|&&lsn| lsn <= from) else {
+        return Ok(Place::Bodies(0));
+    };
+    let at = if lsn == from { at } else { 0 };
+    let (next, ended) = match checkpoint::verify(disk, lsn, at, octets) {
+        Ok(read) => read,
+        // Newer ones have come meanwhile.
+        Err(_) if !checkpoint::list(disk)?.contains(&lsn) => (at, true),
+        Err(error @ StoreError::Damage { .. }) => {
+            done.damage.push(error.to_string());
+            (at, true)
+        }
+        Err(error) => return Err(error),
+    };
+    done.octets += next - at;
+    Ok(match (ended, lsn.checked_sub(1)) {
+        (false, _) => Place::Checkpoints(lsn, next),
+        (true, Some(older)) => Place::Checkpoints(older, 0),
+        (true, None) => Place::Bodies(0),
     })
 }
 

@@ -89,6 +89,29 @@ pub(super) fn read_file(
     }
 }
 
+/// Reads about so many octets of a checkpoint, from a place that an earlier call has named (zero: the
+/// beginning), and looks whether they are what was written. Yields how far it has come, and whether that
+/// is the end. How many rows there are is not compared.
+pub(crate) fn verify(
+    disk: &dyn Disk,
+    lsn: u64,
+    from: u64,
+    octets: u64,
+) -> Result<(u64, bool), StoreError> {
+    let file = disk
+        .open(&name(lsn))
+        .map_err(|error| disk_error("open a checkpoint", &error))?;
+    let mut reading = Reading::begin(&*file, lsn)?;
+    reading.at = reading.at.max(from);
+    let until = reading.at.saturating_add(octets.max(1));
+    while reading.at < until {
+        if reading.block()?.is_none() {
+            return Ok((reading.at, true));
+        }
+    }
+    Ok((reading.at, false))
+}
+
 /// How far a checkpoint has been read.
 struct Reading<'a> {
     file: &'a dyn File,
@@ -445,6 +468,34 @@ mod tests {
         let (first, rest) = octets[32..].split_at(8 + length);
         assert!(is_damaged(&[&octets[..32], rest].concat()));
         assert!(is_damaged(&[&octets[..32], first, first, rest].concat()));
+    }
+
+    #[test]
+    fn a_checkpoint_is_verified_a_piece_at_a_time() {
+        let (disk, _) = large();
+        let octets = read_all(&disk, &name(LSN)).unwrap().unwrap();
+        let pieces = || {
+            let (mut at, mut ended, mut pieces) = (0, false, 0);
+            while !ended {
+                let from = at;
+                (at, ended) = verify(&disk, LSN, from, 100)?;
+                assert!(at > from);
+                pieces += 1;
+            }
+            Ok::<_, StoreError>((at, pieces))
+        };
+        // Each block is more than a hundred octets, but the last: it goes with the end.
+        assert_eq!(pieces().unwrap(), (octets.len() as u64, 7));
+        for at in [8, 40, 5000, octets.len() - 1] {
+            let mut rotten = octets.clone();
+            rotten[at] ^= 1;
+            replace(&disk, &rotten);
+            let found = pieces();
+            assert!(
+                matches!(found, Err(StoreError::Damage { .. })),
+                "octet {at}"
+            );
+        }
     }
 
     #[test]

@@ -143,10 +143,11 @@ fn the_directory_is_made_anew_from_what_compaction_left_of_the_journal() {
     let latest = crate::directory::checkpoint::list(&house.disk).unwrap()[0];
     house.disk.rot(&format!("checkpoint/{latest:020}"), 60);
     house.cut_power().unwrap();
-    assert_eq!(house.store.opened().damage.len(), 1);
+    let opened = house.store.opened();
+    assert_eq!(opened.damage.len(), 1, "{opened:?}");
     let kept = rows(&house);
     assert!(read(&house, &kept[19].body) == text(60, 10_000));
-    assert_eq!(house.store.check().unwrap().damage, [""; 0]);
+    assert_eq!(house.store.check().unwrap().damage, opened.damage);
 }
 
 #[test]

@@ -439,6 +439,12 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let opened = house.store.opened();
     assert_eq!(opened.damage.len(), 1, "{opened:?}");
     assert_eq!(house.store.open(None, 9).unwrap().len(), 4);
+    // It is told until two others have taken its place.
+    assert_eq!(house.store.check().unwrap().damage, opened.damage);
+    for number in 4..6 {
+        accept(&house, number);
+        house.checkpoint().unwrap();
+    }
     assert_eq!(house.store.check().unwrap().damage, [""; 0]);
 }
 
