@@ -1,9 +1,9 @@
 //! Measures what the store promises: what is written for a message, starting and rebuilding with a
-//! large queue, a large mailbox, what compression saves, and what giving room back costs.
+//! large queue, a large mailbox, checkpoints, what compression saves, and what giving room back costs.
 //!
 //! `cargo run --release -p heronry-store --example bars WHAT FOLDER [NUMBER]`, where WHAT is
-//! `written`, `queue`, `mailbox`, `compact`, or `compress` (FOLDER is then one of messages). The
-//! figures count only as ratios of one run on one machine.
+//! `written`, `queue`, `mailbox`, `checkpoint`, `compact`, or `compress` (FOLDER is then one of
+//! messages). The figures count only as ratios of one run on one machine.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -11,6 +11,8 @@
     reason = "a tool for people who measure"
 )]
 
+#[path = "bars/checkpoint.rs"]
+mod checkpoint;
 #[path = "bars/compress.rs"]
 mod compress;
 #[path = "bars/process.rs"]
@@ -51,6 +53,11 @@ fn main() {
         "queue-rebuild" => queue_rebuild(&folder),
         "mailbox" => mailbox(&folder, number),
         "mailbox-look" => mailbox_look(&folder, number),
+        "checkpoint" => checkpoint::checkpoint(&folder, number),
+        "checkpoint-alike" => checkpoint::fill_alike(&folder, number),
+        "checkpoint-anybody" => checkpoint::fill_from_anybody(&folder, number),
+        "checkpoint-write" => checkpoint::write(&folder, number),
+        "checkpoint-load" => checkpoint::load(&folder),
         "compact" => compact(&folder, number),
         "compress" => compress::compress(&folder),
         other => panic!("{other}: there is no such measurement"),
