@@ -30,9 +30,11 @@ mod zeros;
 
 pub use codec::Compress;
 pub use desk::Store;
+#[doc(hidden)]
+pub use directory::{ProbedCheckpoint, mend_checkpoint, probe_checkpoint};
 pub use error::StoreError;
 #[doc(hidden)]
-pub use journal::{Probed, probe};
+pub use journal::{Probed, mend, probe};
 pub use keeper::Clock;
 pub use local::{
     CheckReport, Compared, Config, Formats, Local, Opened, Progress, RESTORING, Scrub, Scrubbed,

@@ -14,6 +14,7 @@ use crate::StoreError;
 
 mod account;
 mod mailbox;
+mod probe;
 mod sheet;
 mod spool;
 
@@ -28,6 +29,7 @@ pub(crate) use mailbox::{
     read_message, read_owner, write_change, write_counters, write_mailbox, write_message,
     write_owner,
 };
+pub(crate) use probe::probe;
 pub(crate) use sheet::{SHEET_UIDS, longer_sheet, read_sheet, sheet_of, write_sheet};
 pub(crate) use spool::{
     AsideRecord, Refs, Remaining, SPOOLED_BLOB_AT, SpooledHead, read_aside, read_due,

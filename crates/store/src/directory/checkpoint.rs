@@ -13,6 +13,7 @@
 use std::io::{self, IoSlice};
 
 use block::Packer;
+pub use probe::{ProbedCheckpoint, mend_checkpoint, probe_checkpoint};
 pub(crate) use reading::{Size, is_sound, read, row_octets, size, verify};
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
 };
 
 mod block;
+mod probe;
 mod reading;
 
 pub(crate) const FOLDER: &str = "checkpoint";

@@ -18,6 +18,7 @@ mod packed;
 mod partitions;
 mod sled;
 
+pub use checkpoint::{ProbedCheckpoint, mend_checkpoint, probe_checkpoint};
 pub(crate) use engine::{Engine, Engines, Row};
 pub(crate) use follower::{Due, Follow, Follower};
 #[cfg(test)]

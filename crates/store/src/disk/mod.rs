@@ -4,12 +4,14 @@
 //! directory's engine touches the disk past this seam (docs/adr/0009).
 
 mod layered;
+mod octets;
 mod real;
 mod seam;
 #[cfg(test)]
 mod simulated;
 
 pub(crate) use layered::LayeredDisk;
+pub(crate) use octets::Octets;
 pub(crate) use real::RealDisk;
 pub(crate) use seam::{Disk, File, Lock, in_pieces, read_all, write_whole};
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod files;
 mod frame;
 mod groundwork;
 mod intake;
+mod mend;
 mod probe;
 mod scan;
 mod segment;
@@ -29,6 +30,7 @@ pub(crate) use files::{Files, disk_error};
 pub(crate) use frame::FrameHead;
 pub(crate) use frame::{FRAME_HEAD, FrameKind, Section, segment_of};
 pub(crate) use intake::{Journal, Operations, Tail};
+pub use mend::mend;
 pub use probe::{Probed, probe};
 pub(crate) use scan::{Found, Scan, Span, scan};
 pub(crate) use segment::{

@@ -146,7 +146,7 @@ fn look(
             });
         }
     };
-    if !plan.has(&head) || before.is_some_and(|lsn| head.lsn != lsn + 1) {
+    if !plan.has(&head) || before.is_some_and(|lsn| lsn.checked_add(1) != Some(head.lsn)) {
         return Ok(Look::Nothing);
     }
     let ops = window.octets(at + head.ops_from(), u64::from(head.ops))?;

@@ -93,6 +93,19 @@ impl SegmentHead {
             chance: if head[8] == 1 { 0 } else { u64_at(&head, 48) },
         }))
     }
+
+    /// Sets the checksum right of what looks like a head; yields the number by chance.
+    pub(super) fn mend(octets: &mut [u8]) -> Option<[u8; 8]> {
+        let head = octets.first_chunk_mut::<HEAD>()?;
+        if &head[..8] != MAGIC {
+            return None;
+        }
+        let end = if head[8] == 1 { HEAD_1 } else { HEAD };
+        let crc = crc32c::crc32c(&head[..end - 4]).to_le_bytes();
+        head[end - 4..end].copy_from_slice(&crc);
+        let chance = if head[8] == 1 { 0 } else { u64_at(head, 48) };
+        Some(chance.to_le_bytes())
+    }
 }
 
 /// The file of a segment.

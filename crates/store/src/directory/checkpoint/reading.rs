@@ -28,8 +28,15 @@ pub(crate) struct Size {
 /// How large a checkpoint is. Its rows are not read: of one that does not say how many octets they
 /// are (in format 1, or because it is damaged) it is as if they were the file's.
 pub(crate) fn size(disk: &dyn Disk, lsn: u64) -> Result<Size, StoreError> {
+    let file = disk
+        .open(&name(lsn))
+        .map_err(|error| disk_error("open a checkpoint", &error))?;
+    measure(&*file)
+}
+
+/// The same of a file.
+pub(super) fn measure(file: &dyn File) -> Result<Size, StoreError> {
     let failed = |error: io::Error| disk_error("measure a checkpoint", &error);
-    let file = disk.open(&name(lsn)).map_err(failed)?;
     let octets = file.length().map_err(failed)?;
     let mut head = [0; HEAD];
     file.read_at(&mut head, 0).map_err(failed)?;
@@ -101,7 +108,17 @@ pub(crate) fn verify(
     let file = disk
         .open(&name(lsn))
         .map_err(|error| disk_error("open a checkpoint", &error))?;
-    let mut reading = Reading::begin(&*file, lsn)?;
+    verify_file(&*file, lsn, from, octets)
+}
+
+/// The same of a file.
+pub(super) fn verify_file(
+    file: &dyn File,
+    lsn: u64,
+    from: u64,
+    octets: u64,
+) -> Result<(u64, bool), StoreError> {
+    let mut reading = Reading::begin(file, lsn)?;
     reading.at = reading.at.max(from);
     let until = reading.at.saturating_add(octets.max(1));
     while reading.at < until {
@@ -232,7 +249,7 @@ impl<'a> Reading<'a> {
 }
 
 /// The number of a checkpoint's format; `None` for a head that is none.
-fn format_of(head: &[u8; HEAD]) -> Option<u8> {
+pub(super) fn format_of(head: &[u8; HEAD]) -> Option<u8> {
     let crc = crc32c::crc32c(&head[..24]).to_le_bytes();
     (head[..8] == MAGIC[..] && head[24..28] == crc).then_some(head[8])
 }

@@ -25,7 +25,7 @@ impl Opening {
         let mut octets = 0;
         for (at, segment) in self.segments.iter().enumerate() {
             let next = self.segments.get(at + 1).and_then(|next| next.head);
-            if next.is_some_and(|next| next.first_lsn <= lsn + 1) {
+            if next.is_some_and(|next| next.first_lsn <= lsn.saturating_add(1)) {
                 continue;
             }
             let until = segment.end.or(end.segment.map(|(_, until)| until));
