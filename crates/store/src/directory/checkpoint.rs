@@ -112,8 +112,8 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// Makes it durable, and removes all but the two newest. Yields how large it is, and the LSN of
-    /// the older one that is kept.
+    /// Makes it durable, and removes all but this one and the newest of those before it that is
+    /// whole. Yields how large it is, and the LSN of that older one.
     pub(crate) fn finish(mut self) -> Result<(Size, Option<u64>), StoreError> {
         self.flush()?;
         let mut end = self.count.to_le_bytes().to_vec();
@@ -128,16 +128,12 @@ impl<'a> Writing<'a> {
             .and_then(|()| disk.rename(UNFINISHED, &name(self.lsn)))
             .and_then(|()| disk.sync_folder(FOLDER))
             .map_err(|error| disk_error("finish a checkpoint", &error))?;
-        let kept = list(disk)?;
-        for lsn in kept.iter().skip(2) {
-            disk.remove(&name(*lsn))
-                .map_err(|error| disk_error("remove a checkpoint", &error))?;
-        }
+        let older = keep_one_before(disk, self.lsn)?;
         let size = Size {
             rows: self.octets,
             file: self.at,
         };
-        Ok((size, kept.get(1).copied()))
+        Ok((size, older))
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
@@ -166,6 +162,36 @@ impl<'a> Writing<'a> {
         self.at += pieces.map(<[u8]>::len).iter().sum::<usize>() as u64;
         Ok(())
     }
+}
+
+/// Removes the checkpoints before that LSN but one, whose LSN it yields: the newest that is what was
+/// written. Else one that has rotted would stay in the place of one that has not, and what only the
+/// latter needs would be given back.
+fn keep_one_before(disk: &dyn Disk, lsn: u64) -> Result<Option<u64>, StoreError> {
+    let mut kept = None;
+    for before in list(disk)?.into_iter().filter(|&before| before < lsn) {
+        if kept.is_none() {
+            match verify(disk, before, 0, u64::MAX) {
+                Ok(_) => {
+                    kept = Some(before);
+                    continue;
+                }
+                Err(error @ StoreError::Damage { .. }) => {
+                    tracing::error!(%error, "it is not kept: a newer one has all that it had");
+                }
+                // Perhaps the next time.
+                Err(error) => {
+                    tracing::warn!(%error, "whether a checkpoint is whole is not known");
+                    continue;
+                }
+            }
+        }
+        // For good: one that has rotted must not be back, and count, after a power cut.
+        disk.remove(&name(before))
+            .and_then(|()| disk.sync_folder(FOLDER))
+            .map_err(|error| disk_error("remove a checkpoint", &error))?;
+    }
+    Ok(kept)
 }
 
 /// Gives back the room of a checkpoint that was not finished.

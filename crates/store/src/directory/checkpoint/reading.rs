@@ -97,8 +97,8 @@ pub(super) fn read_file(
 }
 
 /// Reads about so many octets of a checkpoint, from a place that an earlier call has named (zero: the
-/// beginning), and looks whether they are what was written. Yields how far it has come, and whether that
-/// is the end. How many rows there are is not compared.
+/// beginning), and looks by their checksums whether they are what was written. Yields how far it has come,
+/// and whether that is the end.
 pub(crate) fn verify(
     disk: &dyn Disk,
     lsn: u64,
@@ -122,8 +122,9 @@ pub(super) fn verify_file(
     reading.at = reading.at.max(from);
     let until = reading.at.saturating_add(octets.max(1));
     while reading.at < until {
-        if reading.block()?.is_none() {
-            return Ok((reading.at, true));
+        match reading.stored()? {
+            Some(block) => reading.buffer = block,
+            None => return Ok((reading.at, true)),
         }
     }
     Ok((reading.at, false))
@@ -137,7 +138,8 @@ struct Reading<'a> {
     octets: u64,
     format: Format,
     unpacker: Unpacker,
-    packed: Vec<u8>,
+    /// For the next block, where its rows are not handed out as they are stored.
+    buffer: Vec<u8>,
     at: u64,
     /// Rows, and octets of them.
     count: u64,
@@ -155,7 +157,7 @@ impl<'a> Reading<'a> {
             octets: file.length().map_err(failed)?,
             format: Format::NEWEST,
             unpacker: Unpacker::new().map_err(failed)?,
-            packed: Vec::new(),
+            buffer: Vec::new(),
             at: 0,
             count: 0,
             rows: 0,
@@ -174,6 +176,25 @@ impl<'a> Reading<'a> {
 
     /// The rows of the next block; `None` at the end.
     fn block(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let Some(block) = self.stored()? else {
+            return Ok(None);
+        };
+        let rows = match self.format {
+            Format::Plain => Some(Bytes::from(block)),
+            Format::Packed => {
+                let rows = self.unpacker.unpack(&block);
+                self.buffer = block;
+                rows
+            }
+        };
+        let rows = rows.filter(|rows| !rows.is_empty());
+        let rows = rows.ok_or_else(|| self.damage())?;
+        self.rows += rows.len() as u64;
+        Ok(Some(rows))
+    }
+
+    /// The next block as it is stored; `None` at the end.
+    fn stored(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         let mut head = [0; BLOCK_HEAD];
         self.fetch(&mut head)?;
         let (octets, crc) = block::read_head(head);
@@ -184,28 +205,13 @@ impl<'a> Reading<'a> {
         if octets > BLOCK_MAX || octets as u64 > self.octets.saturating_sub(self.at) {
             return Err(self.damage());
         }
-        let mut block = match self.format {
-            // Its rows are handed out as they are.
-            Format::Plain => Vec::new(),
-            Format::Packed => std::mem::take(&mut self.packed),
-        };
+        let mut block = std::mem::take(&mut self.buffer);
         block.resize(octets, 0);
         self.fetch(&mut block)?;
         if crc32c::crc32c(&block) != crc {
             return Err(self.damage());
         }
-        let rows = match self.format {
-            Format::Plain => Some(Bytes::from(block)),
-            Format::Packed => {
-                let rows = self.unpacker.unpack(&block);
-                self.packed = block;
-                rows
-            }
-        };
-        let rows = rows.filter(|rows| !rows.is_empty());
-        let rows = rows.ok_or_else(|| self.damage())?;
-        self.rows += rows.len() as u64;
-        Ok(Some(rows))
+        Ok(Some(block))
     }
 
     fn end(&mut self, crc: u32) -> Result<(), StoreError> {

@@ -427,28 +427,6 @@ fn dead_segments_are_given_back_and_live_ones_are_not() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
-    let mut house = House::new(11);
-    for number in 0..4 {
-        accept(&house, number);
-        house.checkpoint().unwrap();
-    }
-    let latest = crate::directory::checkpoint::list(&house.disk).unwrap()[0];
-    house.disk.rot(&format!("checkpoint/{latest:020}"), 60);
-    house.cut_power().unwrap();
-    let opened = house.store.opened();
-    assert_eq!(opened.damage.len(), 1, "{opened:?}");
-    assert_eq!(house.store.open(None, 9).unwrap().len(), 4);
-    // It is told until two others have taken its place.
-    assert_eq!(house.store.check().unwrap().damage, opened.damage);
-    for number in 4..6 {
-        accept(&house, number);
-        house.checkpoint().unwrap();
-    }
-    assert_eq!(house.store.check().unwrap().damage, [""; 0]);
-}
-
-#[test]
 fn a_removed_mailbox_is_purged_a_few_messages_at_a_time() {
     let mut house = House::new(12);
     let new = NewMailbox {

@@ -192,6 +192,14 @@ impl House {
         catch_unwind(checkpoint).unwrap_or(Err(StoreError::Lost))
     }
 
+    /// What is needed by no checkpoint that is kept ends here.
+    pub(super) fn floor(&self) -> u64 {
+        let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {
+            unreachable!("nobody has started the threads");
+        };
+        upkeep.follower.floor
+    }
+
     /// Gives back what nothing needs any more.
     pub(super) fn drop_dead(&self) -> Result<(), StoreError> {
         let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {

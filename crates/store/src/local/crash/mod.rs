@@ -8,4 +8,5 @@ mod house;
 mod lives;
 mod moments;
 mod openings;
+mod rotten;
 mod schedules;

@@ -46,9 +46,9 @@ impl Opening {
     ) -> Result<(OpenEngines, Vec<u64>), StoreError> {
         let kept = checkpoint::list(&*self.disk)?;
         let begins = kept.is_empty() && self.segments.is_empty();
-        // Operations up to the older checkpoint may be gone with their segments: a partition that
+        // Operations up to the oldest checkpoint may be gone with their segments: a partition that
         // lacks some of them cannot be completed.
-        let floor = kept.get(1).copied().unwrap_or(0);
+        let floor = kept.last().copied().unwrap_or(0);
         let mut open: Vec<Option<Box<dyn Engine>>> = Vec::new();
         let mut applied = vec![0; names.len()];
         for (number, name) in names.iter().enumerate() {
