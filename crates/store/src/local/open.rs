@@ -201,6 +201,7 @@ impl Ground {
             report: Opened::default(),
             segments: Vec::new(),
             teller,
+            rotten: false,
         };
         opening.find_segments()?;
         let clean = opening.clean()?;
@@ -226,6 +227,9 @@ impl Ground {
         let latest = opening.segments.iter().filter_map(|s| Some(s.head?.epoch));
         let epoch = latest.max().unwrap_or(0).max(before.epoch) + 1;
         let (shared, workers) = self.begin(engines_open, end, (epoch, before.generation), since)?;
+        if opening.rotten && disk.lasts() {
+            shared.wishes.checkpoint();
+        }
         opening.report.took = begun.elapsed();
         Ok((shared, workers, opening.report))
     }
@@ -297,6 +301,8 @@ struct Opening {
     /// Ascending by number.
     segments: Vec<Segment>,
     teller: Teller,
+    /// Whether a checkpoint was damaged.
+    rotten: bool,
 }
 
 /// All partitions, in their order.

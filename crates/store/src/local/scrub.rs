@@ -15,7 +15,6 @@ use crate::{
     StoreError,
     desk::Store,
     directory::checkpoint,
-    disk::Disk,
     journal::{self, FRAMES_FROM, Scan, SegmentHead, disk_error, scan},
     keeper::{Keeper, Seen},
     keys::{self, Class},
@@ -65,9 +64,7 @@ impl Store<Local> {
         let mut done = Scrubbed::default();
         scrub.0 = match scrub.0 {
             Place::Journal(segment, at) => read_frames(shared, (segment, at), octets, &mut done)?,
-            Place::Checkpoints(lsn, at) => {
-                read_checkpoint(&*shared.disk, (lsn, at), octets, &mut done)?
-            }
+            Place::Checkpoints(lsn, at) => read_checkpoint(shared, (lsn, at), octets, &mut done)?,
             Place::Bodies(after) => read_bodies(&self.keeper, after, octets, &mut done)?,
         };
         Ok(done)
@@ -127,11 +124,12 @@ fn read_frames(
 }
 
 fn read_checkpoint(
-    disk: &dyn Disk,
+    shared: &Shared,
     (from, at): (u64, u64),
     octets: u64,
     done: &mut Scrubbed,
 ) -> Result<Place, StoreError> {
+    let disk = &*shared.disk;
     let kept = checkpoint::list(disk)?;
     let Some(&lsn) = kept.iter().find(|&&lsn| lsn <= from) else {
         return Ok(Place::Bodies(0));
@@ -143,6 +141,7 @@ fn read_checkpoint(
         Err(_) if !checkpoint::list(disk)?.contains(&lsn) => (at, true),
         Err(error @ StoreError::Damage { .. }) => {
             done.damage.push(error.to_string());
+            shared.wishes.checkpoint();
             (at, true)
         }
         Err(error) => return Err(error),

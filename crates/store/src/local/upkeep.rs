@@ -2,7 +2,10 @@
 //! checkpoints, compaction, and segments given back.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,9 +23,14 @@ use crate::{
     port::{Pending, Promise},
 };
 
-/// Whoever waits until all the room is given back that can be.
+/// What others want of it.
 #[derive(Default)]
-pub(super) struct Wishes(Mutex<Vec<Promise<u64>>>);
+pub(super) struct Wishes {
+    /// Whoever waits until all the room is given back that can be.
+    room: Mutex<Vec<Promise<u64>>>,
+    /// A checkpoint has rotted: another one is to take its place.
+    checkpoint: AtomicBool,
+}
 
 /// All that one thread does in turn.
 pub(super) struct Upkeep {
@@ -60,8 +68,13 @@ impl Store<super::Local> {
 }
 
 impl Wishes {
+    /// Wants another checkpoint, because one has rotted.
+    pub(super) fn checkpoint(&self) {
+        self.checkpoint.store(true, Ordering::Relaxed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Promise<u64>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn are_there(&self) -> bool {
@@ -189,6 +202,7 @@ impl Upkeep {
     /// Looks whether anything can be given back, or could be.
     fn look(&mut self, shared: &Arc<Shared>, wished: bool) -> Result<(), StoreError> {
         self.drop_dead(shared)?;
+        self.replace_rotten(shared)?;
         let sealed = self.ledger.look(shared)?;
         let percent = shared.config.compact_below_percent;
         let floor = self.follower.floor;
@@ -231,6 +245,19 @@ impl Upkeep {
         let dead =
             |segment: &Sealed| segment.octets - segment.live.unwrap_or(0).min(segment.octets);
         sealed.iter().filter(waits).map(dead).sum()
+    }
+
+    /// Writes a checkpoint if one has rotted: how long the other one is whole, nobody knows.
+    pub(super) fn replace_rotten(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        if !shared.wishes.checkpoint.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let waits = self.follower.is_at_checkpoint();
+        if self.advance(shared)? && !waits {
+            shared.wishes.checkpoint.store(false, Ordering::Relaxed);
+            tracing::warn!("a checkpoint was written in the place of one that had rotted");
+        }
+        Ok(())
     }
 
     /// Writes a checkpoint, so that the older one that is kept is younger; `false` when there is

@@ -192,6 +192,14 @@ impl House {
         catch_unwind(checkpoint).unwrap_or(Err(StoreError::Lost))
     }
 
+    /// Writes a checkpoint in the place of one that is known to have rotted.
+    pub(super) fn replace_rotten(&self) -> Result<(), StoreError> {
+        let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {
+            unreachable!("nobody has started the threads");
+        };
+        upkeep.replace_rotten(&*self.store.keeper.shared()?)
+    }
+
     /// What is needed by no checkpoint that is kept ends here.
     pub(super) fn floor(&self) -> u64 {
         let Workers::AtHand(_, upkeep) = &mut *self.store.workers() else {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::house::House;
-use crate::{directory::checkpoint, port::Spool};
+use crate::{directory::checkpoint, local::Scrub, port::Spool};
 
 fn accept(house: &House, number: u8) {
     let accepted = house.accept(&Bytes::from(vec![b'0' + number; 100]));
@@ -55,4 +55,73 @@ fn nothing_is_given_back_for_the_sake_of_a_checkpoint_that_has_rotted() {
     house.checkpoint().unwrap();
     assert_eq!(house.floor(), second[0]);
     house.assert_whole(13);
+}
+
+/// What a round of the scrubber finds.
+fn scrub(house: &House) -> Vec<String> {
+    let (mut scrub, mut damage) = (Scrub::default(), Vec::new());
+    loop {
+        let step = house.store.scrub(&mut scrub, 1000).unwrap();
+        damage.extend(step.damage);
+        if step.ended {
+            return damage;
+        }
+    }
+}
+
+/// All that is to be done for it.
+fn replace(house: &House) {
+    for _ in 0..3 {
+        house.replace_rotten().unwrap();
+        house.turn();
+        house.follow().unwrap();
+    }
+}
+
+#[test]
+fn a_checkpoint_that_the_scrubber_finds_rotten_is_replaced() {
+    for which in [0, 1] {
+        let house = House::with(14, |config| config.checkpoint_octets = u64::MAX);
+        for number in 0..2 {
+            accept(&house, number);
+            house.checkpoint().unwrap();
+        }
+        let before = checkpoint::list(&house.disk).unwrap();
+        replace(&house);
+        assert_eq!(
+            checkpoint::list(&house.disk).unwrap(),
+            before,
+            "all is well"
+        );
+        house.disk.rot(&checkpoint::name(before[which]), 60);
+        let expected = format!("the checkpoint {} is damaged", before[which]);
+        assert_eq!(scrub(&house), [expected]);
+        replace(&house);
+        let after = checkpoint::list(&house.disk).unwrap();
+        assert_eq!((after.len(), after[1]), (2, before[1 - which]));
+        assert_eq!(scrub(&house), [""; 0]);
+        replace(&house);
+        assert_eq!(
+            checkpoint::list(&house.disk).unwrap(),
+            after,
+            "once is enough"
+        );
+        house.assert_whole(14);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_a_start_finds_rotten_is_replaced() {
+    let mut house = House::with(15, |config| config.checkpoint_octets = u64::MAX);
+    for number in 0..2 {
+        accept(&house, number);
+        house.checkpoint().unwrap();
+    }
+    let before = checkpoint::list(&house.disk).unwrap();
+    house.disk.rot(&checkpoint::name(before[0]), 60);
+    house.cut_power().unwrap();
+    replace(&house);
+    let after = checkpoint::list(&house.disk).unwrap();
+    assert_eq!((after.len(), after[1]), (2, before[1]));
+    assert_eq!(house.store.check().unwrap().damage, [""; 0]);
 }

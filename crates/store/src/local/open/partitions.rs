@@ -95,6 +95,7 @@ impl Opening {
                 return Ok(Some(lsn));
             }
             self.damage(format!("the checkpoint {lsn}"));
+            self.rotten = true;
         }
         if self.reaches_back()? {
             return Ok(None);
