@@ -39,7 +39,7 @@ impl Quiet {
     /// To be called every second or so: has all threads of the house give back what they keep by, if
     /// it is quiet.
     pub(super) fn look(&mut self, disk: &DiskStore) {
-        if self.ask(Instant::now(), processor_time()) {
+        if self.ask(Instant::now(), processor_time) {
             give_back();
             on_each_thread(give_back);
             disk.on_each_thread(give_back);
@@ -47,12 +47,13 @@ impl Quiet {
         }
     }
 
-    /// Whether it is time, now that so much was used of processors since the beginning.
-    fn ask(&mut self, now: Instant, used: Duration) -> bool {
+    /// Whether it is time. `used` is what was used of processors since the beginning.
+    fn ask(&mut self, now: Instant, used: impl FnOnce() -> Duration) -> bool {
         let took = now.saturating_duration_since(self.looked);
         if took < WHILE {
             return false;
         }
+        let used = used();
         let lately = used.saturating_sub(self.used);
         (self.looked, self.used) = (now, used);
         let is_time = lately < took / SHARE && used.saturating_sub(self.given) >= WORTH;
@@ -83,7 +84,7 @@ mod tests {
         for _ in 0..seconds {
             now.0 += Duration::from_secs(1);
             now.1 += Duration::from_millis(millis);
-            given += u32::from(quiet.ask(now.0, now.1));
+            given += u32::from(quiet.ask(now.0, || now.1));
         }
         given
     }
