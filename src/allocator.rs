@@ -9,6 +9,13 @@ use tikv_jemalloc_ctl::{Access, AsName, epoch, stats};
 /// What this room measures.
 pub(crate) const METRICS: &[Metric] = &[GIVEN_BACK];
 
+/// From now on the calling thread keeps by what it frees. Who is not told to does not: so there is none that
+/// cannot be told to give it back.
+pub(crate) fn keep_by() {
+    // In a process with another allocator this is of no matter.
+    let _ = b"thread.tcache.enabled\0".name().write(true);
+}
+
 /// Gives back what the calling thread keeps by.
 pub(crate) fn give_back() {
     let keeps = b"thread.tcache.enabled\0".name();

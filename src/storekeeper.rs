@@ -1,7 +1,8 @@
 //! The store's place in the tree: who waits for its end, and opens it anew.
 //!
 //! # Owns
-//! Nothing: the store is everybody's, and its handles stay good when it is opened anew.
+//! Nothing: the store is everybody's, and its handles stay good when it is opened anew. Its threads are told that they may keep
+//! by what memory they free.
 //!
 //! # Hears
 //! [`StorekeeperMsg::Ended`] from the store: one of its threads has died, or its directory is
@@ -28,6 +29,8 @@ use std::sync::Arc;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use store::{DiskStore, StoreError};
 use supervision::{Told, blocking};
+
+use crate::allocator::keep_by;
 
 /// Waits for the end of the store.
 #[derive(Debug)]
@@ -61,6 +64,7 @@ impl Actor for Storekeeper {
         if !store.is_running() {
             open_anew(Arc::clone(&store)).await?;
         }
+        store.on_each_thread(keep_by);
         store.ended().then(move |ended| {
             // A store that is closed has not ended: somebody wanted that.
             if ended.is_ok() {

@@ -5,9 +5,11 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 use clap::Parser;
 
 use super::{Cli, Failure, args::Command, client::Client, output::Output, reload};
+use crate::allocator::keep_by;
 
 /// Does what `words` say; the first one is the program's name.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    keep_by();
     // Prints help and usage errors itself, and ends with 0 or 2.
     let cli = Cli::parse_from(words);
     match carry_out(cli) {

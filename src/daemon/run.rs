@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     admin::{Recorder, Reload, Reloads, TreeView},
+    allocator::keep_by,
     backup::Last,
     config::{Change, Config, LogFormat},
     doors::{self, Bound, Inherited},
@@ -48,6 +49,7 @@ pub fn run(plan: Plan) -> Result<(), StartError> {
     let inherited = Inherited::from_environment();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_start(keep_by)
         .build()
         .map_err(StartError::Runtime)?;
     let lived = runtime.block_on(live(plan, inherited));

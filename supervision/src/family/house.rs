@@ -377,8 +377,8 @@ impl<K: Key, M: Message> Host for MemberHost<K, M> {
     }
 }
 
-/// Room for so many members is kept on each floor, however few there are.
-const SPARE: usize = 256;
+/// Room for so many members is kept on each floor, however few there are: some 5 KiB.
+const SPARE: usize = 16;
 
 /// Why members fail to start whose [`Vacancy`](super::Vacancy) nobody has filled.
 const NOT_FILLED: &str = "nobody has said how the members of this family are made";
