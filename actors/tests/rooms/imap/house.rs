@@ -16,10 +16,13 @@ use mail::AccountId;
 use ractor::{Actor, ActorRef};
 use store::{MemoryStore, port::Quota};
 use supervision::{Budget, Family, Root, Seat, Strategy, Supervisor};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    sync::watch,
+};
 use world::{
     SystemClock,
-    connection::{Options, Socket},
+    connection::{Event, Options, Socket},
 };
 
 use super::warden::{Caught, Fate, gate};
@@ -42,6 +45,8 @@ pub(crate) struct Client {
     pub(crate) session: ActorRef<SessionMsg>,
     seat: Seat<SessionMsg>,
     connection: ImapConnection,
+    /// Whether the other end has noticed that the connection is over.
+    is_over: watch::Receiver<bool>,
 }
 
 /// What a command brought.
@@ -112,8 +117,13 @@ impl House {
         let socket = Socket::memory(far, peer, peer);
         let seat = Seat::new("session");
         let hearing = seat.clone();
+        let (over, is_over) = watch::channel(false);
         let connection =
             ImapConnection::start(socket, Arc::new(Options::default()), move |_, event| {
+                over.send_if_modified(|over| {
+                    *over = matches!(event, Event::Closed(_));
+                    *over
+                });
                 let _ = hearing.cast(SessionMsg::Connection(event));
             });
         let session = self.session(&connection).await;
@@ -125,6 +135,7 @@ impl House {
             session,
             seat,
             connection,
+            is_over,
         }
     }
 
@@ -156,13 +167,9 @@ impl Client {
     /// Closes the connection, and waits until the other end has noticed.
     pub(crate) async fn leave(&mut self) {
         self.stream.shutdown().await.unwrap();
-        for _ in 0..10_000 {
-            if !self.connection.is_open() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        panic!("the connection is still open");
+        let over = self.is_over.wait_for(|over| *over);
+        let over = tokio::time::timeout(Duration::from_secs(10), over).await;
+        over.expect("the connection is over").unwrap();
     }
 
     /// The next response.
