@@ -22,7 +22,7 @@ use actors::{
         BounceMsg, CrashTeller, DeliveryMsg, HashMsg, LoginMsg, MailboxMsg, PoisonMsg, QueueMsg,
         ResolverMsg, RouterMsg,
     },
-    delivery::{Delivery, DeliveryArgs},
+    delivery::{Delivery, DeliveryArgs, UnchunkedHosts},
     facts::AccountFacts,
     login::{Hasher, HasherArgs, Login, LoginArgs},
     mailbox::{Mailbox, MailboxArgs},
@@ -333,6 +333,7 @@ fn deliveries(
         });
     let (parts, gate) = (parts.clone(), departures.clone());
     let (queues, resolver) = (queues.clone(), resolver.clone());
+    let unchunked = UnchunkedHosts::new(parts.clock.clone());
     Family::new(spec, move |_: &(Domain, u64), _| {
         let config = parts.config.get(); // each attempt goes the way that is set now
         let args = DeliveryArgs {
@@ -348,6 +349,7 @@ fn deliveries(
             routes: config.route.clone(),
             spool: parts.spool.clone(),
             tls: parts.client_tls.clone(),
+            unchunked: unchunked.clone(),
         };
         (Delivery, args)
     })

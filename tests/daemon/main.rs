@@ -6,6 +6,7 @@ mod actors;
 mod addresses;
 mod backup;
 mod chaos;
+mod chunks;
 mod common;
 mod configuration;
 mod corpora;

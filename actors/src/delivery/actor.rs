@@ -24,7 +24,8 @@
 //!
 //! # Metrics
 //! `heronry_delivery_connections_total`, `heronry_delivery_left_total`,
-//! `heronry_delivery_messages_total`, `heronry_delivery_reused_total`.
+//! `heronry_delivery_messages_total`, `heronry_delivery_reused_total`,
+//! `heronry_delivery_unchunked_total`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,11 +42,12 @@ use world::{
 };
 
 use super::{
-    cargo::{Cargo, is_tired, said_by},
+    cargo::{Again, Cargo, said_by},
     config::{Config, StaticRoute},
     line::{Asked, Line, lost},
     metrics::{CONNECTIONS, LEFT, MESSAGES, REUSED},
     told::Told,
+    unchunked::UnchunkedHosts,
     way::{Guide, Stop, Way, blame},
 };
 use crate::contract::{Attempt, DeliveryMsg, DeliveryReport, MessageInHand, QueueMsg, ResolverMsg};
@@ -84,6 +86,8 @@ pub struct DeliveryArgs {
     pub spool: Arc<dyn Spool>,
     /// Encryption where it is offered.
     pub tls: ClientTls,
+    /// Who offers chunks and gets none.
+    pub unchunked: UnchunkedHosts,
 }
 
 /// What a delivery has in memory.
@@ -277,7 +281,8 @@ impl DeliveryState {
                     self.reached = true; // the house closes: nobody is to blame
                     return Next::End;
                 };
-                let we = (&self.args.hostname, self.args.config.chunking);
+                let chunking = self.args.config.chunking && !self.args.unchunked.has(stop.address);
+                let we = (&self.args.hostname, chunking);
                 let line = Line::new(we, stop, outbound, pass);
                 self.talk(line).await
             }
@@ -422,7 +427,7 @@ impl DeliveryState {
             Ok(piece) => line.client.body(piece),
             Err(error) => {
                 tracing::error!(id = %cargo.id, %error, "cannot read a message on");
-                line.client.lost(error.reply());
+                line.client.give_up(error.reply());
             }
         }
     }
@@ -438,12 +443,16 @@ impl DeliveryState {
             "no"
         }]);
         let (name, settled) = (line.stop.name(), report.recipients);
-        let outcomes = if line.carried > 0 && settled.iter().any(is_tired) {
-            self.way.again(line.stop.clone()); // a new connection is another matter
-            cargo.hear_tired(settled, &name)
-        } else {
-            cargo.hear(settled, &name, self.way.goes_on())
-        };
+        if let Some(why) = report.unchunked {
+            self.args.unchunked.note(line.stop.address, &name, why);
+        }
+        let again = Again::after(&settled, line.carried);
+        match again {
+            Again::Nobody => {}
+            Again::Tired => self.way.again(line.stop.clone()), // of this connection, not of us
+            Again::WithoutChunks => self.way.again_without_chunks(line.stop.clone()),
+        }
+        let outcomes = cargo.hear(settled, &name, (self.way.goes_on(), again));
         line.carried += 1;
         if !outcomes.is_empty() {
             self.settle(cargo.id, outcomes);
@@ -465,6 +474,7 @@ impl DeliveryState {
             Some(settled) if settled.stage == Stage::StartTls && !stop.in_the_clear => {
                 self.way.again_in_the_clear(stop);
             }
+            Some(settled) if settled.stage == Stage::Chunk => {} // it is asked again in other words
             Some(settled) => blame(&mut self.last, said_by(settled, &stop.name())),
             None => {}
         }

@@ -102,14 +102,17 @@ impl Cargo {
     ///
     /// Whoever is deferred is kept for another host, if `another` can be asked (RFC 5321 §5.1),
     /// unless the message was sent whole: there a lost reply may have been a yes. A host that
-    /// says no for ever does not outweigh a better one that has said "later".
+    /// says no for ever does not outweigh a better one that has said "later". Whoever is to be asked
+    /// for `again`, because the host has decided nothing about him, is kept as he is.
     pub(super) fn hear(
         &mut self,
         settled: Vec<Settled>,
         host: &str,
-        another: bool,
+        (another, again): (bool, Again),
     ) -> Vec<(u32, Outcome)> {
-        self.hosts += 1;
+        if !settled.iter().any(|settled| again.is_for(settled)) {
+            self.hosts += 1;
+        }
         let another = another && self.hosts < HOSTS_MAX;
         let mut decided = Vec::with_capacity(settled.len());
         let mut kept = Vec::new();
@@ -117,6 +120,10 @@ impl Cargo {
             let Some(&number) = self.recipients.get(place) else {
                 break;
             };
+            if again.is_for(&settled) {
+                kept.push(place);
+                continue;
+            }
             let stage = settled.stage;
             let outcome = match (said_by(settled, host), self.deferred[place].take()) {
                 (Outcome::Deliver(reply), _) => Outcome::Deliver(reply),
@@ -128,25 +135,6 @@ impl Cargo {
                 kept.push(place);
             } else {
                 decided.push((number, outcome));
-            }
-        }
-        self.keep(&kept);
-        decided
-    }
-
-    /// Keeps those whom a host did not even hear of, because it was tired of the connection;
-    /// yields what is decided of the others.
-    pub(super) fn hear_tired(&mut self, settled: Vec<Settled>, host: &str) -> Vec<(u32, Outcome)> {
-        let mut decided = Vec::new();
-        let mut kept = Vec::new();
-        for (place, settled) in settled.into_iter().enumerate() {
-            let Some(&number) = self.recipients.get(place) else {
-                break;
-            };
-            if is_tired(&settled) {
-                kept.push(place);
-            } else {
-                decided.push((number, said_by(settled, host)));
             }
         }
         self.keep(&kept);
@@ -172,10 +160,40 @@ impl Cargo {
     }
 }
 
-/// Whether the host did not take the first command of a transaction, for now: on a connection that
-/// has carried something, it had enough of it.
-pub(super) fn is_tired(settled: &Settled) -> bool {
-    settled.stage == Stage::Mail && matches!(settled.outcome, Outcome::Defer(_))
+/// Who is asked for again over a new connection to the same host, at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Again {
+    /// Nobody.
+    Nobody,
+    /// Those whose first command of a transaction it did not take, for now: on a connection that has
+    /// carried something, it had enough of that.
+    Tired,
+    /// Those whom it took, before it was sent chunks, which it offers and cannot do.
+    WithoutChunks,
+}
+
+impl Again {
+    /// Who it is when a transaction has ended so, on a connection that has carried so many before.
+    pub(super) fn after(settled: &[Settled], carried: u64) -> Self {
+        let any = |again: Self| settled.iter().any(|settled| again.is_for(settled));
+        if any(Self::WithoutChunks) {
+            Self::WithoutChunks
+        } else if carried > 0 && any(Self::Tired) {
+            Self::Tired
+        } else {
+            Self::Nobody
+        }
+    }
+
+    fn is_for(self, settled: &Settled) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Tired => {
+                settled.stage == Stage::Mail && matches!(settled.outcome, Outcome::Defer(_))
+            }
+            Self::WithoutChunks => settled.stage == Stage::Chunk,
+        }
+    }
 }
 
 /// The outcome with the host that decided it, and the command that it answered: an operator and

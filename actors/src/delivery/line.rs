@@ -45,7 +45,7 @@ impl Line {
         pass: Pass,
     ) -> Self {
         let mut config = Config::new(hostname.clone(), Family::Smtp);
-        config.chunking = chunking;
+        config.chunking = chunking && !stop.without_chunks;
         if stop.in_the_clear {
             config.tls = Tls::Never;
         }

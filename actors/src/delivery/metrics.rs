@@ -3,7 +3,7 @@
 use telemetry::{Kind, Metric};
 
 /// What this room measures.
-pub const METRICS: &[Metric] = &[CONNECTIONS, LEFT, MESSAGES, REUSED];
+pub const METRICS: &[Metric] = &[CONNECTIONS, LEFT, MESSAGES, REUSED, UNCHUNKED];
 
 /// `outcome`: connected | failed; `tls`: unknown until it is connected.
 pub(super) const CONNECTIONS: Metric = Metric {
@@ -34,4 +34,12 @@ pub(super) const REUSED: Metric = Metric {
     kind: Kind::Counter,
     labels: &[],
     help: "Messages that found a connection standing.",
+};
+
+/// `why`: lost | refused.
+pub(super) const UNCHUNKED: Metric = Metric {
+    name: "heronry_delivery_unchunked_total",
+    kind: Kind::Counter,
+    labels: &["why"],
+    help: "Times that a system which offers CHUNKING got its mail after DATA for an hour from then on: its connection ended over a chunk, it did not know BDAT.",
 };

@@ -6,8 +6,10 @@ mod config;
 mod line;
 mod metrics;
 mod told;
+mod unchunked;
 mod way;
 
 pub use actor::{Delivery, DeliveryArgs};
 pub use config::{Config, Hop, HopError, StaticRoute};
 pub use metrics::METRICS;
+pub use unchunked::UnchunkedHosts;

@@ -28,6 +28,8 @@ pub(super) struct Stop {
     pub(super) address: SocketAddr,
     /// Whether TLS has failed there: it is spoken to in the clear (RFC 7435 §3).
     pub(super) in_the_clear: bool,
+    /// Whether chunks have failed there: it gets its messages after DATA.
+    pub(super) without_chunks: bool,
 }
 
 /// Who knows the way.
@@ -79,6 +81,7 @@ impl Guide {
                 host: hop.host.clone(),
                 address: SocketAddr::new(ip, hop.port),
                 in_the_clear: false,
+                without_chunks: false,
             };
             if let Some(ip) = hop.host.literal() {
                 way.addresses.push_back(stop(ip));
@@ -136,6 +139,14 @@ impl Way {
     pub(super) fn again_in_the_clear(&mut self, stop: Stop) {
         self.again(Stop {
             in_the_clear: true,
+            ..stop
+        });
+    }
+
+    /// Tries an address again before all others, without chunks.
+    pub(super) fn again_without_chunks(&mut self, stop: Stop) {
+        self.again(Stop {
+            without_chunks: true,
             ..stop
         });
     }

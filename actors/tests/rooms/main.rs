@@ -8,6 +8,9 @@
     reason = "peers run here, too, and a test shares memory with the actors that it watches"
 )]
 
+#[macro_use]
+mod pass;
+
 mod ann;
 mod imap;
 mod outbound;

@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use heronry_smtp::{
     Family, Mail,
-    client::{Client, Config, Stage, Step},
+    client::{Client, Config, Stage, Step, Unchunked},
 };
-use mail::{Enhanced, Outcome, Reply};
+use mail::{BodyType, Enhanced, Outcome, Reply};
 use proptest::prelude::*;
 
 use peer::{Peer, SMTP, from, to};
@@ -29,6 +29,22 @@ fn sent(offers: &str, recipients: usize) -> Peer {
     let mut peer = Peer::ready(SMTP, offers);
     peer.body = b".hi\r\n".to_vec();
     peer.client.begin(small(5), to(recipients));
+    peer
+}
+
+/// A large message for one, of which so many chunks have been sent, and not the last one.
+fn flowing(chunks: usize) -> Peer {
+    let mut peer = Peer::ready(SMTP, BOTH);
+    peer.client.begin(small(1 << 30), to(1));
+    peer.says();
+    peer.client
+        .feed(Bytes::from_static(b"250 ok\r\n250 ok\r\n"));
+    let line = Bytes::from(b"a line\r\n".repeat(8192));
+    for _ in 0..=chunks {
+        while let Step::Send(_) = peer.client.step() {}
+        peer.client.body(line.clone());
+    }
+    while let Step::Send(_) = peer.client.step() {}
     peer
 }
 
@@ -114,6 +130,114 @@ fn a_refused_message_is_told_apart_and_forgotten_by_the_peer() {
     assert_eq!(peer.stages(), [Stage::End]);
     peer.client.begin(small(5), to(1));
     assert!(peer.says().starts_with("RSET\r\nMAIL"));
+}
+
+#[test]
+fn a_peer_that_does_not_know_chunks_is_left_and_whomever_it_took_goes_another_way() {
+    for code in 500..=504 {
+        let mut peer = sent(BOTH, 2);
+        peer.says();
+        // The line of the message is a command, too.
+        let replies =
+            format!("250 ok\r\n550 5.1.1 no\r\n250 ok\r\n{code} 5.5.1 odd\r\n500 .hi?\r\n");
+        peer.hear(&replies);
+        assert_eq!(peer.reports[0].unchunked, Some(Unchunked::Refused));
+        assert_eq!(peer.stages(), [Stage::Rcpt, Stage::Chunk], "{code}");
+        let why = peer.closed.unwrap().unwrap();
+        let odd = Outcome::Defer(Reply::new(code, Enhanced(5, 5, 1), "odd"));
+        assert_eq!((why.stage, why.outcome), (Stage::Chunk, odd));
+    }
+    // Nobody was taken: then it has no use for a message, and says so as it likes.
+    let mut peer = sent(BOTH, 1);
+    peer.says();
+    peer.hear("250 ok\r\n450 4.2.0 wait\r\n503 5.5.1 for whom\r\n");
+    assert_eq!(peer.reports[0].unchunked, None);
+    assert_eq!(peer.stages(), [Stage::Rcpt]);
+    assert!(peer.idle);
+}
+
+#[test]
+fn the_first_of_several_chunks_may_be_the_one_that_is_unknown() {
+    let mut peer = flowing(3);
+    peer.hear("502 5.5.1 odd\r\n500 a line?\r\n");
+    assert_eq!(peer.reports[0].unchunked, Some(Unchunked::Refused));
+    assert_eq!(peer.stages(), [Stage::Chunk]);
+    // It closes while they are being sent, and what it said is read afterwards.
+    let mut peer = flowing(3);
+    peer.client
+        .feed(Bytes::from_static(b"502 5.5.1 odd\r\n500 a"));
+    peer.client.lost(Reply::new(451, Enhanced(4, 4, 2), "lost"));
+    peer.go_on();
+    assert_eq!(peer.reports[0].unchunked, Some(Unchunked::Refused));
+    let odd = Outcome::Defer(Reply::new(502, Enhanced(5, 5, 1), "odd"));
+    assert_eq!(peer.report(), [(Stage::Chunk, odd)]);
+}
+
+#[test]
+fn a_connection_that_breaks_over_the_first_chunks_may_be_a_peer_that_does_not_know_them() {
+    let lost = Reply::new(451, Enhanced(4, 4, 2), "lost");
+    // It does not have all of it.
+    let mut peer = flowing(3);
+    peer.client.lost(lost.clone());
+    peer.go_on();
+    assert_eq!(peer.reports[0].unchunked, Some(Unchunked::Lost));
+    assert_eq!(peer.stages(), [Stage::Chunk]);
+    // It may have all of it: nobody sends it again at once.
+    let mut peer = sent(BOTH, 1);
+    peer.says();
+    peer.hear("250 ok\r\n250 ok\r\n");
+    peer.client.lost(lost.clone());
+    peer.go_on();
+    assert_eq!(peer.reports[0].unchunked, Some(Unchunked::Lost));
+    assert_eq!(peer.stages(), [Stage::End]);
+    // It has taken one: it knows them.
+    let mut peer = flowing(3);
+    peer.client.feed(Bytes::from_static(b"250 some\r\n"));
+    peer.client.lost(lost.clone());
+    peer.go_on();
+    assert_eq!(peer.reports[0].unchunked, None);
+    assert_eq!(peer.stages(), [Stage::Body]);
+    // It is we who cannot go on.
+    let mut peer = flowing(3);
+    peer.client.give_up(lost);
+    peer.go_on();
+    assert_eq!(peer.reports[0].unchunked, None);
+    assert_eq!(peer.stages(), [Stage::Body]);
+}
+
+#[test]
+fn a_refusal_behind_chunks_that_were_taken_counts_when_the_connection_breaks() {
+    let mut peer = flowing(3);
+    peer.client
+        .feed(Bytes::from_static(b"250 some\r\n552 5.3.4 too big\r\n"));
+    peer.client.lost(Reply::new(451, Enhanced(4, 4, 2), "lost"));
+    peer.go_on();
+    assert_eq!(peer.reports[0].unchunked, None);
+    let fail = Outcome::Fail(Reply::new(552, Enhanced(5, 3, 4), "too big"));
+    assert_eq!(peer.report(), [(Stage::Body, fail)]);
+    // And a goodbye is a goodbye, but nothing is known of chunks.
+    let mut peer = flowing(3);
+    peer.client.feed(Bytes::from_static(b"421 4.7.0 bye\r\n"));
+    peer.client.lost(Reply::new(451, Enhanced(4, 4, 2), "lost"));
+    peer.go_on();
+    assert_eq!(peer.reports[0].unchunked, Some(Unchunked::Lost));
+    let defer = Outcome::Defer(Reply::new(421, Enhanced(4, 7, 0), "bye"));
+    assert_eq!(peer.report(), [(Stage::Body, defer)]);
+}
+
+#[test]
+fn octets_that_are_no_lines_are_sent_to_nobody() {
+    let mut peer = Peer::ready(SMTP, "BINARYMIME\r\n250 CHUNKING");
+    let binary = Mail {
+        body: BodyType::BinaryMime,
+        ..small(5)
+    };
+    peer.client.begin(binary, to(2));
+    assert_eq!(peer.says(), "");
+    let text = "a binary message, which cannot be converted";
+    let fail = Outcome::Fail(Reply::new(554, Enhanced(5, 6, 3), text));
+    assert_eq!(peer.report(), vec![(Stage::Mail, fail); 2]);
+    assert!(peer.idle);
 }
 
 #[test]
@@ -213,7 +337,7 @@ proptest! {
 
     #[test]
     fn whatever_a_peer_with_chunks_says_everybody_is_settled_once(
-        lines in prop::collection::vec("(220|250|250|354|421|450|550|999)[ -]?[a-z.0-9]{0,6}\r\n", 0..20),
+        lines in prop::collection::vec("(220|250|250|354|421|450|502|550|999)[ -]?[a-z.0-9]{0,6}\r\n", 0..20),
         eager: bool,
     ) {
         let mut peer = Peer::ready(SMTP, BOTH);

@@ -44,7 +44,7 @@ pub use imap::{Answer, ImapClient, Response};
 pub use imaptest::{Script, Server as ScriptServer};
 pub use memory::{peak_growth_octets, pss_octets};
 pub use needs::{find_program, leave_out, needs, say_left_out};
-pub use neighbour::Neighbour;
+pub use neighbour::{Neighbour, OnChunk};
 pub use output::Output;
 pub use patience::{LONG, SHORT, until, until_some};
 pub use pop3::Pop3Client;

@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
 };
@@ -24,18 +24,41 @@ struct Book {
     name_of: fn(&[u8]) -> String,
     came: Mutex<BTreeMap<String, u64>>,
     is_full: AtomicBool,
+    /// What it makes of a chunk, if it offers CHUNKING (RFC 3030).
+    offers: Option<OnChunk>,
+    chunked: AtomicU64,
+}
+
+/// What a system does over a chunk that offers CHUNKING and cannot do it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnChunk {
+    /// It closes the connection without a word.
+    Close,
+    /// It says that it does not know BDAT, and reads the message as commands.
+    Refuse,
 }
 
 impl Neighbour {
     /// Opens its door. What comes it calls by the name that `name_of` reads in it; a message over
     /// which that panics is not taken.
     pub fn open(name_of: fn(&[u8]) -> String) -> Self {
+        Self::with(name_of, None)
+    }
+
+    /// As [`open`](Self::open), but it offers CHUNKING, and PIPELINING, and cannot do the first.
+    pub fn that_cannot_chunk(name_of: fn(&[u8]) -> String, on_chunk: OnChunk) -> Self {
+        Self::with(name_of, Some(on_chunk))
+    }
+
+    fn with(name_of: fn(&[u8]) -> String, offers: Option<OnChunk>) -> Self {
         let door = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = door.local_addr().unwrap();
         let book = Arc::new(Book {
             name_of,
             came: Mutex::default(),
             is_full: AtomicBool::new(false),
+            offers,
+            chunked: AtomicU64::new(0),
         });
         let neighbour = Self {
             address,
@@ -76,6 +99,11 @@ impl Neighbour {
         self.book.came.lock().unwrap().clone()
     }
 
+    /// On how many connections it was sent chunks.
+    pub fn chunked(&self) -> u64 {
+        self.book.chunked.load(Ordering::Relaxed)
+    }
+
     /// How many messages came that had come before.
     pub fn again(&self) -> u64 {
         let came = self.book.came.lock().unwrap();
@@ -89,7 +117,7 @@ impl Book {
         guest.set_nodelay(true)?;
         let (mut read, mut write) = (BufReader::new(guest), guest);
         write.write_all(b"220 neighbour.test\r\n")?;
-        let mut line = String::new();
+        let (mut line, mut is_chunked) = (String::new(), false);
         loop {
             line.clear();
             if read.read_line(&mut line)? == 0 {
@@ -102,6 +130,18 @@ impl Book {
                     let name = (self.name_of)(&body(&mut read)?);
                     *self.came.lock().unwrap().entry(name).or_default() += 1;
                     write.write_all(b"250 taken\r\n")?;
+                }
+                "EHLO" if self.offers.is_some() => {
+                    write.write_all(b"250-neighbour.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n")?;
+                }
+                "BDAT" => {
+                    if !std::mem::replace(&mut is_chunked, true) {
+                        self.chunked.fetch_add(1, Ordering::Relaxed);
+                    }
+                    match self.offers {
+                        Some(OnChunk::Close) => return Ok(()),
+                        _ => write.write_all(b"502 what is that\r\n")?,
+                    }
                 }
                 "MAIL" if self.is_full.load(Ordering::Relaxed) => {
                     write.write_all(b"451 later\r\n")?;

@@ -11,14 +11,14 @@ use std::{
 use bytes::Bytes;
 use heronry_actors::{
     contract::{DeliveryMsg, QueueMsg},
-    delivery::{self, Delivery, DeliveryArgs},
+    delivery::{self, Delivery, DeliveryArgs, UnchunkedHosts},
     queue::{self, Queue, QueueArgs},
     resolver::{self, Resolver, ResolverArgs},
 };
 use mail::{Address, Domain, Envelope, MessageId, Recipient, Target, Time};
 use store::{
     MemoryStore,
-    port::{Leases, NewMail, Shard, Spool, State},
+    port::{Leases, NewMail, RecipientState, Shard, Spool, State},
 };
 use supervision::{
     Family, FamilySpec, Gate, Harm, Heartbeat, Root, Seat, Strategy, Supervisor, Trial, actor,
@@ -26,7 +26,10 @@ use supervision::{
 use tokio::sync::mpsc::UnboundedReceiver;
 use world::{Random, SeededRandom, Switchboard, VirtualClock, dns::TableDns, tls::ClientTls};
 
-use super::peer::{self, Heard};
+use super::{
+    overheard::Overheard,
+    peer::{self, Heard},
+};
 
 /// Everything that mail needs on its way out.
 pub(crate) struct House {
@@ -36,6 +39,7 @@ pub(crate) struct House {
     is_current: Arc<AtomicBool>,
     network: Switchboard,
     queues: Family<Domain, QueueMsg>,
+    spool: Overheard,
     store: MemoryStore,
     root: Root,
 }
@@ -58,6 +62,9 @@ impl House {
         };
         let carriers: Arc<OnceLock<Family<(Domain, u64), DeliveryMsg>>> = Arc::default();
         let (kept, later, draws) = (Arc::new(store.clone()), carriers.clone(), random.clone());
+        let unchunked = UnchunkedHosts::new(clock.clone());
+        let spool = Overheard::new(store.clone());
+        let overheard = Arc::new(spool.clone());
         let queues = Family::new(
             FamilySpec::transient("queues")
                 .with_heartbeat(PULSE)
@@ -74,7 +81,7 @@ impl House {
                     deliveries: later.get().unwrap().clone(),
                     leases: kept.clone(),
                     random: draws.clone(),
-                    spool: kept.clone(),
+                    spool: overheard.clone(),
                 };
                 (Queue, args)
             },
@@ -93,8 +100,9 @@ impl House {
             random,
             resolver: resolver.clone(),
             routes: Vec::new(),
-            spool: Arc::new(store.clone()),
+            spool: Arc::new(spool.clone()),
             tls: ClientTls::new(&[]).unwrap(),
+            unchunked,
         };
         let told = queues.clone();
         let spec = FamilySpec::temporary("deliveries")
@@ -121,6 +129,7 @@ impl House {
             is_current,
             network,
             queues,
+            spool,
             store,
             root: root.start().await.unwrap(),
         }
@@ -192,19 +201,26 @@ impl House {
 
     /// How the first attempt at each recipient ended.
     pub(crate) async fn ends(&self, id: MessageId) -> Vec<State> {
-        for _ in 0..10_000 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            let Some(message) = self.store.get(id).unwrap() else {
-                return Vec::new(); // all of them are closed
-            };
-            let tried = |state: &store::port::RecipientState| state.attempts > 0;
-            if message.states.iter().all(tried) {
-                return message.states.iter().map(|state| state.state).collect();
+        let mut settled = self.spool.settled();
+        let ends = async {
+            loop {
+                let Some(message) = self.store.get(id).unwrap() else {
+                    return Vec::new(); // all of them are closed
+                };
+                let tried = |state: &RecipientState| state.attempts > 0;
+                if message.states.iter().all(tried) {
+                    return message.states.iter().map(|state| state.state).collect();
+                }
+                settled.changed().await.unwrap();
             }
-        }
-        panic!("no attempt has ended");
+        };
+        let ends = tokio::time::timeout(ATTEMPT_LIMIT, ends).await;
+        ends.expect("the attempt ends")
     }
 }
+
+/// In the time of the house.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(100);
 
 /// As in the daemon.
 const PULSE: Heartbeat = Heartbeat {

@@ -4,4 +4,5 @@ mod crashes;
 mod hosts;
 mod house;
 mod linger;
+mod overheard;
 mod peer;

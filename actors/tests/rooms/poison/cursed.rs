@@ -31,15 +31,6 @@ impl Cursed {
     }
 }
 
-/// Hands a call on to the store.
-macro_rules! pass {
-    ($port:ident: $(fn $name:ident($($arg:ident: $kind:ty),*) -> $out:ty;)*) => {
-        $(fn $name(&self, $($arg: $kind),*) -> $out {
-            $port::$name(&self.0, $($arg),*)
-        })*
-    };
-}
-
 type Read<T> = Result<T, StoreError>;
 type New = (Draft, Flags, Vec<Keyword>, Time);
 type From = (Time, MessageId, u32);
@@ -50,7 +41,7 @@ impl Spool for Cursed {
         Spool::get(&self.0, id)
     }
 
-    pass! { Spool:
+    pass! { Spool, 0:
         fn draft() -> BodyWriter;
         fn accept(fence: Fence, mail: NewMail) -> Pending<MessageId>;
         fn accept_home(fence: Fence, owners: &[Fence], mail: NewMail) -> Pending<Accepted>;
@@ -80,7 +71,7 @@ impl MailStore for Cursed {
         MailStore::deliver(&self.0, fence, account, mailbox, arrival)
     }
 
-    pass! { MailStore:
+    pass! { MailStore, 0:
         fn mailboxes(account: AccountId) -> Read<Vec<MailboxRow>>;
         fn mailbox_named(account: AccountId, name: &str) -> Read<Option<MailboxRow>>;
         fn mailbox(account: AccountId, mailbox: MailboxId) -> Read<Option<MailboxRow>>;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use mail::{Credentials, Enhanced, Outcome, Reply};
+use mail::{BodyType, Credentials, Enhanced, Outcome, Reply};
 
 use crate::{Family, Mail, Rcpt};
 
@@ -14,8 +14,8 @@ use super::{
     config::{Config, Tls},
     message::Content,
     reader::Reader,
-    report::{Report, Settled, Stage},
-    transaction::{Next, Transaction, is_yes, outcome},
+    report::{Report, Settled, Stage, Unchunked},
+    transaction::{Next, Transaction, is_yes},
 };
 
 /// What the owner of the socket must do next.
@@ -45,15 +45,17 @@ pub enum Step {
 pub struct Client {
     pub(super) config: Config,
     capabilities: Capabilities,
-    reader: Reader,
+    pub(super) reader: Reader,
     /// What is to be sent before [`Client::out`].
     pub(super) ready: VecDeque<Bytes>,
     pub(super) out: Vec<u8>,
     pub(super) phase: Phase,
-    report: Option<Report>,
+    pub(super) report: Option<Report>,
     tls: bool,
     /// Whether the peer still holds a transaction that went nowhere.
     pub(super) stale: bool,
+    /// Whether the peer has taken a chunk: it knows them.
+    pub(super) takes_chunks: bool,
 }
 
 /// What the machine is waiting for.
@@ -91,6 +93,7 @@ impl Client {
             phase: Phase::Banner,
             report: None,
             stale: false,
+            takes_chunks: false,
         }
     }
 
@@ -139,7 +142,9 @@ impl Client {
         }
     }
 
-    /// Begins a transaction. A message that the peer has declared too long is not sent at all.
+    /// Begins a transaction. A message that the peer has declared too long is not sent at all, and
+    /// neither is one of octets that are no lines: as such it could go in chunks only, to a peer that
+    /// offers BINARYMIME, and this client neither asks for that nor converts (RFC 3030 §3).
     ///
     /// # Panics
     /// If the last step was not [`Step::Ready`], or there are no recipients.
@@ -154,11 +159,7 @@ impl Client {
             // In LMTP nobody knows how many replies follow a message for nobody.
             && self.config.family != Family::Lmtp;
         let mut transaction = Transaction::new(mail, recipients, (self.stale, is_chunked));
-        let size_max = self.capabilities.size_max.unwrap_or(u64::MAX);
-        if transaction.mail.size.is_some_and(|size| size > size_max) {
-            // RFC 1870 §6.2.
-            let text = format!("the peer takes no message longer than {size_max} octets");
-            let reply = Reply::new(552, Enhanced(5, 3, 4), text);
+        if let Some(reply) = self.why_not(&transaction.mail) {
             transaction.settle_all(Stage::Mail, &Outcome::Fail(reply.clone()));
             self.report = Some(transaction.report(Stage::Mail, &reply));
             return;
@@ -169,6 +170,20 @@ impl Client {
             true => Phase::Body(transaction, Content::Chunks(Chunks::new())),
             false => Phase::Envelope(transaction),
         };
+    }
+
+    /// Why a message is not sent at all.
+    fn why_not(&self, mail: &Mail) -> Option<Reply> {
+        let size_max = self.capabilities.size_max.unwrap_or(u64::MAX);
+        if mail.size.is_some_and(|size| size > size_max) {
+            // RFC 1870 §6.2.
+            let text = format!("the peer takes no message longer than {size_max} octets");
+            return Some(Reply::new(552, Enhanced(5, 3, 4), text));
+        }
+        // RFC 3463 §3.7: conversion required but not supported.
+        let text = "a binary message, which cannot be converted";
+        let is_binary = mail.body == BodyType::BinaryMime;
+        is_binary.then(|| Reply::new(554, Enhanced(5, 6, 3), text))
     }
 
     /// The handshake is done: forgets what the peer offered before it (RFC 3207 §4.2).
@@ -182,7 +197,7 @@ impl Client {
     }
 
     /// Takes leave. At any other time than [`Step::Ready`] the transaction is given up first, as
-    /// by [`Client::lost`].
+    /// by [`Client::give_up`].
     pub fn quit(&mut self) {
         match self.phase {
             Phase::Ready => {
@@ -190,30 +205,8 @@ impl Client {
                 self.phase = Phase::Quit;
             }
             Phase::Closing(_) | Phase::Quit => {}
-            _ => self.lost(Reply::new(451, Enhanced(4, 3, 2), "given up")),
+            _ => self.give_up(Reply::new(451, Enhanced(4, 3, 2), "given up")),
         }
-    }
-
-    /// The connection is gone, or the peer has been silent for too long, or the message cannot be
-    /// read on: whoever is not settled is deferred with `reply`. Nothing more is sent.
-    ///
-    /// A refusal that came while the message was being sent, before the connection broke, counts
-    /// instead.
-    pub fn lost(&mut self, reply: Reply) {
-        // Answers to an envelope that went out with its message count, if they came before the end.
-        while matches!(&self.phase, Phase::Envelope(transaction) if transaction.chunks > 0)
-            && let Ok(Some(said)) = self.reader.next()
-        {
-            self.hear(said);
-        }
-        let stage = self.stage();
-        if let Phase::Body(transaction, _) | Phase::End(transaction) = &mut self.phase
-            && let Ok(Some(said)) = self.reader.next()
-            && !said.is_positive()
-        {
-            transaction.settle_all(stage, &outcome(said));
-        }
-        self.fail(stage, Outcome::Defer(reply));
     }
 
     /// How far the session has come: what a time-out or a loss would belong to.
@@ -246,7 +239,7 @@ impl Client {
         self.capabilities.dsn
     }
 
-    fn hear(&mut self, reply: Reply) {
+    pub(super) fn hear(&mut self, reply: Reply) {
         let stage = match &self.phase {
             Phase::Envelope(transaction) => stage_of(transaction.awaited()),
             _ => self.stage(),
@@ -262,6 +255,16 @@ impl Client {
             Phase::Banner if reply.code() == 220 => self.say_hello(true),
             Phase::Banner => self.fail(stage, refused(reply)),
             Phase::Emptied => {}
+            Phase::Body(transaction, _) | Phase::End(transaction)
+                if transaction.is_unknown(&reply) =>
+            {
+                self.phase = Phase::End(transaction);
+                self.end(
+                    Stage::Chunk,
+                    Outcome::Defer(reply),
+                    Some(Unchunked::Refused),
+                );
+            }
             Phase::End(transaction) => self.hear_end(transaction, reply),
             Phase::Envelope(transaction) => self.hear_envelope(transaction, reply),
             Phase::Hello { extended } => self.hear_hello(extended, reply),
@@ -380,32 +383,6 @@ impl Client {
         let reply = Reply::new(451, Enhanced(4, 5, 0), "the peer did not answer");
         self.report = Some(transaction.report(Stage::End, &reply));
         self.phase = Phase::Ready;
-    }
-
-    /// The session is over before its time.
-    fn fail(&mut self, stage: Stage, outcome: Outcome) {
-        match std::mem::replace(&mut self.phase, Phase::Ready) {
-            Phase::Quit => return self.close(None),
-            phase @ Phase::Closing(_) => {
-                self.phase = phase;
-                return;
-            }
-            Phase::Body(mut transaction, _)
-            | Phase::End(mut transaction)
-            | Phase::Envelope(mut transaction) => {
-                transaction.settle_all(stage, &outcome);
-                self.report = Some(transaction.report(stage, outcome.reply()));
-            }
-            _ => {}
-        }
-        self.close(Some(Settled { outcome, stage }));
-    }
-
-    pub(super) fn close(&mut self, settled: Option<Settled>) {
-        self.ready.clear();
-        self.out.clear();
-        self.reader = Reader::default();
-        self.phase = Phase::Closing(settled);
     }
 }
 

@@ -87,7 +87,9 @@ impl Client {
     /// The reply to a chunk behind which there are others.
     pub(super) fn hear_chunk(&mut self, transaction: &mut Transaction, reply: Reply) {
         transaction.chunks -= 1;
-        if !is_yes(&reply) {
+        if is_yes(&reply) {
+            self.takes_chunks = true;
+        } else {
             transaction.settle_all(Stage::Body, &outcome(reply));
             self.stale = true;
         }
@@ -114,6 +116,7 @@ impl Client {
             self.phase = Phase::End(transaction);
             return;
         }
+        self.takes_chunks |= transaction.is_chunked && is_yes(&reply);
         // RFC 3030 §2: what failed, or was for nobody, is forgotten by RSET only.
         self.stale |= transaction.is_chunked && (!is_yes(&reply) || transaction.accepted() == 0);
         if self.config.family == Family::Lmtp {

@@ -17,12 +17,14 @@
 //! Commands leave in groups where the peer offers PIPELINING (RFC 2920). Where it offers CHUNKING
 //! (RFC 3030), the message goes out after BDAT and not after DATA: nobody waits for a 354, and with
 //! both a small message leaves together with its envelope. If nobody is accepted then, its octets have
-//! been sent for nothing.
+//! been sent for nothing. A peer that offers chunks and does not know them is left (a message that it
+//! reads as commands has no answer that means anything), and the report says so.
 
 mod body;
 mod capabilities;
 mod chunks;
 mod config;
+mod ending;
 mod machine;
 mod message;
 mod reader;
@@ -31,4 +33,4 @@ mod transaction;
 
 pub use config::{Config, Tls};
 pub use machine::{Client, Step};
-pub use report::{Report, Settled, Stage};
+pub use report::{Report, Settled, Stage, Unchunked};

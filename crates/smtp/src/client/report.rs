@@ -9,6 +9,17 @@ use mail::Outcome;
 pub struct Report {
     /// What became of each recipient, in the order in which they were given.
     pub recipients: Vec<Settled>,
+    /// Why the peer should get its messages after DATA from now on, if so.
+    pub unchunked: Option<Unchunked>,
+}
+
+/// Why a peer that offers chunks (RFC 3030) is to get none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unchunked {
+    /// Its connection ended behind a chunk before it had taken any: it may not know what it is sent.
+    Lost,
+    /// It said that it does not know what it is sent.
+    Refused,
 }
 
 /// How something ended, and which command decided it.
@@ -29,6 +40,9 @@ pub enum Stage {
     Banner,
     /// The message is being sent.
     Body,
+    /// A chunk has been sent that the peer does not know or has closed over, though it offers them
+    /// (RFC 3030 §2). It does not have the message, which is to go on another connection, after DATA.
+    Chunk,
     /// DATA has been sent.
     Data,
     /// The message has been sent whole. Whether the peer has it, its reply tells; if the
@@ -70,6 +84,7 @@ impl fmt::Display for Stage {
             Self::Auth => "AUTH",
             Self::Banner => "greeting",
             Self::Body => "message",
+            Self::Chunk => "BDAT",
             Self::Data => "DATA",
             Self::End => "end of message",
             Self::Hello => "EHLO",

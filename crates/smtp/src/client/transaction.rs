@@ -159,6 +159,19 @@ impl Transaction {
         };
     }
 
+    /// Whether this reply to a chunk says that the peer does not know chunks (RFC 5321 §4.2.1: 50z is
+    /// about the command, not about what it brings). A message for nobody it refuses in the same
+    /// words.
+    pub(super) fn is_unknown(&self, reply: &Reply) -> bool {
+        self.chunks > 0 && self.accepted() > 0 && matches!(reply.code(), 500..=504)
+    }
+
+    /// Whether a chunk has been sent for somebody of whom nothing is decided.
+    pub(super) fn hangs_on_chunks(&self) -> bool {
+        let is_settled = |(_, state): &(Rcpt, State)| matches!(state, State::Settled(_));
+        self.chunks > 0 && !self.recipients.iter().all(is_settled)
+    }
+
     /// How many recipients the peer takes.
     pub(super) fn accepted(&self) -> usize {
         let accepted = |state: &State| matches!(state, State::Accepted);
@@ -204,6 +217,7 @@ impl Transaction {
         };
         Report {
             recipients: self.recipients.into_iter().filter_map(settled).collect(),
+            unchunked: None,
         }
     }
 }
