@@ -15,10 +15,10 @@ use heronry_store::{
 use mail::{Address, Recipient, Target};
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::{
-    House, WORDS, again, clock, forget_all,
-    process::{cpu, resident, written_octets},
-    size, text,
+use crate::{
+    files::{forget_all, size},
+    house::{House, WORDS, clock, text},
+    process::{again, cpu, resident, written_octets},
 };
 
 /// Checkpoints of so many messages, every other one in a mailbox and the others in the queue, in the

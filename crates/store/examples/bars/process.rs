@@ -1,6 +1,6 @@
-//! What the system knows of this process.
+//! This process, as the system knows it, and others of the same program.
 
-use std::fs;
+use std::{fs, path::Path, process::Command};
 
 /// Octets that this process has handed to the disk, in whole blocks.
 ///
@@ -37,4 +37,15 @@ pub(crate) fn cpu() -> f64 {
         .iter()
         .map(|word| word.parse::<f64>().unwrap());
     ticks.sum::<f64>() / 100.0
+}
+
+/// Runs this program again, so that what it finds is a process of its own.
+pub(crate) fn again(what: &str, folder: &Path, number: usize) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let _ = command // one of them aborts
+        .arg(what)
+        .arg(folder)
+        .arg(number.to_string())
+        .status()
+        .unwrap();
 }
