@@ -281,6 +281,38 @@ fn what_the_table_of_rfcs_points_at_is_there() {
 }
 
 #[test]
+fn decisions_are_numbered_in_turn_and_those_that_are_cited_are_there() {
+    let folder = root().join("docs/adr");
+    let mut names: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    names.sort();
+    let mut wrong = Wrong::default();
+    for (path, expected) in names.iter().zip(1..) {
+        let expected = format!("{expected:04}");
+        let name = path.file_name().unwrap().to_string_lossy();
+        let text = fs::read_to_string(path).unwrap();
+        if !name.starts_with(&format!("{expected}-"))
+            || !text.starts_with(&format!("# {expected} "))
+        {
+            wrong.say(path, 1, format!("this would be decision {expected}"));
+        }
+    }
+    for file in every_source() {
+        for (number, line) in lines(&file) {
+            for cited in line.split("ADR ").skip(1).map(word) {
+                let is_one = cited.len() == 4 && cited.bytes().all(|digit| digit.is_ascii_digit());
+                if is_one && cited.parse::<usize>().unwrap() > names.len() {
+                    wrong.say(&file, number, format!("there is no ADR {cited}"));
+                }
+            }
+        }
+    }
+    wrong.none();
+}
+
+#[test]
 fn metrics_documents_and_dashboard_agree() {
     let mut declared = BTreeMap::new();
     for file in every_source() {
