@@ -75,7 +75,7 @@ fn keep(info: &PanicHookInfo<'_>) {
     static BACKTRACES: Ration = Ration::per_second(BACKTRACES_PER_SECOND);
     let kept = Kept {
         location: info.location().map(ToString::to_string),
-        backtrace: BACKTRACES.take().then(Stack::take),
+        backtrace: BACKTRACES.take().then(Stack::take).flatten(),
     };
     let _ = KEPT.try_with(|slot| slot.replace(Some(kept))); // a dying thread keeps nothing
 }

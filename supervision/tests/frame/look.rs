@@ -48,7 +48,7 @@ async fn house(diary: &Diary, crashes: &Crashes) -> (Root, Seat<Do>) {
 
 #[tokio::test(start_paused = true)]
 async fn a_place_tells_who_stands_there_and_what_it_did_last() {
-    a_second_of_ones_own().await;
+    let _alone = a_second_of_ones_own().await;
     let (diary, crashes) = (Diary::default(), Crashes::default());
     let (root, seat) = house(&diary, &crashes).await;
     seat.cast(Do::Note(1)).unwrap();

@@ -404,7 +404,7 @@ async fn pauses_grow_while_a_child_keeps_failing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_told_with_its_place_in_the_source() {
-    a_second_of_ones_own().await;
+    let _alone = a_second_of_ones_own().await;
     let diary = Diary::default();
     let (spec, seat, _) = puppet("a", &diary);
     let never = Intensity {

@@ -210,10 +210,14 @@ pub(crate) fn puppet(name: &str, diary: &Diary) -> (ChildSpec, Seat<Do>, Strings
 /// Long enough for everything, in time that does not pass for real.
 pub(crate) const LONG: Duration = Duration::from_secs(3_600);
 
-/// Goes to a second in which nobody else has panicked: all tests are one process, whose crashes
-/// share a ration of backtraces for each second.
-pub(crate) async fn a_second_of_ones_own() {
+/// Goes to a second in which nobody else has panicked, and stays alone with stacks: all tests are one
+/// process, whose crashes share a ration of backtraces for each second, and while one is read none is
+/// taken.
+pub(crate) async fn a_second_of_ones_own() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     static TAKEN: AtomicU32 = AtomicU32::new(1);
     let days = TAKEN.fetch_add(1, Ordering::Relaxed);
+    let alone = ALONE.lock().await;
     tokio::time::advance(Duration::from_secs(86_400) * days).await;
+    alone
 }
