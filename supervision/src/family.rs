@@ -34,6 +34,7 @@ mod refused;
 mod shard;
 mod slot;
 mod spec;
+mod turns;
 mod waiting;
 mod wheel;
 

@@ -20,7 +20,7 @@
 
 use std::time::Duration;
 
-pub(super) use self::words::{Alarm, Command, Event, Left, Room, Rules};
+pub(super) use self::words::{Alarm, Command, Event, Left, Room, Rules, Spread};
 use self::{
     life::{Coming, End, Leaving, Life},
     past::Past,
@@ -82,10 +82,10 @@ impl<M> Core<M> {
             Event::Gone {
                 incarnation,
                 cause,
-                chance,
+                spread,
             } => {
                 if self.is_present(incarnation) {
-                    self.gone(cause, chance, now, rules, commands);
+                    self.gone(cause, spread, now, rules, commands);
                 }
             }
             Event::HandOn {
@@ -94,7 +94,7 @@ impl<M> Core<M> {
             } => self.hand_on(incarnation, message, now, rules, commands),
             Event::Launch { incarnation } => self.launch(incarnation, commands),
             Event::Leave => self.leave(now, rules, commands),
-            Event::Orphan { chance } => self.orphan(chance, now, rules, commands),
+            Event::Orphan { spread } => self.orphan(spread, now, rules, commands),
             Event::Passivate { incarnation, left } => {
                 self.passivate(incarnation, left, now, rules, commands);
             }
@@ -334,7 +334,7 @@ impl<M> Core<M> {
 
     fn orphan(
         &mut self,
-        chance: f64,
+        spread: Spread,
         now: Duration,
         rules: &Rules,
         commands: &mut Vec<Command<M>>,
@@ -350,7 +350,7 @@ impl<M> Core<M> {
                 commands.push(Command::Want);
             }
             Life::Coming(_) | Life::Leaving(_) | Life::Live => {
-                self.gone(ExitCause::Killed, chance, now, rules, commands);
+                self.gone(ExitCause::Killed, spread, now, rules, commands);
             }
         }
     }
@@ -393,7 +393,13 @@ impl<M> Core<M> {
         };
         if leaving.is_timed_out {
             commands.push(Command::Abandon);
-            self.gone(ExitCause::ShutdownTimeout, 0.0, now, rules, commands);
+            self.gone(
+                ExitCause::ShutdownTimeout,
+                Spread::default(),
+                now,
+                rules,
+                commands,
+            );
             return;
         }
         leaving.is_timed_out = true;
@@ -410,7 +416,7 @@ impl<M> Core<M> {
     fn gone(
         &mut self,
         cause: ExitCause,
-        chance: f64,
+        spread: Spread,
         now: Duration,
         rules: &Rules,
         commands: &mut Vec<Command<M>>,
@@ -444,7 +450,7 @@ impl<M> Core<M> {
             }
             return self.follows(end.waiting, now, rules, commands);
         }
-        self.crashed(cause, lived, chance, end.waiting, now, rules, commands);
+        self.crashed(cause, lived, spread, end.waiting, now, rules, commands);
     }
 
     #[allow(
@@ -455,7 +461,7 @@ impl<M> Core<M> {
         &mut self,
         cause: ExitCause,
         lived: Option<Duration>,
-        chance: f64,
+        spread: Spread,
         waiting: Vec<M>,
         now: Duration,
         rules: &Rules,
@@ -467,7 +473,7 @@ impl<M> Core<M> {
             return self.rests(true, rules.quarantine, now, commands);
         }
         self.restarts = self.restarts.saturating_add(1);
-        let pause = past.pause(lived, chance, rules);
+        let pause = past.pause(lived, spread.chance, rules).max(spread.turn);
         if rules.revive == Revive::OnMessage && waiting.is_empty() {
             return self.rests(false, rules.intensity.window, now, commands);
         }

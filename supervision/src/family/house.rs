@@ -21,6 +21,7 @@ use super::{
     shard::ShardMsg,
     slot::Slot,
     spec::{Birth, FamilySpec, Key},
+    turns::Turns,
 };
 use crate::{
     cause::ExitCause,
@@ -44,6 +45,8 @@ pub(super) struct House<K, M> {
     pub(super) floors: Box<[Floor<K, M>]>,
     /// How many members there are, on all floors.
     pub(super) count: AtomicUsize,
+    /// When those who have fallen are started again.
+    pub(super) turns: Turns,
     epoch: Instant,
     hasher: RandomState,
 }
@@ -99,6 +102,7 @@ impl<K: Key, M: Message> House<K, M> {
             ask: OnceLock::new(),
             floors,
             count: AtomicUsize::new(0),
+            turns: Turns::default(),
             epoch: Instant::now(),
             hasher: RandomState::new(),
         }

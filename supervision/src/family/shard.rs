@@ -35,8 +35,9 @@ use self::closing::Closing;
 use super::{
     clock::{Clock, from_now},
     context::Context,
-    core::{Alarm, Command, Event},
+    core::{Alarm, Command, Event, Spread},
     house::{House, MemberHost},
+    slot::Slot,
     spec::Key,
     wheel::{Spot, Wheel},
 };
@@ -250,11 +251,12 @@ impl<K: Key, M: Message> ShardState<K, M> {
         for slot in rooms.slots.values() {
             slot.moves(Spot::NONE); // it was on another wheel
         }
-        let keys: Vec<K> = rooms.slots.keys().cloned().collect();
+        let fell = |(key, slot): (&K, &Slot<M>)| (key.clone(), slot.core.is_launched());
+        let members: Vec<(K, bool)> = rooms.slots.iter().map(fell).collect();
         drop(rooms);
-        for key in keys {
-            let chance = self.chance.next();
-            self.tell(key, Event::Orphan { chance }, None);
+        for (key, fell) in members {
+            let spread = self.spread(fell);
+            self.tell(key, Event::Orphan { spread }, None);
         }
         self.feel_later();
     }
@@ -394,12 +396,27 @@ impl<K: Key, M: Message> ShardState<K, M> {
 
     /// Nothing of that incarnation is left.
     fn gone(&mut self, key: K, incarnation: u64, cause: ExitCause, last: Option<Box<Last>>) {
+        let spread = self.spread(cause.is_abnormal());
         let gone = Event::Gone {
             incarnation,
             cause,
-            chance: self.chance.next(),
+            spread,
         };
         self.tell(key, gone, last);
+    }
+
+    /// Of those who fell, the first in a moment come back at once, and of a crowd one after the other.
+    /// Whoever has gone by itself takes nobody's turn.
+    fn spread(&mut self, fell: bool) -> Spread {
+        let turn = if fell {
+            self.house.turns.next(self.house.now())
+        } else {
+            Duration::ZERO
+        };
+        Spread {
+            chance: self.chance.next(),
+            turn,
+        }
     }
 
     fn give_up(&self, key: &K, cause: &ExitCause) {

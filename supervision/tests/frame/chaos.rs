@@ -15,6 +15,8 @@ use supervision::{
     ChildSpec, Context, Family, FamilySpec, Intensity, Root, Shutdown, Strategy, Supervisor,
 };
 
+use tokio::time::sleep;
+
 use super::common::{At, Diary, Do, LONG, Puppet, Strings, puppet};
 
 const ENDLESS: Intensity = Intensity {
@@ -157,6 +159,32 @@ async fn ten_thousand_members_that_fail_at_once_are_all_restarted() {
         told.iter().filter(|line| *line == "-member").count(),
         2 * MEMBERS as usize
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_crowd_that_falls_a_few_are_back_at_once_and_the_others_one_after_the_other() {
+    const MEMBERS: usize = 1_000;
+    let diary = Diary::default();
+    let in_family = diary.clone();
+    let spec = FamilySpec::transient("puppets").with_intensity(ENDLESS);
+    let family = Family::new(spec, move |_: &usize, _: Context<usize>| {
+        (Puppet, Strings::new("member", &in_family))
+    });
+    let root = house(family.child()).await;
+    for key in 0..MEMBERS {
+        family.cast(&key, Do::Note(0)).unwrap();
+    }
+    until(|| diary.count("member:0") == MEMBERS).await;
+    family.broadcast(|_| Do::Panic);
+    sleep(Duration::from_millis(2)).await;
+    let soon = diary.count("+member") - MEMBERS;
+    assert!((50..150).contains(&soon), "{soon}");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(diary.count("+member"), 2 * MEMBERS);
+    // Who falls when that is over does not wait.
+    family.cast(&0, Do::Panic).unwrap();
+    until(|| diary.count("+member") == 2 * MEMBERS + 1).await;
+    root.stop().await;
 }
 
 /// One thread, one shard: whoever is served in the middle of it has not had another way.

@@ -37,11 +37,11 @@ pub(in crate::family) enum Event<M> {
     Cast { message: M, room: Room },
     /// The family ends.
     Close,
-    /// Nothing of that incarnation is left. `chance`, 0 to 1, spreads the pause.
+    /// Nothing of that incarnation is left.
     Gone {
         incarnation: u64,
         cause: ExitCause,
-        chance: f64,
+        spread: Spread,
     },
     /// That incarnation sends to the one after it.
     HandOn { incarnation: u64, message: M },
@@ -50,7 +50,7 @@ pub(in crate::family) enum Event<M> {
     /// Somebody outside wants it to end.
     Leave,
     /// The shard has ended, and whoever was there with it; the next one takes over.
-    Orphan { chance: f64 },
+    Orphan { spread: Spread },
     /// That incarnation wants to be forgotten, or to sleep if it leaves something.
     Passivate {
         incarnation: u64,
@@ -63,6 +63,15 @@ pub(in crate::family) enum Event<M> {
     Undelivered { messages: Vec<M>, waited: bool },
     /// That incarnation is up.
     Up { incarnation: u64 },
+}
+
+/// How those who fall together are kept from coming back together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::family) struct Spread {
+    /// 0 to 1: spreads the pauses of a backoff.
+    pub(in crate::family) chance: f64,
+    /// How long it is until its turn: nothing, unless a crowd has fallen.
+    pub(in crate::family) turn: Duration,
 }
 
 /// What the shell must do, in order.

@@ -58,6 +58,7 @@ pub(super) struct World {
     pub(super) found: Vec<u32>,
     pub(super) let_go: Vec<u32>,
     past: Vec<Late>,
+    spread: Spread,
 }
 
 /// Something that may be told once more, and late.
@@ -94,6 +95,7 @@ impl World {
             found: Vec::new(),
             let_go: Vec::new(),
             past: Vec::new(),
+            spread: SPREAD,
         }
     }
 
@@ -121,10 +123,15 @@ impl World {
             10 => self.late(usize::from(which)),
             11 => self.takes_what_was_left(),
             12 | 13 => self.ring(),
-            14 => self.crashes(),
+            14 => {
+                // Some fall alone, and some with many others.
+                self.spread.turn = Duration::from_millis(u64::from(which % 3));
+                self.crashes();
+                self.spread = SPREAD;
+            }
             15 => self.tell(Event::Leave),
             16 => self.stops_by_itself(),
-            17 => self.tell(Event::Orphan { chance: 0.5 }),
+            17 => self.tell(Event::Orphan { spread: SPREAD }),
             18 => self
                 .there
                 .iter_mut()
@@ -294,11 +301,10 @@ impl World {
 
     fn gone(&mut self, incarnation: u64, cause: ExitCause) {
         self.past.push(Late::Gone(incarnation));
-        let chance = 0.5;
         self.tell(Event::Gone {
             incarnation,
             cause,
-            chance,
+            spread: self.spread,
         });
     }
 
@@ -337,7 +343,7 @@ impl World {
             Late::Gone(incarnation) if !is_there(incarnation) => Event::Gone {
                 incarnation,
                 cause: ExitCause::Killed,
-                chance: 0.0,
+                spread: SPREAD,
             },
             Late::Passivate(incarnation) if !is_there(incarnation) => {
                 let left = None;
@@ -454,6 +460,12 @@ impl World {
         panic!("it never comes to rest: {self:?}");
     }
 }
+
+/// Of one that fell alone.
+const SPREAD: Spread = Spread {
+    chance: 0.5,
+    turn: Duration::ZERO,
+};
 
 /// What families there are.
 pub(super) fn rules() -> impl Arbitrary<Value = (Rules, bool)> {
