@@ -9,12 +9,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{house::House, peer::Heard};
 
-/// A house that knows the domain `d.test` with one host, which takes everything.
+/// A house that knows the domain `d.test` with one host, which takes everything, after a moment: until then
+/// the queue has not been told, and a test can harm it first.
 async fn house() -> (House, UnboundedReceiver<Heard>) {
     let house = House::new().await;
     house.dns.mx("d.test", &[(10, "a.test")]);
     house.dns.addresses("a.test", &["192.0.2.1"]);
-    let peer = house.peer("192.0.2.1", |_, _| "");
+    let peer = house.slow_peer("192.0.2.1", Duration::from_secs(1));
     (house, peer)
 }
 
@@ -49,6 +50,18 @@ async fn what_a_queue_was_told_and_crashed_over_is_told_to_the_next_one() {
         let _trial = house.harm("queues", harm);
         assert_eq!(carried(&house, &mut peer, id).await, 1, "{harm:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_has_taken_is_recorded_when_all_end_and_the_queue_hangs() {
+    let (house, mut peer) = house().await;
+    let id = house.send(100, &["one@d.test"]).await;
+    hears(&mut peer, ".").await;
+    let _trial = house.harm("queues", Harm::Stuck);
+    house.look("d.test"); // what strikes it: what it is told of the end waits behind this
+    assert!(house.is_open(id));
+    house.stop().await;
+    assert!(!house.is_open(id), "it would be sent once more");
 }
 
 #[tokio::test(start_paused = true)]

@@ -194,9 +194,24 @@ impl House {
         };
         let fence = self.store.fence(Shard::nth(0)).unwrap();
         let id = self.store.accept(fence, mail).await.unwrap();
-        let domain: Address = to[0].parse().unwrap();
-        self.queues.cast(domain.domain(), QueueMsg::Look).unwrap();
+        self.look(to[0].rsplit('@').next().unwrap());
         id
+    }
+
+    /// Has the queue of that domain look into the spool.
+    pub(crate) fn look(&self, domain: &str) {
+        let domain = domain.parse().unwrap();
+        self.queues.cast(&domain, QueueMsg::Look).unwrap();
+    }
+
+    /// Whether anybody has not got it yet, as far as the spool knows.
+    pub(crate) fn is_open(&self, id: MessageId) -> bool {
+        self.store.get(id).unwrap().is_some()
+    }
+
+    /// Everybody ends, deliveries first.
+    pub(crate) async fn stop(&self) {
+        self.root.stop().await;
     }
 
     /// How the first attempt at each recipient ended.
