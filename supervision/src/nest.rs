@@ -28,7 +28,7 @@ pub(crate) struct Nest<A: Actor> {
 /// The actor's state; taken out, and so dropped, at the end.
 ///
 /// Only a kill between two messages leaves it in place, and then ractor carries it to the
-/// supervisor. So it holds the presence as well, which is told gone after the state is.
+/// supervisor, if it has one. So it holds the presence as well, which is told gone after the state is.
 pub(crate) struct Held<S> {
     state: Option<S>,
     /// There, but for the time in which a handler is polled.
@@ -183,6 +183,15 @@ impl<A: Actor> Nest<A> {
 impl<A: Actor> Drop for Nest<A> {
     fn drop(&mut self) {
         self.rise();
+    }
+}
+
+impl<S> Drop for Held<S> {
+    /// A panic of a state that was left in place brings nobody else down, wherever it is dropped.
+    fn drop(&mut self) {
+        if let (Some(state), Some(presence)) = (self.state.take(), &self.presence) {
+            presence.lets_go(state);
+        }
     }
 }
 

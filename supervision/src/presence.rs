@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::{
     cause::ExitCause,
+    crash::let_go,
     flight::{Began, Flight, Last},
     metrics as count,
     name::Name,
@@ -61,13 +62,13 @@ impl Presence {
         }
     }
 
-    /// Its `pre_start` is through and ractor has linked it; false if it has been counted out and
+    /// Its `pre_start` is through and ractor runs it; false if it has been counted out and
     /// must not take the place of its successor.
     pub(crate) fn begins(&self) -> bool {
         self.past.fetch_or(BEGUN, Ordering::AcqRel) & ABANDONED == 0
     }
 
-    /// Whether it can be drained: before it is linked that would make its start fail.
+    /// Whether it can be drained: before it has begun that would make its start fail.
     pub(crate) fn has_begun(&self) -> bool {
         self.past.load(Ordering::Acquire) & BEGUN != 0
     }
@@ -96,6 +97,13 @@ impl Presence {
             Some(host) => count::handle_seconds(host.kind()),
             None => metrics::Histogram::noop(), // it is taken at the very end
         });
+    }
+
+    /// Drops what the incarnation leaves behind; if that panics, it is told and goes no further.
+    pub(crate) fn lets_go<T>(&self, theirs: T) {
+        if let Some(host) = &self.host {
+            let_go(host.kind(), theirs);
+        }
     }
 
     /// Cuts it from its supervisor's presence: an incarnation that cannot be killed must not hold

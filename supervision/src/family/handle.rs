@@ -281,13 +281,13 @@ impl<K: Key, M: Message> Vacancy<K, M> {
         M: Told,
     {
         let _ = self.0.ask.set(ask::<M>);
-        let launch = move |context: Context<K>, shard, presence| {
+        let launch = move |context: Context<K>, presence| {
             let made = caught_now(|| {
                 let key = context.key().clone();
                 make(&key, context)
             });
             let (actor, args) = made.map_err(ExitCause::Panic)?;
-            launch(Some(shard), presence, actor, args, None, true)
+            launch(None, presence, actor, args, None, true) // linked to nobody: see `shard`
         };
         // There is one vacancy for each house, and this ends it.
         let _ = self.0.launch.set(Box::new(launch));

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use ractor::{ActorCell, ActorRef, Message};
+use ractor::{ActorCell, ActorId, ActorRef, Message};
 use tokio::time::Instant;
 
 use super::{
@@ -51,10 +51,9 @@ pub(super) struct House<K, M> {
     hasher: RandomState,
 }
 
-/// Starts an incarnation below the given shard.
-pub(super) type Launch<K, M> = Box<
-    dyn Fn(Context<K>, ActorCell, Arc<Presence>) -> Result<ActorRef<M>, ExitCause> + Send + Sync,
->;
+/// Starts an incarnation.
+pub(super) type Launch<K, M> =
+    Box<dyn Fn(Context<K>, Arc<Presence>) -> Result<ActorRef<M>, ExitCause> + Send + Sync>;
 
 /// The members of one shard.
 pub(super) struct Floor<K, M> {
@@ -68,7 +67,20 @@ pub(super) struct Floor<K, M> {
 
 pub(super) struct Rooms<K, M> {
     pub(super) is_open: bool,
+    /// Which incarnation of the shard is in charge. One that was counted out may end much later.
+    pub(super) keeper: Option<ActorId>,
     pub(super) slots: HashMap<K, Slot<M>>,
+}
+
+impl<K: Key, M: Message> Rooms<K, M> {
+    /// Closes the floor and kills whoever is on it, if this incarnation of the shard is in charge.
+    pub(super) fn end_of(&mut self, keeper: ActorId) {
+        if self.keeper == Some(keeper) {
+            (self.keeper, self.is_open) = (None, false);
+            let there = self.slots.values().filter_map(|slot| slot.actor.as_ref());
+            there.for_each(|member| member.kill());
+        }
+    }
 }
 
 impl<K: Key, M> Rooms<K, M> {
@@ -91,6 +103,7 @@ impl<K: Key, M: Message> House<K, M> {
             last_incarnation: AtomicU64::new(0),
             rooms: RwLock::new(Rooms {
                 is_open: false,
+                keeper: None,
                 slots: HashMap::new(),
             }),
         };
@@ -108,15 +121,14 @@ impl<K: Key, M: Message> House<K, M> {
         }
     }
 
-    /// Starts an incarnation below the given shard.
+    /// Starts an incarnation.
     pub(super) fn launch(
         &self,
         context: Context<K>,
-        shard: ActorCell,
         presence: Arc<Presence>,
     ) -> Result<ActorRef<M>, ExitCause> {
         match self.launch.get() {
-            Some(launch) => launch(context, shard, presence),
+            Some(launch) => launch(context, presence),
             None => Err(ExitCause::from_error(NOT_FILLED.into())),
         }
     }
@@ -392,9 +404,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_shard_that_was_counted_out_does_not_close_the_floor_of_its_successor() {
+        let (earlier, later) = (ActorId::Local(1), ActorId::Local(2));
+        let mut rooms: Rooms<u32, ()> = Rooms {
+            is_open: true,
+            keeper: Some(later),
+            slots: HashMap::new(),
+        };
+        rooms.end_of(earlier);
+        assert!(rooms.is_open);
+        rooms.end_of(later);
+        assert!(!rooms.is_open);
+    }
+
+    #[test]
     fn the_room_of_a_crowd_that_has_left_is_given_back() {
         let mut rooms: Rooms<u32, ()> = Rooms {
             is_open: true,
+            keeper: None,
             slots: HashMap::new(),
         };
         for key in 0..10_000 {

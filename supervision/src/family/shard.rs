@@ -16,7 +16,9 @@
 //! The family's supervisor, permanent.
 //!
 //! # When it crashes
-//! Its members are killed with it. The next incarnation starts those again that are restarted
+//! Its state kills its members as it is dropped: they are linked to nobody. ractor would tell it of each start and
+//! end what their presences tell it as well, keep a table with room for as many as there ever were, and
+//! change it under one lock for all actors of the process. The next incarnation starts those again that are restarted
 //! after a crash; what waited for them still waits. Temporary ones are given up.
 //!
 //! # Metrics
@@ -28,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, Message, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 use tokio::{sync::oneshot, time::Instant};
 
 use self::closing::Closing;
@@ -229,17 +231,6 @@ impl<K: Key, M: Message> Actor for Shard<K, M> {
         }
         Ok(())
     }
-
-    /// The presences tell all of this, later and in better order.
-    async fn handle_supervisor_evt(
-        &self,
-        _: ActorRef<ShardMsg<K>>,
-        event: SupervisionEvent,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        let_go(&state.house.spec.name, event);
-        Ok(())
-    }
 }
 
 impl<K: Key, M: Message> ShardState<K, M> {
@@ -247,7 +238,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
     fn open(&mut self) {
         let house = Arc::clone(&self.house);
         let mut rooms = house.floors[self.place].write();
-        rooms.is_open = true;
+        (rooms.is_open, rooms.keeper) = (true, Some(self.myself.get_id()));
         for slot in rooms.slots.values() {
             slot.moves(Spot::NONE); // it was on another wheel
         }
@@ -381,8 +372,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
         drop(rooms);
         self.count();
         self.watch(&key);
-        let shard = self.myself.get_cell();
-        match house.launch(context, shard, Arc::clone(&presence)) {
+        match house.launch(context, Arc::clone(&presence)) {
             Ok(actor) => {
                 let mut rooms = floor.write();
                 let slot = rooms.slots.get_mut(&key);
@@ -467,8 +457,9 @@ impl<K: Key, M: Message> ShardState<K, M> {
 }
 
 impl<K: Key, M: Message> Drop for ShardState<K, M> {
-    /// Until the next incarnation opens it, nothing may be put on the floor.
+    /// Until the next incarnation opens it, nothing may be on the floor, nor be put there.
     fn drop(&mut self) {
-        self.house.floors[self.place].write().is_open = false;
+        let myself = self.myself.get_id();
+        self.house.floors[self.place].write().end_of(myself);
     }
 }

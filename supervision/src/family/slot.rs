@@ -132,7 +132,7 @@ impl<M: Message> Slot<M> {
                 let _ = actor.drain(); // who has ended needs no telling
             }
             Shutdown::Kill => actor.kill(),
-            // A drain before it is linked would make its start fail.
+            // A drain before it has begun would make its start fail.
             Shutdown::Drain(_) | Shutdown::Infinity | Shutdown::Stop(_) => actor.stop(None),
         }
     }

@@ -65,7 +65,7 @@ impl Place {
         let has_begun = presence.is_some_and(|presence| presence.has_begun());
         match (&child.frame, self.spec.shutdown) {
             (Some(frame), _) => frame.shut_down(),
-            // A drain before it is linked would make its start fail: it has nothing to drain yet.
+            // A drain before it has begun would make its start fail: it has nothing to drain yet.
             (None, Shutdown::Drain(_)) if has_begun => {
                 let _ = child.cell.drain(); // who has ended needs no telling
             }

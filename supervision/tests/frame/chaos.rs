@@ -15,7 +15,7 @@ use supervision::{
     ChildSpec, Context, Family, FamilySpec, Intensity, Root, Shutdown, Strategy, Supervisor,
 };
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::common::{At, Diary, Do, LONG, Puppet, Strings, puppet};
 
@@ -32,11 +32,14 @@ async fn house(child: ChildSpec) -> Root {
         .unwrap()
 }
 
-/// Waits until `is` is so; gives others time and asks again.
+/// Waits until `is` is so; gives others time and asks again. What is not so after minutes never will be.
 async fn until(mut is: impl FnMut() -> bool) {
-    while !is() {
-        tokio::task::yield_now().await;
-    }
+    let asked = async {
+        while !is() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(300), asked).await.unwrap();
 }
 
 #[derive(Debug)]
@@ -407,10 +410,21 @@ async fn a_shard_that_crashes_comes_back_with_its_members() {
         .call(&key(2), |reply| Do::Echo(1, reply), LONG)
         .await
         .unwrap();
+    family
+        .call(&key(3), |reply| Do::Echo(1, reply), LONG)
+        .await
+        .unwrap();
+    family.cast(&key(3), Do::Hang).unwrap();
     touchy.store(true, Ordering::SeqCst);
     family.cast(&key(1), Do::Panic).unwrap();
-    until(|| diary.count("+1") == 2 && diary.count("+2") == 2).await;
-    assert_eq!(family.len(), 2);
+    until(|| (1..4).all(|number| diary.count(&format!("+{number}")) == 2)).await;
+    assert_eq!(family.len(), 3);
+    for number in ["1", "2", "3"] {
+        let mut life = diary.read();
+        life.retain(|line| line[1..] == *number);
+        let lived = format!("+{number} -{number} +{number}");
+        assert_eq!(life.join(" "), lived, "it is gone before it comes back");
+    }
     assert_eq!(
         root.tree().children[0].children[0].restarts,
         1,

@@ -100,7 +100,7 @@ async fn a_state_that_panics_as_it_is_dropped_brings_nobody_else_down() {
         family.start(&key).unwrap();
     }
     settle().await;
-    // Between two messages: its state goes to the shard with the news of its end.
+    // Between two messages: its state is dropped with the news of its end.
     family.for_each(|key, actor| {
         if *key == 1 {
             actor.kill();
