@@ -6,7 +6,7 @@
 
 Imports the accounts; brings mail to half of the used ones (LMTP, many recipients to a message)
 and logs in to the other half (POP3), within a minute if the machine can; then waits until their
-mailbox actors, which leave after five idle seconds, are gone, and what the directory holds for nobody, after
+mailbox actors, which leave after an idle second, are gone, and what the directory holds for nobody, after
 a minute. At last it starts again and asks for as
 many others at RCPT, which reads them and starts nobody: a house that is at rest and whose caches are
 warm. With --house the data folder with the

@@ -454,5 +454,5 @@ pub(crate) const DOORS: &str = "heronry/doors";
 const IDLE: Duration = Duration::from_secs(60);
 
 /// How long a mailbox without anything to do stays awake. To wake it takes some tens of
-/// microseconds: not between two deliveries of a burst, but a minute of its memory is dearer.
-const DROWSY: Duration = Duration::from_secs(5);
+/// microseconds, and whoever is awake takes some 9 KiB: a crowd takes what comes in this time.
+const DROWSY: Duration = Duration::from_secs(1);
