@@ -56,3 +56,33 @@ pub(crate) const GIVEN_BACK: Metric = Metric {
     labels: &[],
     help: "How often the house was quiet and had its threads give back what they kept by for their next allocations.",
 };
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_a_thread_has_put_aside_is_freed_when_it_gives_back() {
+        let freed = Arc::new(AtomicBool::new(false));
+        let sign = Arc::clone(&freed);
+        crossbeam_epoch::pin().defer(move || sign.store(true, Ordering::SeqCst));
+        assert!(!freed.load(Ordering::SeqCst));
+        // Whoever looks at such a table in that moment, in another test, holds it up.
+        for _ in 0..10_000 {
+            give_back();
+            if freed.load(Ordering::SeqCst) {
+                return;
+            }
+            thread::yield_now();
+        }
+        panic!("it is still there");
+    }
+}

@@ -238,7 +238,7 @@ impl<K: Key, M: Message> ShardState<K, M> {
     fn open(&mut self) {
         let house = Arc::clone(&self.house);
         let mut rooms = house.floors[self.place].write();
-        (rooms.is_open, rooms.keeper) = (true, Some(self.myself.get_id()));
+        rooms.begin_of(self.myself.get_id());
         for slot in rooms.slots.values() {
             slot.moves(Spot::NONE); // it was on another wheel
         }
